@@ -1,0 +1,42 @@
+# make run    install what is missing, then train, score and report on MNIST
+# make test   install what is missing, then lint and test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint install tensorboard viz torture clean
+
+help:  ## show the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(STAMP): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(STAMP)
+
+install: $(STAMP)  ## make .venv with the pinned requirements and the package
+
+run: $(STAMP)  ## train, score and report on MNIST (kedro run)
+	$(BIN)/kedro run
+
+lint: $(STAMP)  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test: lint  ## lint, then the whole test suite
+	$(BIN)/python -m pytest
+
+tensorboard: $(STAMP)  ## curves and graphs of every run in the browser
+	$(BIN)/tensorboard --logdir data/08_reporting/tensorboard
+
+viz: $(STAMP)  ## the pipeline in the browser (kedro viz)
+	$(BIN)/kedro viz run
+
+torture: $(STAMP)  ## the crash tests at full length
+	$(BIN)/python -m tests.torture.saves --kills 200
+
+clean:  ## remove .venv and what the tools left; data stay
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,53 @@
+"""The base of the datasets whose form no class of kedro-datasets has."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import fsspec
+from kedro.io.core import AbstractVersionedDataset, Version, get_protocol_and_path
+
+from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.errors import InputError
+
+
+class AtomicFileDataset(AtomicMixin, AbstractVersionedDataset):
+    """The mixin on a bare dataset, for forms that no class of kedro-datasets has: give `_read` and `_write`.
+
+    Args:
+        filepath: local path or URL that fsspec knows.
+        version: set by Kedro where the catalog says `versioned: true`.
+        credentials, fs_args: for the file system.
+        max_bytes: a file that is larger, or grows larger on reading, is neither saved nor read.
+        metadata: for kedro-viz; not read here.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        version: Version | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        max_bytes: int = 4 << 30,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._protocol, path = get_protocol_and_path(filepath, version)
+        self._fs = fsspec.filesystem(self._protocol, **(credentials or {}), **(fs_args or {}))
+        self._max_bytes = max_bytes
+        self.metadata = metadata
+        super().__init__(filepath=PurePosixPath(path), version=version)
+
+    def _read_bytes(self, path: str) -> bytes:
+        check_size(self._fs.size(path) or 0, self._max_bytes)
+        return self._fs.cat_file(path)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "protocol": self._protocol, "version": self._version}
+
+
+def check_size(size: int, most: int) -> None:
+    """Refuse `size` bytes where `most` are allowed, before any memory is taken."""
+    if size > most:
+        raise InputError(f"holds {size:,} bytes, expected at most {most:,}, see max_bytes in the catalog")

@@ -1,0 +1,49 @@
+"""Models as safetensors files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from kedro_datasets._typing import JSONPreview
+
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
+from fanogan_pipeline.datasets.safetensors_format import from_bytes, to_bytes
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.networks.checkpoint import Checkpoint
+
+
+class CheckpointDataset(AtomicFileDataset):
+    """A `Checkpoint` as one safetensors file, its header as JSON in the file's metadata; nothing in it can run.
+
+    `load` sets `origin` to the path it read.
+
+    Args:
+        filepath, version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
+
+    Raises:
+        InputError: (as the cause of Kedro's `DatasetError`) on loading, a file that is cut short, holds other
+            tensors than it says, or has no header of JSON.
+    """
+
+    _FORM = "safetensors file"
+
+    def _read(self, path: str) -> Checkpoint:
+        return from_bytes(self._read_bytes(path), origin=path)
+
+    def _write(self, path: Path, data: Checkpoint) -> None:
+        if not isinstance(data, Checkpoint):
+            raise InputError(f"found {type(data).__name__}, expected a Checkpoint")
+        content = to_bytes(data)
+        check_size(len(content), self._max_bytes)
+        path.write_bytes(content)
+
+    def preview(self) -> JSONPreview:
+        """What kedro-viz shows: the header, how many parameters there are, and the digest."""
+        checkpoint = self.load()
+        facts = {
+            "parameters": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
+            "tensors": {name: list(tensor.shape) for name, tensor in checkpoint.tensors.items()},
+            "digest": checkpoint.digest,
+        }
+        return JSONPreview(json.dumps({**checkpoint.header, **facts}))

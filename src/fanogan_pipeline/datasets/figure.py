@@ -1,0 +1,185 @@
+"""Figures as PNG files."""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kedro.io import Version
+from kedro_datasets._typing import ImagePreview
+from matplotlib.figure import Figure
+from PIL import Image
+
+from fanogan_pipeline.datasets.atomic import COMPLETE
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
+from fanogan_pipeline.errors import InputError
+
+Picture = Figure | bytes
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class FigureDataset(AtomicFileDataset):
+    """A matplotlib `Figure`, or a PNG as bytes, as a PNG file; `load` gives the bytes.
+
+    The same figure makes the same bytes (no dates, no version of the writer). A saved figure is closed.
+
+    Args:
+        filepath, version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
+        dpi: dots an inch, whatever the user's matplotlib settings say.
+
+    Raises:
+        InputError: (as the cause of Kedro's `DatasetError`) what is loaded or saved is no whole PNG.
+    """
+
+    _FORM = "PNG file"
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        dpi: int = 150,
+        version: Version | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        max_bytes: int = 4 << 30,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        if isinstance(dpi, bool) or not isinstance(dpi, int) or not 1 <= dpi <= 2400:
+            raise InputError(f"{type(self).__name__}: dpi is {dpi!r}, expected a whole number from 1 to 2400")
+        self._dpi = dpi
+        super().__init__(
+            filepath=filepath,
+            version=version,
+            credentials=credentials,
+            fs_args=fs_args,
+            max_bytes=max_bytes,
+            metadata=metadata,
+        )
+
+    def _read(self, path: str) -> Any:
+        return checked_png(self._read_bytes(path))
+
+    def _write(self, path: Path, data: Any) -> None:
+        path.write_bytes(to_png(data, self._dpi))
+
+    def preview(self) -> ImagePreview:
+        """The figure for kedro-viz: a PNG in base64."""
+        return ImagePreview(base64.b64encode(self.load()).decode("ascii"))
+
+
+class FigureFolderDataset(FigureDataset):
+    """Name -> `Figure` or PNG bytes, as a folder of PNG files that appears whole; `load` gives name -> bytes.
+
+    A name is a relative path with `/` and gets `.png` unless it has it. A value may be a function without
+    arguments that makes the picture, so that not all need to be in memory. A folder cannot be replaced in one step, so
+    the catalog must say `versioned: true`.
+
+    Args:
+        filepath, dpi, version, credentials, fs_args, max_bytes, metadata: see `FigureDataset`.
+    """
+
+    _FORM = "folder of PNG files"
+    _IS_FOLDER = True
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        dpi: int = 150,
+        version: Version | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        max_bytes: int = 4 << 30,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        if version is None:
+            raise InputError(
+                f"{filepath}: FigureFolderDataset without versions, expected versioned: true in the catalog"
+            )
+        super().__init__(
+            filepath=filepath,
+            dpi=dpi,
+            version=version,
+            credentials=credentials,
+            fs_args=fs_args,
+            max_bytes=max_bytes,
+            metadata=metadata,
+        )
+
+    def _read(self, path: str) -> dict[str, bytes]:
+        sizes = {found: facts["size"] or 0 for found, facts in self._fs.find(path, detail=True).items()}
+        check_size(sum(sizes.values()), self._max_bytes)
+        names = {str(PurePosixPath("/", found).relative_to(PurePosixPath("/", path))): found for found in sorted(sizes)}
+        return {name: _named_png(name, self._fs.cat_file(found)) for name, found in names.items() if name != COMPLETE}
+
+    def _write(self, path: Path, data: Mapping[str, Picture | Callable[[], Picture]]) -> None:
+        if not isinstance(data, Mapping):
+            raise InputError(f"found {type(data).__name__}, expected a dict of names and figures")
+        path.mkdir()
+        for name, value in data.items():
+            target = path / safe_name(name)
+            if target.exists():
+                raise InputError(
+                    f"{name}: found this name twice, expected each once (with and without .png is the same)"
+                )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(to_png(value() if callable(value) else value, self._dpi))
+
+    def preview(self) -> ImagePreview:
+        """The first picture for kedro-viz: a PNG in base64."""
+        pictures = self.load()
+        return ImagePreview(base64.b64encode(next(iter(pictures.values()), b"")).decode("ascii"))
+
+
+def to_png(picture: Picture, dpi: int) -> bytes:
+    """A PNG of a figure, which is closed; PNG bytes are checked and passed on."""
+    if isinstance(picture, bytes):
+        return checked_png(picture)
+    if not isinstance(picture, Figure):
+        raise InputError(f"found {type(picture).__name__}, expected a matplotlib Figure or the bytes of a PNG")
+    buffer = io.BytesIO()
+    picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close(picture)
+    return buffer.getvalue()
+
+
+def checked_png(data: bytes) -> bytes:
+    """The bytes, if they are a PNG whose every part has the right checksum.
+
+    Raises:
+        InputError: they are not.
+    """
+    if not data.startswith(_PNG):
+        raise InputError("found no PNG, expected one")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            image.verify()
+    except Exception as error:  # what Pillow raises on broken files is not limited to its own errors
+        raise InputError(f"the PNG is damaged ({' '.join(str(error).split())[:200]})") from error
+    return data
+
+
+def safe_name(name: str) -> str:
+    """The name as a relative path that ends in `.png`.
+
+    Raises:
+        InputError: it would leave the folder, or hide in it.
+    """
+    path = PurePosixPath(str(name))
+    if path.is_absolute() or not path.parts or "\0" in str(name) or "\\" in str(name):
+        raise InputError(f"{name!r}: not a name for a picture, expected a relative path")
+    if any(part.startswith(".") for part in path.parts):
+        raise InputError(f"{name!r}: not a name for a picture, expected no part that starts with a dot")
+    return str(path) if path.suffix.lower() == ".png" else f"{path}.png"
+
+
+def _named_png(name: str, data: bytes) -> bytes:
+    try:
+        return checked_png(data)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error

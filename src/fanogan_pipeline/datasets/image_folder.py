@@ -1,0 +1,234 @@
+"""Pictures in a folder, in the layouts that the field uses."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sized
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NoReturn
+
+import fsspec
+import numpy as np
+import pandas as pd
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import ImagePreview
+from tqdm import tqdm
+
+from fanogan_pipeline.datasets.contact_sheet import preview_of
+from fanogan_pipeline.datasets.decoding import DecodingSettings
+from fanogan_pipeline.datasets.folder_layout import LAYOUTS, Arrangement, arrange, detect_layout, grouping
+from fanogan_pipeline.datasets.folder_listing import Listing, list_pictures
+from fanogan_pipeline.datasets.folder_reader import FolderReader
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSource
+
+logger = logging.getLogger(__name__)
+# Pictures under check at a time: enough to keep the threads busy, few enough to stay small for millions.
+_BATCH = 2048
+
+
+class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
+    """The PNG, JPEG, BMP, TIFF and WebP pictures under a folder; read-only.
+
+    `load` gives an `ImageSource` whose `image_id` is the path relative to the folder, in sorted order. Every
+    header is read then, in parallel; the pictures themselves are decoded when `read` asks for them. Layouts:
+
+    - "flat": pictures in the folder and its subfolders, all of one kind (label "normal");
+    - "defects": `train/good`, `test/good`, `test/<defect>` and, where there are masks,
+      `ground_truth/<defect>/<name>_mask.png` or `<name>.png`; the label is the folder, "good" is normal
+      (P. Bergmann et al., "MVTec AD", CVPR 2019);
+    - "classes": one folder a class, its name the label.
+
+    Hidden files, files of other kinds and links to folders inside are passed over and counted in the log.
+
+    Args:
+        path: the folder, or a URL that fsspec knows.
+        layout: "auto" (see `detect_layout`), "flat", "defects" or "classes".
+        on_error: "refuse" the whole folder for one bad file, or "skip" it: then `ImageSource.skipped` lists it.
+        verify: "header" checks each file's header on loading; "full" also decodes each once, so that a file
+            damaged further in is found then and not by `read`.
+        group_by: None, {level: k} or {pattern: "..."}; see `grouping`.
+        animated, background, sixteen_bit_maximum, float_maximum, max_pixels: see `DecodingSettings`.
+        workers: threads that check files.
+        credentials: what fsspec needs to reach a remote place.
+        metadata: for kedro-viz; not read here.
+
+    Raises:
+        InputError: on construction, a senseless parameter; on `load` (as the cause of Kedro's
+            `DatasetError`), an empty folder, an ambiguous layout, a path without its group, and with
+            on_error "refuse" the first bad file; from `read` and `read_mask`, a file that cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        layout: str = "auto",
+        on_error: str = "refuse",
+        verify: str = "header",
+        group_by: dict[str, Any] | None = None,
+        animated: str = "refuse",
+        background: int = 0,
+        sixteen_bit_maximum: int = 65535,
+        float_maximum: float = 1.0,
+        max_pixels: int = 80_000_000,
+        workers: int = 8,
+        credentials: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        _check_choice("layout", layout, LAYOUTS)
+        _check_choice("on_error", on_error, ("refuse", "skip"))
+        _check_choice("verify", verify, ("header", "full"))
+        _check_choice("animated", animated, ("refuse", "first_frame"))
+        _check_number("background", background, 0, 255)
+        _check_number("sixteen_bit_maximum", sixteen_bit_maximum, 1, 65535)
+        _check_number("float_maximum", float_maximum, 1e-30, 1e30, whole=False)
+        _check_number("max_pixels", max_pixels, 1, 2**31 - 1)
+        _check_number("workers", workers, 1, 256)
+        self._path = str(path)
+        self._layout = layout
+        self._on_error = on_error
+        self._verify = verify
+        self._group_by = group_by
+        self._group_of = grouping(group_by)
+        self._settings = DecodingSettings(sixteen_bit_maximum, float_maximum, background, animated, max_pixels)
+        self._workers = workers
+        self._filesystem, self._root = fsspec.core.url_to_fs(self._path, **(credentials or {}))
+        self.metadata = metadata
+
+    def load(self) -> ImageSource:
+        listing, layout, arrangement = self._arranged()
+        found = [*listing.refused, *arrangement.refused]
+        if found and self._on_error == "refuse":
+            self._refuse(*found[0])
+        reader = self._reader(arrangement)
+        is_good = np.ones(len(arrangement.paths), dtype=bool)
+        for row, reason in enumerate(self._checked(reader)):
+            if reason:
+                if self._on_error == "refuse":
+                    self._refuse(arrangement.paths[row], reason)
+                is_good[row] = False
+                found.append((arrangement.paths[row], reason))
+        if not is_good.any():
+            raise InputError(
+                f"{self._path}: found no picture that can be used, {_count(found, 'file')} skipped, such as "
+                f"{found[0][0]}: {found[0][1]}"
+            )
+        source = self._source(arrangement, reader, is_good, found)
+        self._log(source, layout, listing.n_ignored)
+        return source
+
+    def save(self, data: Any) -> None:
+        raise DatasetError("ImageFolderDataset is read-only: it reads raw pictures and never writes any")
+
+    def preview(self, pictures: int = 24) -> ImagePreview:
+        """A contact sheet of some of the pictures for kedro-viz: a PNG in base64."""
+        _, _, arrangement = self._arranged()
+        everything = np.ones(len(arrangement.paths), dtype=bool)
+        return ImagePreview(preview_of(self._source(arrangement, self._reader(arrangement), everything, []), pictures))
+
+    def _arranged(self) -> tuple[Listing, str, Arrangement]:
+        listing = list_pictures(self._filesystem, self._root)
+        if not listing.paths:
+            if listing.refused:
+                self._refuse(*listing.refused[0])
+            raise InputError(
+                f"{self._path}: found no picture (what else lies there: {listing.n_ignored:,}), expected PNG, "
+                "JPEG, BMP, TIFF or WebP; put pictures there or correct the path"
+            )
+        layout = detect_layout(listing.paths, self._path) if self._layout == "auto" else self._layout
+        arrangement = arrange(listing.paths, layout)
+        arrangement.groups = [self._group(path) for path in arrangement.paths]
+        return listing, layout, arrangement
+
+    def _reader(self, arrangement: Arrangement) -> FolderReader:
+        return FolderReader(self._filesystem, self._root, arrangement.paths, arrangement.masks, self._settings)
+
+    def _checked(self, reader: FolderReader) -> Iterator[str]:
+        """For each picture in turn what is wrong with it, "" where nothing is."""
+        check = partial(reader.fault, is_full=self._verify == "full")
+        total = len(reader.paths)
+        # a bar where there is a terminal, silence elsewhere
+        with (
+            ThreadPoolExecutor(self._workers) as executor,
+            tqdm(total=total, desc="checking pictures", unit="picture", disable=None, delay=1) as progress,
+        ):
+            for start in range(0, total, _BATCH):
+                for reason in executor.map(check, range(start, min(start + _BATCH, total))):
+                    progress.update()
+                    yield reason
+
+    def _source(
+        self, arrangement: Arrangement, reader: FolderReader, is_good: np.ndarray, skipped: list[tuple[str, str]]
+    ) -> ImageSource:
+        rows = np.flatnonzero(is_good).tolist()
+        paths = [arrangement.paths[row] for row in rows]
+        masks = [arrangement.masks[row] for row in rows]
+        table = pd.DataFrame(
+            {
+                "image_id": paths,
+                "label": [arrangement.labels[row] for row in rows],
+                "part": [arrangement.parts[row] for row in rows],
+                "group": [arrangement.groups[row] for row in rows],
+                "has_mask": [bool(mask) for mask in masks],
+            }
+        )
+        reader = FolderReader(reader.filesystem, reader.root, paths, masks, reader.settings)
+        return ImageSource(
+            table,
+            reader.read,
+            reader.read_mask if any(masks) else None,
+            arrangement.normal_label,
+            pd.DataFrame(sorted(skipped), columns=["image_id", "reason"]),
+        )
+
+    def _group(self, path: str) -> str:
+        group = self._group_of(path)
+        if group is None:
+            raise InputError(
+                f"{self._root}/{path}: found no group in this path by group_by {self._group_by}, expected one for "
+                "every picture; correct group_by or move the file"
+            )
+        return group
+
+    def _refuse(self, path: str, reason: str) -> NoReturn:
+        hint = " (on_error: skip leaves such files out)" if self._on_error == "refuse" else ""
+        raise InputError(f"{self._root}/{path}: {reason}{hint}")
+
+    def _log(self, source: ImageSource, layout: str, n_ignored: int) -> None:
+        counts = Counter(zip(source.table["part"], source.table["label"], strict=True)).most_common()
+        kinds = ", ".join(f"{'/'.join(filter(None, kind))} {count:,}" for kind, count in counts[:12])
+        logger.info(
+            "%s: %s, layout %s (%s%s); ignored what is no picture: %d",
+            *(self._path, _count(source, "picture"), layout, kinds, ", ..." if len(counts) > 12 else "", n_ignored),
+        )
+        if len(source.skipped):
+            first = source.skipped.iloc[0]
+            logger.warning("%s: skipped %s, such as %s: %s", self._path, _count(source.skipped, "file"), *first)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._path, "layout": self._layout, "on_error": self._on_error, "verify": self._verify}
+
+    def _exists(self) -> bool:
+        return self._filesystem.isdir(self._root)
+
+    def _release(self) -> None:
+        self._filesystem.invalidate_cache(self._root)
+
+
+def _count(things: Sized, noun: str) -> str:
+    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"ImageFolderDataset: {name} is {value!r}, expected one of {', '.join(choices)}")
+
+
+def _check_number(name: str, value: Any, low: float, high: float, whole: bool = True) -> None:
+    is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        kind = "a whole number" if whole else "a number"
+        raise InputError(f"ImageFolderDataset: {name} is {value!r}, expected {kind} from {low:,} to {high:,}")

@@ -1,0 +1,167 @@
+"""Image sets and maps as npz files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kedro.io import Version
+from kedro_datasets._typing import ImagePreview
+
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
+from fanogan_pipeline.datasets.contact_sheet import base64_png, contact_sheet
+from fanogan_pipeline.datasets.npz import check_names, check_text, read_arrays, write_arrays
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSet
+
+_TEXTS = ("split_digest", "geometry")  # one text each, not one an image
+
+
+class _NpzDataset(AtomicFileDataset):
+    _FORM = "npz file"
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        is_compressed: bool = False,
+        version: Version | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        max_bytes: int = 4 << 30,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._is_compressed = is_compressed
+        super().__init__(
+            filepath=filepath,
+            version=version,
+            credentials=credentials,
+            fs_args=fs_args,
+            max_bytes=max_bytes,
+            metadata=metadata,
+        )
+
+    def _read_arrays(self, path: str, required: set[str], optional: set[str]) -> dict[str, np.ndarray]:
+        with self._fs.open(path, "rb") as file:
+            return read_arrays(file, required, optional, self._max_bytes)
+
+    def _write_arrays(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
+        check_size(sum(array.nbytes for array in arrays.values()), self._max_bytes)
+        with path.open("wb") as file:
+            write_arrays(file, arrays, self._is_compressed)
+
+
+class ImageSetDataset(_NpzDataset):
+    """An `ImageSet` as npz: `images, labels, is_anomaly, image_id, split_digest, geometry`, perhaps `masks`.
+
+    Args:
+        filepath: local path or URL that fsspec knows.
+        is_compressed: smaller on the disk, several times slower to save and load.
+        version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
+
+    Raises:
+        InputError: (as the cause of Kedro's `DatasetError`) on loading, a file that is damaged, promises more
+            than it holds, or holds other arrays than these; on saving, something else than an `ImageSet`.
+    """
+
+    def _read(self, path: str) -> ImageSet:
+        arrays = self._read_arrays(path, {"images", "labels", "is_anomaly", "image_id", *_TEXTS}, {"masks"})
+        for name in _TEXTS:
+            if arrays[name].shape != () or arrays[name].dtype.kind != "U":
+                raise InputError(f"{name}: found {arrays[name].dtype} {list(arrays[name].shape)}, expected one text")
+            check_text(name, arrays[name], is_unique=False)
+        images = ImageSet(**{name: str(array) if name in _TEXTS else array for name, array in arrays.items()})
+        check_text("labels", images.labels, is_unique=False)
+        check_text("image_id", images.image_id, is_unique=True)
+        return images
+
+    def _write(self, path: Path, data: ImageSet) -> None:
+        if not isinstance(data, ImageSet):
+            raise InputError(f"found {type(data).__name__}, expected an ImageSet")
+        check_text("image_id", data.image_id, is_unique=True)
+        arrays = {name: getattr(data, name) for name in ("images", "labels", "is_anomaly", "image_id")}
+        # An empty array of labels may have come as numbers; text is what is read back.
+        arrays |= {name: arrays[name].astype(np.str_) for name in ("labels", "image_id")}
+        arrays |= {name: np.array(getattr(data, name), dtype=np.str_) for name in _TEXTS}
+        if data.masks is not None:
+            arrays["masks"] = data.masks
+        self._write_arrays(path, arrays)
+
+    def preview(self, pictures: int = 24) -> ImagePreview:
+        """A contact sheet of some images, taken evenly over the set: a PNG in base64 for kedro-viz."""
+        images = self.load().images
+        rows = np.unique(np.linspace(0, len(images) - 1, min(pictures, len(images))).astype(int))
+        sheet = [image[0] if len(image) != 3 else image.transpose(1, 2, 0) for image in images[rows]]
+        return ImagePreview(base64_png(contact_sheet(sheet)))
+
+
+class ArrayDataset(_NpzDataset):
+    """A dict of equally long arrays as npz: `image_id` (str [N], unique) and arrays of finite numbers.
+
+    Args:
+        filepath: local path or URL that fsspec knows.
+        arrays: name -> dtype and number of dimensions of each array beside `image_id`, for example
+            `{maps: [float16, 3]}`, which is the default: residual maps [N, H, W].
+        is_compressed: smaller on the disk, several times slower to save and load.
+        version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
+
+    Raises:
+        InputError: (as the cause of Kedro's `DatasetError`) on loading and on saving, arrays that are
+            missing or unknown, of another dtype or shape, or not finite.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        arrays: dict[str, tuple[str, int]] | None = None,
+        is_compressed: bool = False,
+        version: Version | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        max_bytes: int = 4 << 30,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._arrays = {name: (np.dtype(kind), int(ndim)) for name, (kind, ndim) in _given(arrays).items()}
+        super().__init__(
+            filepath=filepath,
+            is_compressed=is_compressed,
+            version=version,
+            credentials=credentials,
+            fs_args=fs_args,
+            max_bytes=max_bytes,
+            metadata=metadata,
+        )
+
+    def _read(self, path: str) -> dict[str, np.ndarray]:
+        arrays = self._read_arrays(path, {"image_id", *self._arrays}, set())
+        self._check(arrays)
+        return arrays
+
+    def _write(self, path: Path, data: dict[str, np.ndarray]) -> None:
+        check_names(list(data), {"image_id", *self._arrays}, set())
+        arrays = {name: np.asarray(value) for name, value in data.items()}
+        arrays["image_id"] = arrays["image_id"].astype(np.str_)
+        self._check(arrays)
+        self._write_arrays(path, arrays)
+
+    def _check(self, arrays: dict[str, np.ndarray]) -> None:
+        ids = arrays["image_id"]
+        if ids.ndim != 1 or ids.dtype.kind != "U":
+            raise InputError(f"image_id: found {ids.dtype} {list(ids.shape)}, expected text [N]")
+        check_text("image_id", ids, is_unique=True)
+        for name, (kind, ndim) in self._arrays.items():
+            array = arrays[name]
+            if array.dtype != kind or array.ndim != ndim or array.shape[:1] != ids.shape:
+                raise InputError(
+                    f"{name}: found {array.dtype} {list(array.shape)}, expected {kind} of {ndim} dimensions, the first "
+                    f"{len(ids)}"
+                )
+            if kind.kind == "f" and not np.isfinite(array).all():
+                count = int((~np.isfinite(array)).sum())
+                raise InputError(f"{name}: found {count:,} values that are NaN or infinite, expected none")
+
+
+def _given(arrays: dict[str, tuple[str, int]] | None) -> dict[str, tuple[str, int]]:
+    return {"maps": ("float16", 3)} if arrays is None else arrays

@@ -1,0 +1,144 @@
+"""The one way in which anything is written to a local disk here: whole, or not at all.
+
+What is to be saved is drafted in a private directory beside its place, flushed to the disk and
+moved into place by a rename, which the file system does in one step. Whatever happens before
+that step leaves the place as it was; what a dead process leaves is a private directory, which
+the next save or load in that place removes. A private directory belongs to a living process as
+long as that holds its lock (flock), which ends with the process however that ends, so neither
+process numbers nor clocks are trusted.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+PREFIX = ".partial-"
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+@contextmanager
+def whole_version(target: Path) -> Iterator[Path]:
+    """A path to draft `<place>/<version>/<name>` at, a file or a folder; its directory appears with it.
+
+    Raises:
+        FileExistsError: that version is there already; it stays untouched.
+    """
+    place = target.parent.parent
+    with _private_directory(place) as private:
+        draft = private / f"partial-{target.name}"
+        yield draft
+        flush(draft)
+        # Named in full only when whole, so that not even a listing of hidden directories finds half a file.
+        os.rename(draft, private / target.name)
+        flush_directory(private)
+        try:
+            os.rename(private, target.parent)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise FileExistsError(errno.EEXIST, "this version is there already", str(target.parent)) from error
+            raise
+        flush_directory(place)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """A path to draft the file `target` at; the file of before, if any, is there until the new one is."""
+    with _private_directory(target.parent) as private:
+        draft = private / f"partial-{target.name}"
+        yield draft
+        flush(draft)
+        os.replace(draft, target)
+        flush_directory(target.parent)
+
+
+def sweep(place: Path) -> None:
+    """Remove the drafts that dead processes left in a directory; those of living ones stay."""
+    try:
+        with os.scandir(place) as entries:
+            leftovers = [Path(entry.path) for entry in entries if entry.name.startswith(PREFIX)]
+    except OSError:
+        return
+    for leftover in leftovers:
+        try:
+            lock = os.open(leftover, _OPEN_DIRECTORY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            # Its process lives, or this file system knows no locks and nothing can be told.
+            continue
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)
+            logger.info("%s: removed the draft of a run that died while saving", leftover)
+        finally:
+            os.close(lock)
+
+
+def flush(path: Path) -> None:
+    """Have the disk hold a file, or a folder and all that lies under it."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        return
+    for child in path.iterdir():
+        flush(child)
+    flush_directory(path)
+
+
+def flush_directory(path: Path) -> None:
+    """Have the disk hold a directory's list of names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _private_directory(place: Path) -> Iterator[Path]:
+    """A new locked directory in `place`; whatever is still in it at the end is removed."""
+    _make_directory(place)
+    sweep(place)
+    private, lock = _claim(place)
+    try:
+        yield private
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+        os.close(lock)
+
+
+def _claim(place: Path) -> tuple[Path, int]:
+    """Make a directory and lock it; start over where another process swept it in between."""
+    while True:
+        private = place / f"{PREFIX}{uuid.uuid4().hex}"
+        private.mkdir()
+        try:
+            lock = os.open(private, _OPEN_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:
+            return private, lock  # no locks on this file system: such a directory is never swept
+        if private.exists():
+            return private, lock
+        os.close(lock)
+
+
+def _make_directory(path: Path) -> None:
+    """The directory and the missing ones above it, each on the disk."""
+    if not path.is_dir():
+        _make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        flush_directory(path.parent)

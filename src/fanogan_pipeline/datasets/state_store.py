@@ -1,0 +1,148 @@
+"""Where unfinished training lies, so that the same command goes on after a crash."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from kedro.io import AbstractDataset, DatasetError
+
+from fanogan_pipeline.datasets.safetensors_format import from_bytes, to_bytes
+from fanogan_pipeline.datasets.staging import sweep, whole_file
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.networks.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+_SUFFIX = ".safetensors"
+
+
+class StateStore:
+    """Training states in a folder, a safetensors file for each key such as `wgan-<digest>`.
+
+    A save is whole or absent, and the last one wins. A state that a living process has saved or loaded
+    is held by it (a shared lock that ends with the process): `sweep` leaves it alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: dict[str, BinaryIO] = {}
+
+    def load(self, key: str) -> Checkpoint | None:
+        """The state, or None where there is none; one that cannot be read counts as none, with a warning."""
+        path = self._path(key)
+        sweep(self._folder)
+        try:
+            with path.open("rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            logger.warning("%s: cannot be read (%s); training starts afresh", path, error.strerror)
+            return None
+        try:
+            state = from_bytes(data, origin=str(path))
+        except InputError as error:
+            logger.warning("%s: %s; training starts afresh", path, error)
+            return None
+        self._hold(key, path)
+        return state
+
+    def save(self, key: str, state: Checkpoint) -> None:
+        """Put the state in place of the one before.
+
+        Raises:
+            InputError: it cannot be written; the one before stays.
+        """
+        path = self._path(key)
+        try:
+            with whole_file(path) as draft:
+                draft.write_bytes(to_bytes(state))
+                self._hold(key, draft)
+        except OSError as error:
+            raise InputError(
+                f"{path}: the training state cannot be saved ({error.strerror or error}), the one before stays; "
+                "check the space left and the permissions"
+            ) from error
+
+    def discard(self, key: str) -> None:
+        """Remove the state, if there is one."""
+        self._path(key).unlink(missing_ok=True)
+        self._release(key)
+
+    def keys(self) -> list[str]:
+        """The keys of all states, sorted."""
+        return sorted(path.stem for path in self._folder.glob(f"*{_SUFFIX}") if _KEY.fullmatch(path.stem))
+
+    def sweep(self, prefix: str, keep: str) -> list[str]:
+        """Remove the states whose key starts with `prefix`, but for `keep` and those of living processes.
+
+        Returns:
+            The keys of what was removed.
+        """
+        stale = [key for key in self.keys() if key.startswith(prefix) and key != keep and self._is_free(key)]
+        for key in stale:
+            self.discard(key)
+        return stale
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise InputError(f"training state {key!r}: not a key, expected letters, digits and . _ -")
+        return self._folder / f"{key}{_SUFFIX}"
+
+    def _hold(self, key: str, path: Path) -> None:
+        self._release(key)
+        file = path.open("rb")
+        self._held[key] = file
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            logger.debug("%s: this file system knows no locks", path)
+
+    def _release(self, key: str) -> None:
+        if file := self._held.pop(key, None):
+            file.close()
+
+    def _is_free(self, key: str) -> bool:
+        if key in self._held:
+            return True
+        try:
+            with self._path(key).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return os.access(self._folder, os.W_OK)
+        return True
+
+
+class StateStoreDataset(AbstractDataset[NoReturn, StateStore]):
+    """The `StateStore` in a local folder, for nodes that train; nothing is saved through the catalog.
+
+    Args:
+        filepath: the folder; made on the first save.
+        metadata: for kedro-viz; not read here.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        if "://" in str(filepath):
+            raise InputError(f"{filepath}: found a URL, expected a local folder for the states of training")
+        self._folder = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> StateStore:
+        return StateStore(self._folder)
+
+    def save(self, data: Any) -> None:
+        raise DatasetError("StateStoreDataset is filled by training itself, not through the catalog")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._folder.as_posix()}
+
+    def _exists(self) -> bool:
+        return True

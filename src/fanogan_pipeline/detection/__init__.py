@@ -1,0 +1,1 @@
+"""Residuals, score, calibration and evaluation: arrays and tables in, arrays and tables out."""

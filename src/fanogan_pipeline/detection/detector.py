@@ -1,0 +1,82 @@
+"""The detector: everything that turns residuals into verdicts, and the digests of what it belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fanogan_pipeline.detection.scoring import Calibration, ScoreRule, p_values
+from fanogan_pipeline.errors import InputError
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A score rule with its calibration.
+
+    Attributes:
+        rule: residual terms -> score.
+        calibration: thresholds and what they promise.
+        calibration_scores: sorted ascending, for p-values.
+        settings: image_distance, method, refinement_steps, refinement_rate, false_alarm_rate wished.
+        belongs_to: digests `wgan_model`, `encoder_model`, `split`.
+        geometry: how pictures are prepared, as JSON text of `preprocessing.geometry.Geometry`.
+    """
+
+    rule: ScoreRule
+    calibration: Calibration
+    calibration_scores: tuple[float, ...]
+    settings: dict[str, Any]
+    belongs_to: dict[str, str]
+    geometry: str
+
+    def judge(self, terms: pd.DataFrame) -> pd.DataFrame:
+        """Residual terms with `score`, `p_value` and `is_flagged` added, a row per image."""
+        scores = self.rule.score(terms)
+        return terms.assign(
+            score=scores,
+            p_value=p_values(scores, np.asarray(self.calibration_scores)),
+            is_flagged=scores > self.calibration.threshold,
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of its JSON form."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        calibration = self.calibration
+        return {
+            "rule": self.rule.to_json(),
+            "threshold": calibration.threshold,
+            "promised_false_alarm_rate": calibration.promised_false_alarm_rate,
+            "three_sigma_threshold": calibration.three_sigma_threshold,
+            "settings": self.settings,
+            "belongs_to": self.belongs_to,
+            "geometry": json.loads(self.geometry or "{}"),
+            "calibration_scores": list(self.calibration_scores),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Detector:
+        """The detector that `to_json` wrote. Raises InputError on anything else."""
+        try:
+            scores = tuple(float(score) for score in values["calibration_scores"])
+            calibration = Calibration(
+                float(values["threshold"]),
+                float(values["promised_false_alarm_rate"]),
+                float(values["three_sigma_threshold"]),
+                len(scores),
+            )
+            rule = ScoreRule(**values["rule"])
+            geometry = json.dumps(values["geometry"], sort_keys=True) if values["geometry"] else ""
+            return cls(rule, calibration, scores, dict(values["settings"]), dict(values["belongs_to"]), geometry)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"detector: found {type(error).__name__} {error}, expected the JSON that the scoring pipeline writes; "
+                "run 'kedro run --pipelines scoring'"
+            ) from error

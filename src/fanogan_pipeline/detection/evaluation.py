@@ -1,0 +1,122 @@
+"""How good the verdicts are on a labelled test set, with honest intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.metrics import average_precision_score
+
+from fanogan_pipeline.detection.scoring import Calibration
+
+
+def auroc_with_interval(
+    scores: np.ndarray, is_anomaly: np.ndarray, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """AUROC and its confidence interval after DeLong et al. 1988 (fast form: Sun and Xu 2014).
+
+    The interval is taken on the logit scale, which keeps it inside (0, 1) near 1 (Pepe 2003,
+    section 5.2).
+
+    Args:
+        scores: [N], higher is more anomalous.
+        is_anomaly: bool [N], both kinds present with at least two each.
+        confidence: of the interval.
+
+    Returns:
+        AUROC, lower end, upper end; NaN where one kind is missing.
+    """
+    positive, negative = scores[is_anomaly], scores[~is_anomaly]
+    m, n = len(positive), len(negative)
+    if m == 0 or n == 0:
+        return float("nan"), float("nan"), float("nan")
+    ranks_all = stats.rankdata(np.concatenate([positive, negative]))
+    beats = (ranks_all[:m] - stats.rankdata(positive)) / n  # of each anomaly: share of normals below it
+    loses = 1 - (ranks_all[m:] - stats.rankdata(negative)) / m
+    auroc = float(beats.mean())
+    if m < 2 or n < 2:
+        return auroc, float("nan"), float("nan")
+    variance = beats.var(ddof=1) / m + loses.var(ddof=1) / n
+    if variance == 0 or auroc in (0.0, 1.0):
+        return auroc, auroc, auroc
+    half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (auroc * (1 - auroc))
+    centre = np.log(auroc / (1 - auroc))
+    return auroc, float(1 / (1 + np.exp(half - centre))), float(1 / (1 + np.exp(-half - centre)))
+
+
+def rate_with_interval(
+    hits: int, total: int, confidence: float = 0.95
+) -> tuple[float | None, float | None, float | None]:
+    """Share and its exact (Clopper-Pearson) interval; None where there is nothing to count."""
+    if total == 0:
+        return None, None, None
+    interval = stats.binomtest(hits, total).proportion_ci(confidence, method="exact")
+    return hits / total, float(interval.low), float(interval.high)
+
+
+def evaluate(scores: pd.DataFrame, calibration: Calibration, confidence: float = 0.95) -> dict[str, float | int | None]:
+    """The numbers of `metrics`: ranking, verdicts at the threshold, and at mean + 3 sigma beside it.
+
+    Args:
+        scores: the test score table.
+        calibration: its thresholds.
+        confidence: of all intervals.
+    """
+    truth = scores["is_anomaly"].to_numpy(dtype=bool)
+    values = scores["score"].to_numpy(np.float64)
+    auroc, low, high = auroc_with_interval(values, truth, confidence)
+    both = bool(truth.any() and not truth.all())
+    metrics: dict[str, float | int | None] = {
+        "auroc": auroc if both else None,
+        "auroc_ci_low": low if both and np.isfinite(low) else None,
+        "auroc_ci_high": high if both and np.isfinite(high) else None,
+        "average_precision": float(average_precision_score(truth, values)) if both else None,
+        "prevalence": float(truth.mean()),
+        "threshold": calibration.threshold,
+        "promised_false_alarm_rate": calibration.promised_false_alarm_rate,
+    }
+    flagged = scores["is_flagged"].to_numpy(dtype=bool)
+    metrics |= _rates("", flagged, truth, confidence)
+    metrics["three_sigma_threshold"] = calibration.three_sigma_threshold
+    metrics |= _rates("three_sigma_", values > calibration.three_sigma_threshold, truth, confidence)
+    metrics |= {"n_normal": int((~truth).sum()), "n_anomalous": int(truth.sum()), "n_calibration": calibration.n}
+    return metrics
+
+
+def _rates(prefix: str, flagged: np.ndarray, truth: np.ndarray, confidence: float) -> dict[str, float | None]:
+    values: dict[str, float | None] = {}
+    for name, side in (("false_alarm_rate", ~truth), ("recall", truth)):
+        rate, low, high = rate_with_interval(int(flagged[side].sum()), int(side.sum()), confidence)
+        values |= {f"{prefix}{name}": rate, f"{prefix}{name}_ci_low": low, f"{prefix}{name}_ci_high": high}
+    return values
+
+
+def per_class(scores: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    """For each class how much of it was flagged, with the exact interval.
+
+    Returns:
+        Columns `label, is_anomaly, images, flagged, share, ci_low, ci_high, median_score, auroc`
+        (`auroc` of that class against all normal images; NaN for normal classes).
+    """
+    normal = scores.loc[~scores["is_anomaly"], "score"].to_numpy()
+    rows = []
+    for (label, is_anomaly), group in scores.groupby(["label", "is_anomaly"], sort=True):
+        share, low, high = rate_with_interval(int(group["is_flagged"].sum()), len(group), confidence)
+        against = float("nan")
+        if is_anomaly and len(normal):
+            joined = np.concatenate([normal, group["score"].to_numpy()])
+            against, _, _ = auroc_with_interval(joined, np.arange(len(joined)) >= len(normal), confidence)
+        rows.append(
+            {
+                "label": label,
+                "is_anomaly": bool(is_anomaly),
+                "images": len(group),
+                "flagged": int(group["is_flagged"].sum()),
+                "share": share,
+                "ci_low": low,
+                "ci_high": high,
+                "median_score": float(group["score"].median()),
+                "auroc": against,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,124 @@
+"""From residual terms to a score, from a score to a p-value and a verdict."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fanogan_pipeline.detection.residuals import TERMS
+from fanogan_pipeline.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoreRule:
+    """score = sum over terms of weight * (term - centre) / scale.
+
+    The article's A(x) = A_R(x) + kappa * A_D(x) is centre 0, scale 1, weights 1 and kappa; the
+    standardised sum takes centre and scale from the selection set, so that no kappa is needed
+    and calibration images stay exchangeable with new ones.
+    """
+
+    weight: dict[str, float]
+    centre: dict[str, float]
+    scale: dict[str, float]
+
+    def score(self, terms: pd.DataFrame) -> np.ndarray:
+        """float64 [N] of residual terms, a row per image."""
+        parts = [
+            self.weight[name] * (terms[name].to_numpy(np.float64) - self.centre[name]) / self.scale[name]
+            for name in self.weight
+        ]
+        return np.sum(parts, axis=0)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def fit_rule(kind: str, kappa: float, selection_terms: pd.DataFrame) -> ScoreRule:
+    """The rule of a given kind.
+
+    Args:
+        kind: "standardised", "article" or "image".
+        kappa: weight of the feature residual in the article's score.
+        selection_terms: residual terms of the selection set, normal images only.
+    """
+    if kind == "standardised":
+        spread = selection_terms[list(TERMS)].std(ddof=1)
+        if not (np.isfinite(spread) & (spread > 0)).all():
+            raise InputError(
+                f"selection_set: the residual terms' standard deviations are {spread.to_dict()}, expected all above 0; "
+                "the models do not tell images apart, train longer"
+            )
+        centre = selection_terms[list(TERMS)].mean()
+        return ScoreRule(dict.fromkeys(TERMS, 1.0), centre.to_dict(), spread.to_dict())
+    weight = {"image_residual": 1.0} | ({"feature_residual": kappa} if kind == "article" else {})
+    return ScoreRule(weight, dict.fromkeys(weight, 0.0), dict.fromkeys(weight, 1.0))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the calibration scores promise.
+
+    Attributes:
+        threshold: an image is flagged where its score is above it.
+        promised_false_alarm_rate: the largest share k / (n + 1) not above the wished one, at least 1 / (n + 1).
+        three_sigma_threshold: mean + 3 standard deviations of the calibration scores.
+        n: number of calibration images.
+    """
+
+    threshold: float
+    promised_false_alarm_rate: float
+    three_sigma_threshold: float
+    n: int
+
+
+def calibrate(calibration_scores: np.ndarray, false_alarm_rate: float) -> Calibration:
+    """The conformal threshold: of new normal images, at most the promised share is flagged on average.
+
+    Holds for any law of the scores as long as calibration and new normal images are exchangeable
+    (Vovk et al. 2005; Bates et al. 2023). With too few images for the wished rate the smallest
+    rate they can promise, 1 / (n + 1), is used, and said.
+
+    Args:
+        calibration_scores: [n], of normal images that nothing else has seen.
+        false_alarm_rate: the wished rate, in (0, 1).
+
+    Raises:
+        InputError: fewer than two calibration images.
+    """
+    n = len(calibration_scores)
+    if n < 2:
+        raise InputError(
+            f"calibration_set: found {n} images, expected at least 2; raise data_prep.calibration_fraction"
+        )
+    allowed = min(math.floor(false_alarm_rate * (n + 1) + 1e-9), n)
+    if allowed < 1:
+        logger.warning(
+            "scoring.false_alarm_rate: %g needs at least %d calibration images, found %d; promising %.4f instead",
+            false_alarm_rate,
+            math.ceil(1 / false_alarm_rate - 1e-9) - 1,
+            n,
+            1 / (n + 1),
+        )
+        allowed = 1
+    ordered = np.sort(np.asarray(calibration_scores, np.float64))
+    return Calibration(
+        threshold=float(ordered[-allowed]),
+        promised_false_alarm_rate=allowed / (n + 1),
+        three_sigma_threshold=float(ordered.mean() + 3 * ordered.std(ddof=1)),
+        n=n,
+    )
+
+
+def p_values(scores: np.ndarray, calibration_scores: np.ndarray) -> np.ndarray:
+    """(1 + #{calibration scores >= s}) / (n + 1) for each s (Bates et al. 2023, equation 2): float64 [N]."""
+    ordered = np.sort(np.asarray(calibration_scores, np.float64))
+    at_least = len(ordered) - np.searchsorted(ordered, scores, side="left")
+    return (1 + at_least) / (len(ordered) + 1)

@@ -1,0 +1,18 @@
+"""The errors whose message is the whole story: the command line prints that line and nothing else."""
+
+
+class PlainError(ValueError):
+    """Something the user can mend. The message names the file or parameter, what was found,
+    what was expected and what to do; it fits on one line."""
+
+
+class InputError(PlainError):
+    """A file, an array or a parameter that cannot be used."""
+
+
+class MismatchError(PlainError):
+    """Data and models that do not belong together, such as an encoder of another WGAN."""
+
+
+class TrainingError(PlainError):
+    """Training went wrong: a loss that is not finite, a critic that ran away, a collapsed generator."""

@@ -1,0 +1,27 @@
+"""One function per figure: arrays and tables in, a matplotlib `Figure` out; and the report that holds them all."""
+
+from fanogan_pipeline.figures.curves import encoder_curves, wgan_curves
+from fanogan_pipeline.figures.galleries import decision_gallery, heatmap_gallery, restoration
+from fanogan_pipeline.figures.quality import class_recall_bars, precision_recall_curve, roc_curve
+from fanogan_pipeline.figures.report import render_report
+from fanogan_pipeline.figures.samples import contact_sheet, generated_samples, latent_walk
+from fanogan_pipeline.figures.scores import score_boxplot, score_histogram
+from fanogan_pipeline.figures.summary import summary_table
+
+__all__ = [
+    "class_recall_bars",
+    "contact_sheet",
+    "decision_gallery",
+    "encoder_curves",
+    "generated_samples",
+    "heatmap_gallery",
+    "latent_walk",
+    "precision_recall_curve",
+    "render_report",
+    "restoration",
+    "roc_curve",
+    "score_boxplot",
+    "score_histogram",
+    "summary_table",
+    "wgan_curves",
+]

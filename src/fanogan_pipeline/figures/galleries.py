@@ -1,0 +1,183 @@
+"""Images beside what the detector makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.figures import style
+
+IN_A_ROW = 8  # images a figure shows side by side before it starts another band
+VERDICTS = {
+    "in_in": "in_in: judged normal, truly normal",
+    "in_out": "in_out: judged normal, truly anomalous (missed)",
+    "out_in": "out_in: judged anomalous, truly normal (false alarm)",
+    "out_out": "out_out: judged anomalous, truly anomalous (caught)",
+}
+
+
+def restoration(
+    images: np.ndarray,
+    restored: np.ndarray,
+    labels: Sequence[str],
+    is_anomaly: Sequence[bool],
+    scores: Sequence[float] | None = None,
+) -> Figure:
+    """Each image above its restoration G(E(x)) and their difference.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        restored: uint8 or float [N, C, H, W], on the scale of the images, 0..255.
+        labels: class of each image.
+        is_anomaly: truth of each image.
+        scores: of each image, for its caption.
+    """
+    images, restored = style.need_images(images, "images"), _same_shape(images, restored)
+    difference = (images.astype(np.float64) - restored).mean(axis=1)
+    limit = max(1.0, float(np.abs(difference).max(initial=0)))
+    seen = style.channels_last(np.clip(np.rint(restored), 0, 255).astype(np.uint8))
+    bands = [slice(k, k + IN_A_ROW) for k in range(0, len(images), IN_A_ROW)]
+    height = 4.4 * max(1, len(bands)) * max(0.6, images.shape[2] / images.shape[3])
+    figure = style.new_figure(11, height + 0.5, "Images and their restorations")
+    if not bands:
+        style.say(figure.subplots(), "There is no image to restore.")
+        return figure
+    axes = figure.subplots(3 * len(bands), 1, squeeze=False)[:, 0]
+    columns = min(IN_A_ROW, len(images))
+    pair = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit}
+    captions = _captions(labels, is_anomaly, scores)
+    for k, band in enumerate(bands):
+        top, middle, bottom = axes[3 * k : 3 * k + 3]
+        style.image_strip(top, style.channels_last(images)[band], "image x", captions[band], columns)
+        style.image_strip(middle, seen[band], "restoration G(E(x))", columns=columns)
+        last = style.image_strip(bottom, difference[band], "difference x − G(E(x))", columns=columns, **pair)
+    _colour_bar(figure, last[0], list(axes), "difference (grey levels of 255):\nabove 0, brighter than restored")
+    return figure
+
+
+def decision_gallery(groups: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Images by verdict and truth; each kind is named decided_true.
+
+    Args:
+        groups: `in_in`, `in_out`, `out_in`, `out_out` (any of them may lack) -> images uint8
+            [n, C, H, W] and their scores [n]; n may be 0.
+    """
+    columns = min(12, max((len(images) for images, _ in groups.values()), default=0)) or 1
+    first = next((images for images, _ in groups.values() if len(images)), np.zeros((1, 1, 1, 1), np.uint8))
+    row = 11 / (1.08 * columns) * first.shape[2] / first.shape[3]
+    figure = style.new_figure(11, 4 * (min(row, 2.4) + 0.55) + 0.5, "Verdict and truth: decided_true")
+    for axis, (name, title) in zip(figure.subplots(4, 1), VERDICTS.items(), strict=True):
+        images, scores = groups.get(name, (first[:0], np.zeros(0)))
+        if len(images):
+            pictures = style.channels_last(style.need_images(images, f"images of {name}"))[:columns]
+            captions = [style.number(float(score)) for score in scores[:columns]]
+            style.image_strip(axis, pictures, f"{title}; score below each", captions, columns)
+        else:
+            style.say(axis, "No image of the test set is of this kind.")
+            axis.set_title(title, loc="left", fontsize=10)
+    return figure
+
+
+def heatmap_gallery(
+    images: np.ndarray,
+    restored: np.ndarray,
+    maps: np.ndarray,
+    masks: np.ndarray | None,
+    image_ids: Sequence[str],
+    scores: Sequence[float],
+    threshold: float | None,
+) -> Figure:
+    """Where images are restored badly: image, restoration, residual map, overlay, and truth where known.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        restored: uint8 or float [N, C, H, W], on the scale of the images, 0..255.
+        maps: float [N, H, W], residual of each pixel, at least 0.
+        masks: bool [N, H, W], true where anomalous, or None.
+        image_ids: of each image.
+        scores: of each image.
+        threshold: residual from which a pixel is outlined in the overlay, or None.
+    """
+    images, restored = style.need_images(images, "images"), _same_shape(images, restored)
+    maps = np.asarray(maps, np.float64)
+    if maps.shape != (len(images), *images.shape[2:]):
+        raise InputError(f"residual_maps: found shape {list(maps.shape)}, expected {[len(images), *images.shape[2:]]}")
+    columns = min(IN_A_ROW, len(images))
+    strips = 4 if masks is None else 5
+    row = 10 / (1.08 * max(1, columns)) * images.shape[2] / images.shape[3]
+    figure = style.new_figure(11, strips * (min(row, 2.4) + 0.35) + 0.7, "Where images are restored badly")
+    if not columns:
+        style.say(figure.subplots(), "There is no residual map to show.")
+        return figure
+    axes = figure.subplots(strips, 1)
+    scale = {"cmap": "viridis", "vmin": 0.0, "vmax": float(maps.max()) or 1.0}
+    captions = [
+        f"{_ending(str(image_id))}\nscore {style.number(float(score))}"
+        for image_id, score in zip(image_ids, scores, strict=True)
+    ]
+    pictures = style.channels_last(images)[:columns]
+    seen = style.channels_last(np.clip(np.rint(restored), 0, 255).astype(np.uint8))[:columns]
+    style.image_strip(axes[0], pictures, "image x", captions[:columns])
+    style.image_strip(axes[1], seen, "restoration G(E(x))")
+    drawn = style.image_strip(axes[2], maps[:columns], "residual map", **scale)
+    overlay = "overlay of map and image" + (
+        "" if threshold is None else f"; outlined: residual above {style.number(threshold)}"
+    )
+    placed = style.image_strip(axes[3], _blend(pictures, maps[:columns] / scale["vmax"]), overlay)
+    if threshold is not None:
+        for artist, residual in zip(placed, maps, strict=False):
+            if residual.max() > threshold > residual.min():
+                _outline(axes[3], artist.get_extent(), residual, threshold)
+    if masks is not None:
+        style.image_strip(
+            axes[4], masks[:columns].astype(float), "truth (white: anomalous)", cmap="gray", vmin=0, vmax=1
+        )
+    _colour_bar(figure, drawn[0], list(axes), "residual of the pixel (same scale for all)")
+    return figure
+
+
+def _same_shape(images: np.ndarray, restored: np.ndarray) -> np.ndarray:
+    restored = np.asarray(restored, np.float64)
+    if restored.shape != images.shape:
+        raise InputError(f"restored images: found shape {list(restored.shape)}, expected {list(images.shape)}")
+    return restored
+
+
+def _captions(labels: Sequence[str], is_anomaly: Sequence[bool], scores: Sequence[float] | None) -> list[str]:
+    captions = []
+    for k, (label, anomalous) in enumerate(zip(labels, is_anomaly, strict=True)):
+        name = f"{_ending(str(label))}, {'anomalous' if anomalous else 'normal'}"
+        captions.append(name if scores is None else f"{name}\nscore {style.number(float(scores[k]))}")
+    return captions
+
+
+def _ending(text: str, longest: int = 18) -> str:
+    """The end of a name, which tells files of one folder apart."""
+    return text if len(text) <= longest else f"…{text[1 - longest :]}"
+
+
+def _blend(pictures: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """Grey pictures under the map's colours, which cover more the larger the residual: RGB [N, H, W, 3], 0..1."""
+    grey = np.repeat(pictures.mean(axis=3, keepdims=True) / 255, 3, axis=3)
+    colours = matplotlib.colormaps["viridis"](strength)[..., :3]
+    cover = 0.85 * np.sqrt(np.clip(strength, 0, 1))[..., None]
+    return (1 - cover) * grey + cover * colours
+
+
+def _outline(axis, extent: Sequence[float], residual: np.ndarray, threshold: float) -> None:
+    left, right, bottom, top = extent
+    height, width = residual.shape
+    x = left + (np.arange(width) + 0.5) * (right - left) / width
+    y = top + (np.arange(height) + 0.5) * (bottom - top) / height
+    axis.contour(x, y, residual, [threshold], colors=[style.VERMILION], linewidths=1.2)
+
+
+def _colour_bar(figure: Figure, artist, axes: list, label: str) -> None:
+    scale = ScalarMappable(Normalize(*artist.get_clim()), artist.get_cmap())
+    figure.colorbar(scale, ax=axes, shrink=0.5, pad=0.02).set_label(label, fontsize=9)

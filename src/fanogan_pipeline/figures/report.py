@@ -1,0 +1,211 @@
+"""The report: figures, numbers and parameters in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.figures import report_text as text
+from fanogan_pipeline.figures.report_template import TEMPLATE
+from fanogan_pipeline.figures.style import near_one, number, percent
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SPECIAL_FACTS = ("normal_classes", "sets")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table as the template takes it: every cell is text; numeric columns stand on the right."""
+
+    head: Sequence[str]
+    body: Sequence[Sequence[str]]
+    numeric: Sequence[bool]
+    normal: Sequence[bool] = ()
+
+
+def render_report(
+    title: str,
+    metrics: Mapping[str, Any],
+    per_class: pd.DataFrame,
+    figures: Mapping[str, bytes],
+    parameters: Mapping[str, Any],
+    facts: Mapping[str, Any] | None = None,
+    notes: Sequence[Mapping[str, Any]] = (),
+    confidence: float = 0.95,
+) -> str:
+    """The report as HTML: self-contained, without scripts or references, everything escaped.
+
+    Args:
+        title: heading of the report.
+        metrics: the numbers of `detection.evaluation.evaluate`; values may be None.
+        per_class: table of `detection.evaluation.per_class`.
+        figures: name -> PNG; known names come first, each with words on how to read it.
+        parameters: all parameters, nested as they are.
+        facts: `normal_classes` (list), `sets` (name -> number of images, or a mapping with `images`
+            and `anomalous`), and anything else (versions, digests, nested at will) for the end.
+        notes: further sections, each with `title`, perhaps `text` (paragraphs parted by blank lines)
+            and perhaps `table` (DataFrame, or a list of mappings).
+        confidence: of the intervals in `metrics`.
+
+    Raises:
+        InputError: a figure that is no PNG.
+    """
+    facts = facts or {}
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    n_calibration = metrics.get("n_calibration")
+    return environment.from_string(TEMPLATE).render(
+        title=title,
+        opening=_opening(facts, per_class, metrics),
+        cards=_cards(metrics, confidence),
+        verdict=text.verdict(metrics, confidence),
+        sets=_sets(facts.get("sets") or {}),
+        smallest_p=number(1 / (n_calibration + 1)) if n_calibration else "",
+        classes=_classes(per_class),
+        classes_caption=f"Share of each class above the threshold, with its exact {confidence:.0%} interval. For "
+        "normal classes (shaded) these are false alarms. AUROC: this class against all normal test images.",
+        notes=[_note(note) for note in notes],
+        figures=_figures(figures),
+        metrics=_listed(metrics, "number"),
+        parameters=_listed(parameters, "parameter"),
+        facts=_listed({name: value for name, value in facts.items() if name not in SPECIAL_FACTS}, "fact"),
+    )
+
+
+def _opening(facts: Mapping[str, Any], per_class: pd.DataFrame, metrics: Mapping[str, Any]) -> str:
+    normal = facts.get("normal_classes")
+    if normal is None:
+        normal = per_class.loc[per_class["is_anomaly"].eq(False), "label"].tolist() if len(per_class) else []
+    sets = facts.get("sets") or {}
+    trained = _count(sets["train_set"])[0] if "train_set" in sets else None
+    images = f"{trained:,} normal images" if trained is not None else "normal images"
+    named = (
+        f" of the normal {'class' if len(normal) == 1 else 'classes'} {', '.join(map(str, normal))}" if normal else ""
+    )
+    tested = f"{metrics.get('n_normal') or 0:,} normal and {metrics.get('n_anomalous') or 0:,} anomalous images"
+    return f"An f-AnoGAN detector trained on {images}{named}, tested on {tested}."
+
+
+def _cards(metrics: Mapping[str, Any], confidence: float) -> list[dict[str, str]]:
+    def share(name: str) -> str:
+        value = metrics.get(name)
+        return "not measured" if value is None else percent(value)
+
+    low, high = metrics.get("auroc_ci_low"), metrics.get("auroc_ci_high")
+    interval = "" if low is None or high is None else f"{confidence:.0%} interval {near_one(low)} to {near_one(high)}"
+    auroc, threshold = metrics.get("auroc"), metrics.get("threshold")
+    boundary = metrics.get("three_sigma_threshold")
+    return [
+        {"name": "AUROC", "value": "not measured" if auroc is None else near_one(auroc), "remark": interval},
+        {
+            "name": "Anomalous images caught (recall)",
+            "value": share("recall"),
+            "remark": f"of {metrics.get('n_anomalous') or 0:,}, at threshold "
+            + ("not set" if threshold is None else number(threshold)),
+        },
+        {
+            "name": "False alarms among normal images",
+            "value": share("false_alarm_rate"),
+            "remark": f"of {metrics.get('n_normal') or 0:,}; promised: at most {share('promised_false_alarm_rate')}",
+        },
+        {
+            "name": "False alarms of mean + 3 sigma",
+            "value": share("three_sigma_false_alarm_rate"),
+            "remark": f"with recall {share('three_sigma_recall')}, at "
+            + ("not set" if boundary is None else number(boundary)),
+        },
+    ]
+
+
+def _sets(sets: Mapping[str, Any]) -> Rows:
+    body = [[name.replace("_", " "), *(_cell(count) for count in _count(value))] for name, value in sets.items()]
+    return Rows(["set", "images", "of them anomalous"], body, [False, True, True])
+
+
+def _count(value: Any) -> tuple[int, int | None]:
+    if isinstance(value, Mapping):
+        return int(value["images"]), None if value.get("anomalous") is None else int(value["anomalous"])
+    return int(value), None
+
+
+def _classes(per_class: pd.DataFrame) -> Rows:
+    head = ["class", "truth", "images", "flagged", "share flagged", "interval", "AUROC against normal"]
+    body, normal = [], []
+    table = per_class.sort_values(["is_anomaly", "share"], kind="stable") if len(per_class) else per_class
+    for row in table.to_dict("records"):
+        normal.append(not row["is_anomaly"])
+        auroc = row.get("auroc")
+        body.append(
+            [
+                str(row["label"]) or "(no label)",
+                "anomalous" if row["is_anomaly"] else "normal",
+                f"{row['images']:,}",
+                f"{row['flagged']:,}",
+                percent(row["share"]),
+                f"{percent(row['ci_low'])} to {percent(row['ci_high'])}",
+                "" if auroc is None or pd.isna(auroc) else near_one(auroc),
+            ]
+        )
+    return Rows(head, body, [False, False, True, True, True, True, True], normal)
+
+
+def _note(note: Mapping[str, Any]) -> dict[str, Any]:
+    paragraphs = [part.strip() for part in str(note.get("text") or "").split("\n\n") if part.strip()]
+    given = note.get("table")
+    table = None if given is None else pd.DataFrame(given)
+    return {"title": str(note["title"]), "paragraphs": paragraphs, "table": _frame(table)}
+
+
+def _frame(table: pd.DataFrame | None) -> Rows | None:
+    if table is None or table.empty:
+        return None
+    numeric = [pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind) for kind in table.dtypes]
+    body = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    return Rows([str(name) for name in table.columns], body, numeric)
+
+
+def _figures(figures: Mapping[str, bytes]) -> list[dict[str, str]]:
+    known = [name for name in text.FIGURES if name in figures]
+    drawn = []
+    for name in known + [name for name in figures if name not in text.FIGURES]:
+        if not bytes(figures[name]).startswith(PNG_SIGNATURE):
+            raise InputError(f"figure {name}: found {len(figures[name])} bytes that are no PNG, expected a PNG file")
+        title, reading, failure = text.figure_words(name)
+        png = base64.b64encode(figures[name]).decode("ascii")
+        drawn.append({"title": title, "reading": reading, "failure": failure, "png": png})
+    return drawn
+
+
+def _listed(values: Mapping[str, Any], what: str) -> Rows:
+    return Rows([what, "value"], [[name, _cell(value)] for name, value in _flat(values)], [False, False])
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested mappings as dotted names, in their order."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else f"{value:.6g}"
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(part) for part in value)
+    return str(value)

@@ -1,0 +1,207 @@
+"""The words of the report: what each figure shows, how a failure looks, what the numbers say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scipy import stats
+
+from fanogan_pipeline.figures.style import near_one, number, percent
+
+NORMAL_LAW_3_SIGMA = 0.00135  # share of a normal distribution above its mean + 3 standard deviations
+
+# name of the figure: title, how to read it, how a bad one looks; in the order of the report
+FIGURES = {
+    "score_boxplot": (
+        "Scores by class",
+        "Each box holds the middle half of one class's scores, with the median as a line. Boxes right of the solid "
+        "threshold are flagged. The normal classes stand on top; below them the other classes, those most like the "
+        "normal ones first. The column on the right says how much of each class was flagged.",
+        "Boxes of other classes that overlap the normal box: those anomalies are restored too well, and no "
+        "threshold will catch them without false alarms.",
+    ),
+    "score_histogram": (
+        "Scores of normal and anomalous images",
+        "Above: normal test images (filled) and the calibration images that set the threshold (dashed outline). "
+        "Below: anomalous test images, on the same axis. The less the two halves overlap, the better.",
+        "An outline that lies clearly left of the filled bars: the test set's normal images differ from those the "
+        "threshold was set on, and there will be more false alarms than promised.",
+    ),
+    "roc_curve": (
+        "Anomalous images caught against false alarms",
+        "Every threshold is a point: how many normal images it flags (to the right) and how many anomalous ones it "
+        "catches (upwards). The ring is the threshold in use. The right panel spreads out the rare false alarms, "
+        "where a detector is used. AUROC is the area under the curve: the chance that a random anomalous "
+        "image scores higher than a random normal one.",
+        "A curve near the dotted line is guessing; one below it ranks normal images as the more anomalous.",
+    ),
+    "precision_recall_curve": (
+        "How far a flag can be trusted",
+        "Precision is the share of flagged images that are anomalous. It depends on how many anomalous images there "
+        "are: the dotted line, the prevalence in this test set, is what guessing reaches. Where anomalies are rarer "
+        "in practice than here, precision will be lower there.",
+        "A curve that drops to the dotted line early: beyond that recall, flags say nothing.",
+    ),
+    "decision_gallery": (
+        "Verdict and truth",
+        "Test images in four rows, named decided_true: in_in judged normal and normal, in_out missed, out_in false "
+        "alarms, out_out caught. Look at the two rows in the middle: they show what the detector gets wrong.",
+        "False alarms that look like any other normal image, or missed images that anyone would spot.",
+    ),
+    "heatmap_gallery": (
+        "Where images are restored badly",
+        "Each image, its restoration, and how much they differ at each pixel, on one scale for all. Bright spots are "
+        "what raises the score of the image. Where the truth is known pixel by pixel, it stands below.",
+        "Maps that follow every edge of normal images too: the restorations are blurred, and fine defects drown.",
+    ),
+    "restoration": (
+        "Images and their restorations",
+        "Images that were not trained on, what the encoder and the generator make of them, and the "
+        "difference. A normal image should come back nearly as it was, so that the difference is faint.",
+        "Restorations that all look alike (a collapsed generator or an encoder that learnt nothing), are blurred, or "
+        "show another shape than the image.",
+    ),
+    "generated_samples": (
+        "Generated images",
+        "What the generator makes of random latent vectors z. They should look like normal images and vary as "
+        "those do, since an image can only be restored to something the generator can make.",
+        "The same image over and over is mode collapse; noise, blank or half-finished images mean that phase 1 "
+        "was too short or its learning rates too high.",
+    ),
+    "latent_walk": (
+        "A walk through the latent space",
+        "Images along two directions of z, evenly spaced. Neighbours should differ little, and the walk should pass "
+        "through many kinds of normal image.",
+        "Sudden jumps, or large areas of the same image: parts of the latent space that the generator makes no use of.",
+    ),
+    "wgan_curves": (
+        "Phase 1: the WGAN's training",
+        "The critic gives real images (term real) higher values than generated ones (term fake); the distance "
+        "between both estimates how far generated images still are from real ones. Under a penalty or "
+        "clipping it rises at first, then shrinks slowly or levels off. Loss G is the negative term fake.",
+        "Terms that grow without end: the critic diverges, as it may without penalty or clipping. A distance that "
+        "falls to zero at once: the critic has stopped telling real from generated, and teaches nothing.",
+    ),
+    "encoder_curves": (
+        "Phase 2: the encoder's training",
+        "Term izi says how far restored images are from their originals, term ziz the same of latent vectors, term "
+        "features the critic's view of the former. Those that are part of the objective should fall and level off.",
+        "A loss that never falls (learning rate too low, generator collapsed) or one that still falls steeply at the "
+        "last step (train longer).",
+    ),
+    "class_recall": (
+        "How much of each class was flagged",
+        "The bar is the share of the class's test images above the threshold, the whisker its exact interval. For "
+        "normal classes these are false alarms, for the others it is recall.",
+        "Short bars of anomalous classes, or a normal bar well above the promised rate.",
+    ),
+}
+
+
+def figure_words(name: str) -> tuple[str, str, str]:
+    """Title, how to read it, how a bad one looks; a bare title for a figure not known here."""
+    return FIGURES.get(name, (name.replace("_", " ").capitalize(), "", ""))
+
+
+def rate(metrics: Mapping[str, Any], name: str) -> str:
+    """A rate of `metrics` with its interval where there is one."""
+    value, low, high = (metrics.get(key) for key in (name, f"{name}_ci_low", f"{name}_ci_high"))
+    if value is None:
+        return "not measured"
+    return percent(value) + ("" if low is None or high is None else f" ({percent(low)} to {percent(high)})")
+
+
+def auroc(metrics: Mapping[str, Any], confidence: float) -> str:
+    """AUROC with its interval, or why there is none."""
+    value, low, high = (metrics.get(key) for key in ("auroc", "auroc_ci_low", "auroc_ci_high"))
+    if value is None:
+        return "not measured"
+    return near_one(value) + (
+        "" if low is None or high is None else f" ({confidence:.0%} interval {near_one(low)} to {near_one(high)})"
+    )
+
+
+def in_keeping(promised: float, n_calibration: int, n_normal: int, confidence: float) -> tuple[float, float]:
+    """Shares of flagged normal test images that chance alone explains where the promise holds.
+
+    The number flagged of n_normal new exchangeable images follows a beta-binomial law (Vovk 2012;
+    Bates et al. 2023, section 2): both the calibration and the test images are samples.
+    """
+    allowed = promised * (n_calibration + 1)
+    low, high = stats.betabinom(n_normal, allowed, n_calibration + 1 - allowed).interval(confidence)
+    return float(low) / n_normal, float(high) / n_normal
+
+
+def verdict(metrics: Mapping[str, Any], confidence: float) -> list[str]:
+    """What the numbers say, a sentence or two for each matter."""
+    n_normal, n_anomalous = metrics.get("n_normal") or 0, metrics.get("n_anomalous") or 0
+    words = [_ranking(metrics, confidence, n_normal, n_anomalous), _promise(metrics, n_normal, confidence)]
+    if metrics.get("recall") is not None:
+        words.append(
+            f"The detector caught {rate(metrics, 'recall')} of the {n_anomalous:,} anomalous test images (recall); "
+            f"the others it missed."
+        )
+    words.append(_three_sigma(metrics))
+    if metrics.get("pixel_auroc") is not None:
+        words.append(
+            f"Pixel by pixel, the residual maps tell anomalous from normal with an AUROC of "
+            f"{near_one(metrics['pixel_auroc'])}."
+        )
+    return [sentence for sentence in words if sentence]
+
+
+def _ranking(metrics: Mapping[str, Any], confidence: float, n_normal: int, n_anomalous: int) -> str:
+    if metrics.get("auroc") is None:
+        lacking = "normal" if not n_normal else "anomalous"
+        return f"AUROC was not measured: the test set holds no {lacking} images."
+    sentence = (
+        f"AUROC is {auroc(metrics, confidence)}: that is the chance that a random anomalous test image scores "
+        f"higher than a random normal one."
+    )
+    if metrics.get("average_precision") is not None and metrics.get("prevalence") is not None:
+        sentence += (
+            f" Average precision is {near_one(metrics['average_precision'])}, where guessing would reach "
+            f"{near_one(metrics['prevalence'])}, the share of anomalous images in the test set."
+        )
+    return sentence
+
+
+def _promise(metrics: Mapping[str, Any], n_normal: int, confidence: float) -> str:
+    promised, n_calibration = metrics.get("promised_false_alarm_rate"), metrics.get("n_calibration")
+    if promised is None or metrics.get("threshold") is None:
+        return ""
+    kept_apart = f"{n_calibration:,} normal images" if n_calibration else "normal images"
+    sentence = (
+        f"Images that score above {number(metrics['threshold'])} are flagged. That threshold was set on {kept_apart} "
+        f"kept apart from training and test, and promises that on average at most {percent(promised)} of new normal "
+        f"images are flagged."
+    )
+    measured = metrics.get("false_alarm_rate")
+    if measured is None:
+        return f"{sentence} The test set holds no normal images to measure it on."
+    sentence += f" Measured on the {n_normal:,} normal test images: {rate(metrics, 'false_alarm_rate')}."
+    if not n_calibration:
+        return sentence
+    low, high = in_keeping(promised, n_calibration, n_normal, confidence)
+    span = f"{percent(low)} to {percent(high)}"
+    if measured > high:
+        return (
+            f"{sentence} That is more than chance explains ({span}): the normal test images differ from those "
+            "that the threshold was set on."
+        )
+    if measured < low:
+        return f"{sentence} That is less than chance explains ({span}): the threshold is more careful than it need be."
+    return f"{sentence} That is in keeping with the promise: with so many images, chance alone explains {span}."
+
+
+def _three_sigma(metrics: Mapping[str, Any]) -> str:
+    if metrics.get("three_sigma_threshold") is None:
+        return ""
+    return (
+        f"The customary boundary, mean + 3 standard deviations of the calibration scores "
+        f"({number(metrics['three_sigma_threshold'])}), promises nothing unless scores follow a normal law, under "
+        f"which it would flag {percent(NORMAL_LAW_3_SIGMA)} of normal images. It really flagged "
+        f"{rate(metrics, 'three_sigma_false_alarm_rate')} of the normal test images and "
+        f"{rate(metrics, 'three_sigma_recall')} of the anomalous ones."
+    )

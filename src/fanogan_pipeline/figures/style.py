@@ -1,0 +1,163 @@
+"""What all figures share: colours, sizes, and a few ways to lay things out.
+
+Colours are those of Okabe and Ito (2008), told apart by the colour-blind; wherever two kinds of
+thing meet in one axes they also differ in hatching, dashes or place, so that grey print will do.
+Figures are built without pyplot, so that no backend is chosen and no state is left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fanogan_pipeline.errors import InputError
+
+BLUE, VERMILION, ORANGE, SKY, BLACK, GREY = "#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#000000", "#666666"
+NORMAL, ANOMALOUS = BLUE, ORANGE
+HATCH = "////"  # marks what is anomalous
+DPI = 120
+LONGEST_LABEL = 24  # characters of a class name on an axis
+
+
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """An empty figure of a size in inches, laid out by constraints, under a title in plain words."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+    return figure
+
+
+def tidy(axis: Axes) -> Axes:
+    """The axes without its upper and right border, over a faint grid."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(True, color="#DDDDDD", linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.tick_params(labelsize=9)
+    return axis
+
+
+def say(axis: Axes, text: str) -> None:
+    """An axes that holds a sentence in place of a drawing: what is missing, and why."""
+    axis.set_axis_off()
+    axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, fontsize=10, wrap=True)
+
+
+def number(value: float) -> str:
+    """Three significant digits, without an exponent between 0.001 and 100,000."""
+    if not np.isfinite(value):
+        return "not finite"
+    if value and not 1e-3 <= abs(value) < 1e5:
+        return f"{value:.2e}"
+    return f"{value:.{max(0, 2 - int(np.floor(np.log10(abs(value)))))}f}" if value else "0"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage, with more digits near 0 and 1, which it is never rounded to."""
+    if 0 < share < 5e-5:
+        return "below 0.01 %"
+    if 1 - 5e-5 < share < 1:
+        return "above 99.99 %"
+    digits = 1 if 0.01 <= share <= 0.99 or share in (0.0, 1.0) else 2
+    return f"{100 * share:.{digits}f} %"
+
+
+def near_one(value: float) -> str:
+    """Four decimals, never rounded up to a perfect 1."""
+    return "above 0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 image", "1,135 images"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def need_images(images: np.ndarray, name: str, ndim: int = 4) -> np.ndarray:
+    """The array as it came. Raises InputError unless it is uint8 [..., C, H, W] with 1 or 3 channels."""
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != ndim or images.shape[-3] not in (1, 3):
+        raise InputError(
+            f"{name}: found {images.dtype} {list(images.shape)}, expected uint8 with {ndim} axes, "
+            "the last three C (1 or 3), H, W; scale the images to 0..255 first"
+        )
+    return images
+
+
+def need_columns(scores: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raises InputError where a score table lacks a column."""
+    missing = [column for column in columns if column not in scores]
+    if missing:
+        raise InputError(
+            f"test_scores: found columns {list(scores.columns)}, expected {missing[0]} among them; "
+            "run the scoring pipeline again"
+        )
+
+
+def short(label: str) -> str:
+    """A class name cut to what an axis has room for."""
+    label = label or "(no label)"
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+
+
+def channels_last(images: np.ndarray) -> np.ndarray:
+    """[N, C, H, W] to RGB [N, H, W, 3]."""
+    return np.repeat(images, 3 // images.shape[1], axis=1).transpose(0, 2, 3, 1)
+
+
+def image_strip(
+    axis: Axes, pictures: np.ndarray, title: str, captions: Sequence[str] = (), columns: int | None = None, **show
+) -> list:
+    """Pictures side by side in one axes, a caption under each.
+
+    Args:
+        axis: where to draw.
+        pictures: [N, H, W] for a colour map, RGB [N, H, W, 3] otherwise; N at least 1.
+        title: over the strip, on the left.
+        captions: a line for each picture, or none.
+        columns: room to leave, in pictures, so that strips of different lengths share one scale.
+        show: handed to `imshow`.
+
+    Returns:
+        The N image artists.
+    """
+    height, width = pictures.shape[1:3]
+    gap = 0.08 * width
+    artists = []
+    for k, picture in enumerate(pictures):
+        left = k * (width + gap)
+        artists.append(axis.imshow(picture, extent=(left, left + width, height, 0), **show))
+    for k, caption in enumerate(captions):
+        middle = k * (width + gap) + width / 2
+        axis.annotate(
+            caption,
+            (middle, height),
+            (0, -3),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=8,
+        )
+    axis.set_xlim(0, (columns or len(pictures)) * (width + gap) - gap)
+    axis.set_ylim(height, 0)
+    axis.set_axis_off()
+    axis.set_title(title, loc="left", fontsize=10)
+    return artists
+
+
+def stretch(values: np.ndarray, core: np.ndarray) -> float | None:
+    """The half-width of the linear part of an asinh axis, or None where a linear axis will do.
+
+    Args:
+        values: all that the axis must show.
+        core: those that must stay legible (the normal scores); all values where there are none.
+    """
+    core = core if len(core) else values
+    if not len(values):
+        return None
+    low, high = np.quantile(core, [0.05, 0.95])
+    width = float(high - low)
+    reach = float(np.max(np.abs(values - np.median(core))))
+    return width if width > 0 and reach > 25 * width else None

@@ -1,0 +1,52 @@
+"""What a run prints at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fanogan_pipeline.figures import report_text as text
+from fanogan_pipeline.figures.style import number, percent
+
+WIDTH = 80
+
+
+def summary_table(metrics: Mapping[str, Any], report_path: str, confidence: float = 0.95) -> str:
+    """The run's numbers as a table in plain text, at most 80 columns wide, without colour.
+
+    Args:
+        metrics: as for the report; values may be None.
+        report_path: where the report lies; stands unbroken on the last line.
+        confidence: of the interval of AUROC.
+    """
+
+    def share(name: str) -> str:
+        value = metrics.get(name)
+        return "not measured" if value is None else percent(value)
+
+    def value(name: str) -> str:
+        return "none" if metrics.get(name) is None else number(metrics[name])
+
+    n_normal, n_anomalous = metrics.get("n_normal") or 0, metrics.get("n_anomalous") or 0
+    rows = [
+        ("AUROC", text.auroc(metrics, confidence)),
+        ("threshold", value("threshold")),
+        ("false alarms promised", f"at most {share('promised_false_alarm_rate')}"),
+        ("false alarms measured", _of(share("false_alarm_rate"), n_normal, "normal")),
+        ("recall", _of(share("recall"), n_anomalous, "anomalous")),
+        (
+            "mean + 3 sigma",
+            f"{value('three_sigma_threshold')}: false alarms {share('three_sigma_false_alarm_rate')}, "
+            f"recall {share('three_sigma_recall')}",
+        ),
+    ]
+    left = max(len(name) for name, _ in rows)
+    right = min(max(len(words) for _, words in rows), WIDTH - left - 7)
+    lines = [f"┌{'─' * (left + 2)}┬{'─' * (right + 2)}┐"]
+    lines += [f"│ {name:<{left}} │ {words[:right]:<{right}} │" for name, words in rows]
+    lines += [f"└{'─' * (left + 2)}┴{'─' * (right + 2)}┘", f"report: {report_path}"]
+    return "\n".join(lines)
+
+
+def _of(share: str, count: int, kind: str) -> str:
+    return f"{share} of {count:,} {kind} test images" if count else f"not measured: no {kind} test images"

@@ -1,0 +1,84 @@
+"""What happens around a run: parameters checked before it, states swept and a summary shown after it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from pydantic import ValidationError
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.parameters import GLOBALS, GROUPS, complaint, did_you_mean
+
+logger = logging.getLogger(__name__)
+
+
+class ParameterHooks:
+    """Every parameter is checked before anything else happens, whichever pipeline runs."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        known = [*GROUPS, *GLOBALS]
+        parameters = context.config_loader["parameters"]
+        for name, value in parameters.items():
+            if name not in known:
+                raise InputError(f"parameters: unknown key '{name}'; {did_you_mean(name, known)}")
+            if name in GROUPS:
+                try:
+                    GROUPS[name].model_validate(value)
+                except ValidationError as error:
+                    raise InputError(complaint(name, error)) from error
+        _check_globals(parameters)
+
+
+def _check_globals(parameters: dict[str, Any]) -> None:
+    seed = parameters.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
+        raise InputError(f"seed: found {seed!r}, expected a whole number from 0 to {2**31 - 1}")
+    for name, choices in (("device", ("auto", "cpu", "cuda")), ("precision", ("float32", "bfloat16"))):
+        if parameters.get(name) not in choices:
+            raise InputError(f"{name}: found {parameters.get(name)!r}, expected one of {', '.join(choices)}")
+
+
+class StateHooks:
+    """A phase's resumable state goes once its model is safely stored."""
+
+    @hook_impl
+    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
+        self._catalog = catalog
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        if dataset_name in ("wgan_model", "encoder_model") and "training_states" in self._catalog:
+            key = data.header.get("state_key")
+            if key:
+                self._catalog["training_states"].load().discard(key)
+
+
+class SummaryHooks:
+    """The short table at the end."""
+
+    def __init__(self) -> None:
+        self._metrics: dict[str, Any] | None = None
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        if dataset_name == "metrics":
+            self._metrics = data
+
+    @hook_impl
+    def after_pipeline_run(self, catalog: CatalogProtocol) -> None:
+        if self._metrics is None:
+            return
+        from fanogan_pipeline.figures import summary_table
+
+        report = catalog["report"]
+        path = report._get_versioned_path(report.resolve_save_version())
+        print(summary_table(self._metrics, str(path)))
+        self._metrics = None
+
+
+HOOKS = (ParameterHooks(), StateHooks(), SummaryHooks())

@@ -1,0 +1,111 @@
+"""What the stages hand to one another: pictures as they are found, and sets ready for the networks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from fanogan_pipeline.errors import InputError
+
+SOURCE_COLUMNS = ("image_id", "label", "part", "group", "has_mask")
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Pictures where they lie, read one at a time, so that memory does not grow with their number.
+
+    Attributes:
+        table: a row per picture, index 0..N-1, columns `image_id` (str, unique), `label` (str,
+            "" where unknown), `part` ("train", "test" or "" where the source has no split of its
+            own), `group` (str; pictures of one group stay on one side of every split, "" stands
+            alone) and `has_mask` (bool).
+        read: row number -> uint8 [H, W] (grey) or [H, W, 3] (RGB), in the picture's own size.
+        read_mask: row number -> bool [H, W], true where anomalous; only called where `has_mask`.
+        normal_label: the label that the source's own layout calls normal ("good"), or "" where
+            the user names the normal classes.
+        skipped: a row per picture left out on reading, columns `image_id`, `reason`.
+    """
+
+    table: pd.DataFrame
+    read: Callable[[int], np.ndarray]
+    read_mask: Callable[[int], np.ndarray] | None = None
+    normal_label: str = ""
+    skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["image_id", "reason"]))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one size, ready for the networks.
+
+    Attributes:
+        images: uint8 [N, C, H, W], 0..255.
+        labels: str [N].
+        is_anomaly: bool [N].
+        image_id: str [N], unique.
+        split_digest: SHA-256 (hex) that names the split this set is one side of; sets of one
+            split carry the same.
+        masks: bool [N, H, W], true where anomalous, or None where the source has no masks.
+        geometry: JSON text: how pictures became these images (`preprocessing.geometry.Geometry`);
+            models hand it on, so that new pictures are prepared the very same way.
+
+    Raises:
+        InputError: an array of another type, shape or length.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    is_anomaly: np.ndarray
+    image_id: np.ndarray
+    split_digest: str = ""
+    masks: np.ndarray | None = None
+    geometry: str = ""
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise InputError(
+                f"images: found {self.images.dtype} {list(self.images.shape)}, expected uint8 [N, C, H, W]"
+            )
+        n, _, height, width = self.images.shape
+        for name, kinds in (("labels", "U"), ("is_anomaly", "b"), ("image_id", "U")):
+            array = getattr(self, name)
+            if array.shape != (n,) or (n and array.dtype.kind not in kinds):
+                expected = "text" if kinds == "U" else "bool"
+                raise InputError(f"{name}: found {array.dtype} {list(array.shape)}, expected {expected} [{n}]")
+        if self.masks is not None and (self.masks.shape != (n, height, width) or self.masks.dtype != bool):
+            raise InputError(
+                f"masks: found {self.masks.dtype} {list(self.masks.shape)}, expected bool [{n}, {height}, {width}]"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: np.ndarray) -> ImageSet:
+        """The set of the given rows (int or bool [M]), in their order."""
+        masks = None if self.masks is None else self.masks[rows]
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            is_anomaly=self.is_anomaly[rows],
+            image_id=self.image_id[rows],
+            masks=masks,
+        )
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over every array, the same for the same content wherever it was read from."""
+        sha = hashlib.sha256()
+        for name in ("images", "is_anomaly", "masks"):
+            array = getattr(self, name)
+            if array is not None:
+                sha.update(f"{name} {array.dtype} {array.shape}".encode())
+                sha.update(np.ascontiguousarray(array).tobytes())
+        for name in ("labels", "image_id"):
+            sha.update("\0".join(getattr(self, name).tolist()).encode())
+        return sha.hexdigest()

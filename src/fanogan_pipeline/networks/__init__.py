@@ -1,0 +1,15 @@
+"""Generator, critic and encoder, built from a spec; no files, no Kedro."""
+
+from fanogan_pipeline.networks.build import ARCHITECTURES, build_critic, build_encoder, build_generator, pixel_range
+from fanogan_pipeline.networks.checkpoint import Checkpoint
+from fanogan_pipeline.networks.spec import NetworkSpec
+
+__all__ = [
+    "ARCHITECTURES",
+    "Checkpoint",
+    "NetworkSpec",
+    "build_critic",
+    "build_encoder",
+    "build_generator",
+    "pixel_range",
+]

@@ -1,0 +1,57 @@
+"""The architectures by name. A new one is a row here and a module beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.networks.convolutional import ConvCritic, ConvEncoder, ConvGenerator
+from fanogan_pipeline.networks.reference import ReferenceCritic, ReferenceEncoder, ReferenceGenerator
+from fanogan_pipeline.networks.residual import ResidualCritic, ResidualEncoder, ResidualGenerator
+from fanogan_pipeline.networks.spec import NetworkSpec
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Three networks that fit together, and the pixel range (low, high) they speak."""
+
+    generator: Callable[[NetworkSpec], nn.Module]
+    critic: Callable[[NetworkSpec], nn.Module]
+    encoder: Callable[[NetworkSpec, str], nn.Module]
+    pixel_range: tuple[float, float]
+
+
+ARCHITECTURES = {
+    "convolutional": Architecture(ConvGenerator, ConvCritic, ConvEncoder, (-1.0, 1.0)),
+    "reference": Architecture(ReferenceGenerator, ReferenceCritic, ReferenceEncoder, (0.0, 1.0)),
+    "residual": Architecture(ResidualGenerator, ResidualCritic, ResidualEncoder, (-1.0, 1.0)),
+}
+
+
+def _architecture(spec: NetworkSpec) -> Architecture:
+    if spec.architecture not in ARCHITECTURES:
+        raise InputError(f"wgan.architecture: found '{spec.architecture}', expected one of {sorted(ARCHITECTURES)}")
+    return ARCHITECTURES[spec.architecture]
+
+
+def build_generator(spec: NetworkSpec) -> nn.Module:
+    """z [N, latent_dim] -> image [N, C, H, W] in `pixel_range`."""
+    return _architecture(spec).generator(spec)
+
+
+def build_critic(spec: NetworkSpec) -> nn.Module:
+    """x [N, C, H, W] -> score [N]; has `features(x)`, `head(deepest)` and `couples_images`."""
+    return _architecture(spec).critic(spec)
+
+
+def build_encoder(spec: NetworkSpec, head: str) -> nn.Module:
+    """x [N, C, H, W] -> z [N, latent_dim]; head "linear" or "tanh" (the article's)."""
+    return _architecture(spec).encoder(spec, head)
+
+
+def pixel_range(spec: NetworkSpec) -> tuple[float, float]:
+    """The (low, high) that pixels 0 and 255 are mapped to."""
+    return _architecture(spec).pixel_range

@@ -1,0 +1,112 @@
+"""The networks of the TensorFlow 1.14 project that `kedro run --env reference` reimplements.
+
+Three stages of two 3x3 convolutions with batch norm and ReLU, 16-32-64 channels at width 16,
+max-pooling between the stages; the generator runs the same way back.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.networks.spec import NetworkSpec
+
+
+def convolution(before: int, after: int) -> list[nn.Module]:
+    """3x3 convolution, batch norm, ReLU."""
+    return [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+
+
+def doubling(before: int, after: int) -> list[nn.Module]:
+    """3x3 transposed convolution to twice the side, batch norm, ReLU."""
+    return [
+        nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1),
+        nn.BatchNorm2d(after),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def quarter(spec: NetworkSpec) -> tuple[int, int]:
+    """The innermost (H, W): two max-poolings below the image's own."""
+    height, width = spec.image_size
+    if height % 4 or width % 4:
+        raise InputError(
+            f"data_prep.image_size: found {[height, width]}, expected multiples of 4 with wgan.architecture: reference"
+        )
+    return height // 4, width // 4
+
+
+def trunk(spec: NetworkSpec) -> nn.ModuleList:
+    """The three stages that critic and encoder share the shape of."""
+    w = spec.width
+    return nn.ModuleList(
+        [
+            nn.Sequential(*convolution(spec.channels, w), *convolution(w, w)),
+            nn.Sequential(nn.MaxPool2d(2), *convolution(w, 2 * w), *convolution(2 * w, 2 * w)),
+            nn.Sequential(nn.MaxPool2d(2), *convolution(2 * w, 4 * w), *convolution(4 * w, 4 * w)),
+        ]
+    )
+
+
+class ReferenceCritic(nn.Module):
+    """x [N, C, H, W] -> score [N]; batch norm makes a score depend on its batch while training."""
+
+    couples_images = True
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        height, width = quarter(spec)
+        self.stages = trunk(spec)
+        self.linear = nn.Linear(4 * spec.width * height * width, 1)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found
+
+    def head(self, deepest: Tensor) -> Tensor:
+        return self.linear(deepest.flatten(1)).squeeze(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x)[-1])
+
+
+class ReferenceGenerator(nn.Module):
+    """z [N, latent] -> image [N, C, H, W] in [0, 1]."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        w, (height, width) = spec.width, quarter(spec)
+        self.start = (4 * w, height, width)
+        self.linear = nn.Linear(spec.latent_dim, 4 * w * height * width)
+        self.norm = nn.Sequential(nn.BatchNorm1d(4 * w * height * width), nn.ReLU(inplace=True))
+        self.stages = nn.Sequential(
+            *convolution(4 * w, 4 * w),
+            *convolution(4 * w, 4 * w),
+            *doubling(4 * w, 2 * w),
+            *convolution(2 * w, 2 * w),
+            *doubling(2 * w, w),
+            nn.Conv2d(w, spec.channels, 3, padding=1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.stages(self.norm(self.linear(z)).view(-1, *self.start))
+
+
+class ReferenceEncoder(nn.Module):
+    """x [N, C, H, W] -> z [N, latent]."""
+
+    def __init__(self, spec: NetworkSpec, head: str) -> None:
+        super().__init__()
+        height, width = quarter(spec)
+        self.stages = nn.Sequential(*trunk(spec), nn.Flatten())
+        self.linear = nn.Linear(4 * spec.width * height * width, spec.latent_dim)
+        self.tanh = head == "tanh"
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.linear(self.stages(x))
+        return torch.tanh(z) if self.tanh else z

@@ -1,0 +1,143 @@
+"""The article's residual networks (Schlegl et al. 2019, after Gulrajani et al. 2017, appendix F).
+
+At 64x64 and width 64 they are the article's: generator 4x4x512 and four up blocks, critic four down
+blocks and a feature layer of 8192; other sizes get a block for each halving.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fanogan_pipeline.networks.convolutional import MAX_WIDTH_FACTOR
+from fanogan_pipeline.networks.spec import NetworkSpec, halved_sizes
+
+
+def block_widths(spec: NetworkSpec) -> list[int]:
+    """Channels at each size, from the image inwards: 64, 128, 256, 512, 512 at 64x64 and width 64."""
+    return [spec.width * min(2**stage, MAX_WIDTH_FACTOR) for stage in range(len(halved_sizes(spec.image_size)))]
+
+
+def norm(kind: str, channels: int) -> nn.Module:
+    """Batch norm, or layer norm over an image's channels and pixels (a group norm of one group)."""
+    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(1, channels)
+
+
+class DownBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut, then mean-pooled to half the side (rounded down)."""
+
+    def __init__(self, before: int, after: int, kind: str) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            norm(kind, before),
+            nn.ReLU(),
+            nn.Conv2d(before, before, 3, padding=1, bias=False),
+            norm(kind, before),
+            nn.ReLU(),
+            nn.Conv2d(before, after, 3, padding=1),
+        )
+        self.shortcut = nn.Conv2d(before, after, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.avg_pool2d(self.body(x), 2) + self.shortcut(functional.avg_pool2d(x, 2))
+
+
+class UpBlock(nn.Module):
+    """Nearest-neighbour enlargement to a given (H, W) inside two 3x3 convolutions with a shortcut."""
+
+    def __init__(self, before: int, after: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        enlarge = nn.Upsample(size=size, mode="nearest")
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(before),
+            nn.ReLU(),
+            enlarge,
+            nn.Conv2d(before, after, 3, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(),
+            nn.Conv2d(after, after, 3, padding=1),
+        )
+        self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1), enlarge)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + self.shortcut(x)
+
+
+class ResidualTrunk(nn.Module):
+    """A 3x3 convolution and a down block for each halving; each stage's activations are features."""
+
+    def __init__(self, spec: NetworkSpec, kind: str) -> None:
+        super().__init__()
+        widths = block_widths(spec)
+        first = nn.Conv2d(spec.channels, widths[0], 3, padding=1)
+        blocks = [DownBlock(before, after, kind) for before, after in itertools.pairwise(widths)]
+        self.stages = nn.ModuleList([nn.Sequential(first, blocks[0]), *blocks[1:]])
+        height, width = halved_sizes(spec.image_size)[-1]
+        self.units = widths[-1] * height * width
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found
+
+
+class ResidualCritic(nn.Module):
+    """x [N, C, H, W] -> score [N], layer norm inside."""
+
+    couples_images = False
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.trunk = ResidualTrunk(spec, "layer")
+        self.linear = nn.Linear(self.trunk.units, 1)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        return self.trunk(x)
+
+    def head(self, deepest: Tensor) -> Tensor:
+        return self.linear(deepest.flatten(1)).squeeze(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x)[-1])
+
+
+class ResidualGenerator(nn.Module):
+    """z [N, latent] -> image [N, C, H, W] in [-1, 1]."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        sizes, widths = halved_sizes(spec.image_size)[::-1], block_widths(spec)[::-1]
+        self.start = (widths[0], *sizes[0])
+        self.linear = nn.Linear(spec.latent_dim, widths[0] * sizes[0][0] * sizes[0][1])
+        blocks = [
+            UpBlock(before, after, size) for before, after, size in zip(widths, widths[1:], sizes[1:], strict=False)
+        ]
+        self.layers = nn.Sequential(
+            *blocks,
+            nn.BatchNorm2d(widths[-1]),
+            nn.ReLU(),
+            nn.Conv2d(widths[-1], spec.channels, 3, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(self.linear(z).view(-1, *self.start))
+
+
+class ResidualEncoder(nn.Module):
+    """x [N, C, H, W] -> z [N, latent]: the critic's trunk and a head on the latent space."""
+
+    def __init__(self, spec: NetworkSpec, head: str) -> None:
+        super().__init__()
+        self.trunk = ResidualTrunk(spec, "batch")
+        self.linear = nn.Linear(self.trunk.units, spec.latent_dim)
+        self.tanh = head == "tanh"
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.linear(self.trunk(x)[-1].flatten(1))
+        return torch.tanh(z) if self.tanh else z

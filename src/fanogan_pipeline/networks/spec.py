@@ -1,0 +1,58 @@
+"""What a set of networks is built from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fanogan_pipeline.errors import InputError
+
+SMALLEST_SIDE = 3  # halving stops before a side would be shorter than this
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """The shape of generator, critic and encoder.
+
+    Attributes:
+        architecture: a name of `networks.ARCHITECTURES`.
+        image_size: (H, W), each 16 to 256 pixels.
+        channels: 1 (grey) or 3 (RGB).
+        latent_dim: dimensions of z.
+        width: channels of the first convolution; the stages after it are multiples.
+    """
+
+    architecture: str
+    image_size: tuple[int, int]
+    channels: int
+    latent_dim: int
+    width: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "image_size": list(self.image_size)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> NetworkSpec:
+        """The spec that `to_json` wrote. Raises InputError on anything else."""
+        try:
+            height, width = (int(side) for side in values["image_size"])
+            return cls(
+                str(values["architecture"]),
+                (height, width),
+                int(values["channels"]),
+                int(values["latent_dim"]),
+                int(values["width"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"model header: found network {values!r}, expected architecture, image_size, channels, "
+                "latent_dim and width"
+            ) from error
+
+
+def halved_sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Image sizes (H, W) from the full one down, each side halved and rounded down at every stage."""
+    sizes = [size]
+    while min(sizes[-1]) // 2 >= SMALLEST_SIDE:
+        sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
+    return sizes

@@ -1,0 +1,35 @@
+"""Wiring of phase 2."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+
+def create_pipeline(**kwargs) -> Pipeline:
+    return Pipeline(
+        [
+            Node(
+                nodes.train,
+                [
+                    "train_set",
+                    "wgan_model",
+                    "params:encoder",
+                    "params:training",
+                    "params:seed",
+                    "params:device",
+                    "training_states",
+                    "tensorboard",
+                ],
+                ["encoder_model", "encoder_history"],
+                name="train_encoder",
+            ),
+            Node(
+                nodes.draw_restoration,
+                ["selection_set", "wgan_model", "encoder_model", "params:encoder", "params:reporting"],
+                "restoration",
+                name="draw_restoration",
+            ),
+        ],
+        namespace="encoder",
+        prefix_datasets_with_namespace=False,
+    )

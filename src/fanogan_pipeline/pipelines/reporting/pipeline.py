@@ -1,0 +1,57 @@
+"""Wiring of the report."""
+
+from kedro.pipeline import Node, Pipeline
+
+from fanogan_pipeline import figures
+
+from . import nodes
+
+
+def create_pipeline(**kwargs) -> Pipeline:
+    return Pipeline(
+        [
+            Node(
+                nodes.measure_quality,
+                ["test_scores", "detector", "params:reporting"],
+                "metrics",
+                name="measure_quality",
+            ),
+            Node(nodes.catch_by_class, ["test_scores", "params:reporting"], "class_recall", name="catch_by_class"),
+            Node(figures.wgan_curves, "wgan_history", "wgan_curves", name="draw_wgan_curves"),
+            Node(figures.encoder_curves, "encoder_history", "encoder_curves", name="draw_encoder_curves"),
+            Node(nodes.draw_boxplot, ["test_scores", "metrics"], "score_boxplot", name="draw_score_boxplot"),
+            Node(
+                nodes.draw_histogram,
+                ["test_scores", "calibration_scores", "metrics"],
+                "score_histogram",
+                name="draw_score_histogram",
+            ),
+            Node(figures.roc_curve, "test_scores", "roc_curve", name="draw_roc_curve"),
+            Node(
+                figures.precision_recall_curve,
+                "test_scores",
+                "precision_recall_curve",
+                name="draw_precision_recall_curve",
+            ),
+            Node(
+                nodes.draw_galleries,
+                ["test_set", "test_scores", "params:reporting"],
+                "decision_gallery",
+                name="draw_decision_gallery",
+            ),
+            Node(
+                nodes.draw_heatmaps,
+                ["test_set", "test_scores", "residual_maps", "wgan_model", "encoder_model", "detector"],
+                "heatmap_gallery",
+                name="draw_heatmap_gallery",
+            ),
+            Node(
+                nodes.write_report,
+                ["metrics", "class_recall", "split_manifest", "detector", "parameters", *nodes.FIGURES],
+                "report",
+                name="write_report",
+            ),
+        ],
+        namespace="reporting",
+        prefix_datasets_with_namespace=False,
+    )

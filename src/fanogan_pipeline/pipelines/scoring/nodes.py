@@ -1,0 +1,90 @@
+"""Residuals, score rule, calibration, test scores."""
+
+import numpy as np
+import pandas as pd
+
+from fanogan_pipeline.detection.detector import Detector
+from fanogan_pipeline.detection.localisation import residual_maps
+from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.scoring import calibrate, fit_rule
+from fanogan_pipeline.images import ImageSet
+from fanogan_pipeline.networks import Checkpoint
+from fanogan_pipeline.parameters import EncoderParameters, ScoringParameters, TrainingParameters
+from fanogan_pipeline.training import models
+from fanogan_pipeline.training.devices import choose_device, set_threads
+
+
+def load_restorer(
+    wgan_model: Checkpoint,
+    encoder_model: Checkpoint,
+    encoder: EncoderParameters,
+    training: TrainingParameters,
+    device: str,
+) -> Restorer:
+    """The networks, checked to belong together, ready to judge."""
+    set_threads(training.threads)
+    where = choose_device(device)
+    wgan = models.load_wgan(wgan_model, where)
+    return Restorer(wgan, models.load_encoder(encoder_model, wgan_model, where), encoder.image_distance, where)
+
+
+def measure(
+    image_set: ImageSet, restorer: Restorer, wgan_model: Checkpoint, parameters: ScoringParameters
+) -> pd.DataFrame:
+    """Residual terms of a set, a row per image."""
+    models.expect_split(wgan_model, image_set.split_digest)
+    return residual_terms(image_set.images, restorer, parameters.batch_size)
+
+
+def calibrate_detector(
+    selection_terms: pd.DataFrame,
+    calibration_terms: pd.DataFrame,
+    wgan_model: Checkpoint,
+    encoder_model: Checkpoint,
+    encoder: EncoderParameters,
+    parameters: ScoringParameters,
+) -> dict:
+    """Score rule from the selection set, thresholds from the calibration set, as JSON."""
+    rule = fit_rule(parameters.score, encoder.kappa, selection_terms)
+    scores = rule.score(calibration_terms)
+    detector = Detector(
+        rule=rule,
+        calibration=calibrate(scores, parameters.false_alarm_rate),
+        calibration_scores=tuple(np.sort(scores).tolist()),
+        settings={**parameters.model_dump(mode="json"), "image_distance": encoder.image_distance},
+        belongs_to={
+            "wgan_model": wgan_model.digest,
+            "encoder_model": encoder_model.digest,
+            "split": str(wgan_model.header.get("split_digest", "")),
+        },
+        geometry=str(wgan_model.header.get("geometry", "")),
+    )
+    return detector.to_json()
+
+
+def judge(image_set: ImageSet, terms: pd.DataFrame, detector: dict) -> pd.DataFrame:
+    """The score table of a labelled set."""
+    judged = Detector.from_json(detector)
+    table = pd.DataFrame(
+        {"image_id": image_set.image_id, "label": image_set.labels, "is_anomaly": image_set.is_anomaly}
+    )
+    table = pd.concat([table, judged.judge(terms)], axis=1)
+    table.attrs["detector"] = judged.digest
+    return table
+
+
+def map_sample(
+    test_set: ImageSet,
+    selection_set: ImageSet,
+    test_scores: pd.DataFrame,
+    restorer: Restorer,
+    parameters: ScoringParameters,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Residual maps of a sample of the test set: all with masks first, then at random."""
+    del selection_set, test_scores
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.permutation(len(test_set))[: parameters.residual_maps])
+    some = test_set.take(rows)
+    maps = residual_maps(some.images, restorer, parameters.batch_size)
+    return {"maps": maps.astype(np.float16), "image_id": some.image_id}

@@ -1,0 +1,59 @@
+"""Wiring of the scoring."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+
+def measured(split: str) -> Node:
+    """The residual terms of one set."""
+    return Node(
+        nodes.measure,
+        [f"{split}_set", "restorer", "wgan_model", "params:scoring"],
+        f"{split}_terms",
+        name=f"measure_{split}",
+    )
+
+
+def judged(split: str) -> Node:
+    """The score table of one set."""
+    return Node(nodes.judge, [f"{split}_set", f"{split}_terms", "detector"], f"{split}_scores", name=f"judge_{split}")
+
+
+def create_pipeline(**kwargs) -> Pipeline:
+    return Pipeline(
+        [
+            Node(
+                nodes.load_restorer,
+                ["wgan_model", "encoder_model", "params:encoder", "params:training", "params:device"],
+                "restorer",
+                name="load_restorer",
+            ),
+            measured("selection"),
+            measured("calibration"),
+            measured("test"),
+            Node(
+                nodes.calibrate_detector,
+                [
+                    "selection_terms",
+                    "calibration_terms",
+                    "wgan_model",
+                    "encoder_model",
+                    "params:encoder",
+                    "params:scoring",
+                ],
+                "detector",
+                name="calibrate_detector",
+            ),
+            judged("calibration"),
+            judged("test"),
+            Node(
+                nodes.map_sample,
+                ["test_set", "selection_set", "test_scores", "restorer", "params:scoring", "params:seed"],
+                "residual_maps",
+                name="map_residuals",
+            ),
+        ],
+        namespace="scoring",
+        prefix_datasets_with_namespace=False,
+    )

@@ -1,0 +1,40 @@
+"""Wiring of phase 1."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+
+def create_pipeline(**kwargs) -> Pipeline:
+    return Pipeline(
+        [
+            Node(
+                nodes.train,
+                [
+                    "train_set",
+                    "params:wgan",
+                    "params:training",
+                    "params:seed",
+                    "params:device",
+                    "training_states",
+                    "tensorboard",
+                ],
+                ["wgan_model", "wgan_history"],
+                name="train_wgan",
+            ),
+            Node(
+                nodes.draw_samples,
+                ["wgan_model", "params:reporting", "params:seed"],
+                "generated_samples",
+                name="draw_generated_samples",
+            ),
+            Node(
+                nodes.draw_walk,
+                ["wgan_model", "params:reporting", "params:seed"],
+                "latent_walk",
+                name="draw_latent_walk",
+            ),
+        ],
+        namespace="wgan",
+        prefix_datasets_with_namespace=False,
+    )

@@ -1,0 +1,82 @@
+"""Pictures of any size and mode -> uint8 images of one size. The same for training and for new pictures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fanogan_pipeline.errors import InputError
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a picture becomes what the networks see; travels in the models' headers.
+
+    Attributes:
+        image_size: (H, W) of the result.
+        channels: 1 (grey, ITU-R 601 luma) or 3 (RGB).
+        fit: "resize" (both sides to the size, the aspect ratio may change) or "pad" (the aspect
+            ratio is kept, the rest filled with the picture's edge).
+    """
+
+    image_size: tuple[int, int]
+    channels: int
+    fit: str = "resize"
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "image_size": list(self.image_size)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Geometry:
+        """The geometry that `to_json` wrote. Raises InputError on anything else."""
+        try:
+            height, width = (int(side) for side in values["image_size"])
+            return cls((height, width), int(values["channels"]), str(values["fit"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"model header: found geometry {values!r}, expected image_size, channels and fit"
+            ) from error
+
+    def apply(self, picture: np.ndarray) -> np.ndarray:
+        """uint8 [h, w] or [h, w, 3] -> uint8 [C, H, W]."""
+        picture = to_channels(picture, self.channels)
+        if picture.shape[:2] != self.image_size:
+            picture = self._fitted(picture)
+        return picture[None] if picture.ndim == 2 else np.ascontiguousarray(picture.transpose(2, 0, 1))
+
+    def apply_to_mask(self, mask: np.ndarray) -> np.ndarray:
+        """bool [h, w] -> bool [H, W]; a pixel is anomalous where at least half of what it covers is."""
+        if mask.shape == self.image_size:
+            return mask
+        return self._fitted(np.where(mask, np.uint8(255), np.uint8(0)), edge=False) >= 128
+
+    def _fitted(self, picture: np.ndarray, edge: bool = True) -> np.ndarray:
+        height, width = self.image_size
+        if self.fit == "resize":
+            return _resized(picture, (height, width))
+        scale = min(height / picture.shape[0], width / picture.shape[1])
+        inner = tuple(
+            min(limit, max(1, round(side * scale)))
+            for side, limit in zip(picture.shape[:2], (height, width), strict=True)
+        )
+        small = _resized(picture, inner)
+        top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+        border = [(top, height - inner[0] - top), (left, width - inner[1] - left)] + [(0, 0)] * (picture.ndim - 2)
+        return np.pad(small, border, mode="edge" if edge else "constant")
+
+
+def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    """uint8 [h, w] or [h, w, 3] -> [h, w] for one channel, [h, w, 3] for three."""
+    if channels == 1 and picture.ndim == 3:
+        return np.asarray(Image.fromarray(picture).convert("L"))
+    if channels == 3 and picture.ndim == 2:
+        return np.repeat(picture[..., None], 3, axis=2)
+    return picture
+
+
+def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Bilinear, with the averaging over what is left out that shrinking needs."""
+    return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))

@@ -1,0 +1,110 @@
+"""Which image is on which side: train, selection, calibration, test. Pure tables, no pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.parameters import DataPrepParameters, did_you_mean
+
+SPLITS = ("train", "selection", "calibration", "test")
+
+
+def split_images(table: pd.DataFrame, parameters: DataPrepParameters, normal_label: str, seed: int) -> pd.DataFrame:
+    """Assign every image that is used to one split.
+
+    Args:
+        table: of an `ImageSource`.
+        parameters: which classes are normal, the protocol and its fractions.
+        normal_label: what the source itself calls normal; used where its labels hold no
+            class of `normal_classes` and the source has a name of its own for them.
+        seed: of the random order.
+
+    Returns:
+        The rows that are used, with the columns `split` and `is_anomaly` added; the index names
+        rows of `table`. Normal images only in train, selection and calibration.
+
+    Raises:
+        InputError: a class that does not exist, or too few images for a split.
+    """
+    normal = normal_classes(table, parameters, normal_label)
+    table = table.assign(is_anomaly=~table["label"].isin(normal))
+    if parameters.protocol == "reference":
+        return _reference(table, parameters.reference_count)
+    return _official(table, parameters, seed)
+
+
+def normal_classes(table: pd.DataFrame, parameters: DataPrepParameters, normal_label: str) -> list[str]:
+    """The labels that count as normal; every one of them stands in the table."""
+    labels = sorted(table["label"].unique())
+    if normal_label and not set(parameters.normal_classes) & set(labels):
+        return [normal_label]
+    for name in parameters.normal_classes:
+        if name not in labels:
+            raise InputError(
+                f"data_prep.normal_classes: found '{name}', but raw_images has no such class; "
+                f"{did_you_mean(name, labels)}"
+            )
+    return parameters.normal_classes
+
+
+def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) -> pd.DataFrame:
+    """The source's own test part, or a share of the normal images and every abnormal one; the rest is split."""
+    rng = np.random.default_rng(seed)
+    if (table["part"] == "test").any():
+        test = table[table["part"] == "test"]
+        rest = table[(table["part"] != "test") & ~table["is_anomaly"]]
+    else:
+        normal = table[~table["is_anomaly"]]
+        chosen = _draw_groups(normal, parameters.test_fraction, rng)
+        test, rest = table[table["is_anomaly"] | table.index.isin(chosen)], normal.drop(index=chosen)
+    selection = _draw_groups(rest, parameters.selection_fraction, rng)
+    left = rest.drop(index=selection)
+    calibration = _draw_groups(left, parameters.calibration_fraction / (1 - parameters.selection_fraction), rng)
+    train = left.drop(index=calibration)
+    if parameters.max_train is not None:
+        train = train.loc[sorted(rng.permutation(train.index)[: parameters.max_train])]
+    if parameters.max_test is not None:
+        test = test.loc[sorted(rng.permutation(test.index)[: parameters.max_test])]
+    return _assemble(train, table.loc[selection], table.loc[calibration], test)
+
+
+def _draw_groups(table: pd.DataFrame, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Index labels of about `fraction` of the rows, whole groups at a time."""
+    alone = np.asarray(table["group"] == "", dtype=bool)
+    groups = table["group"].to_numpy(dtype=object).copy()
+    groups[alone] = table.index.to_numpy()[alone]
+    groups[~alone] = [f"group {name}" for name in groups[~alone]]  # a group's name may look like a row number
+    _, number = np.unique(groups.astype(str), return_inverse=True)
+    sizes = np.bincount(number)
+    order = rng.permutation(len(sizes))
+    before = np.cumsum(sizes[order]) - sizes[order]
+    drawn = order[before < round(fraction * len(table))]
+    return table.index.to_numpy()[np.isin(number, drawn)]
+
+
+def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The reimplemented system's split: by order in train+test, `count` images to each side."""
+    order = table.iloc[np.argsort(np.asarray(table["part"] == "test"), kind="stable")]
+    normal, other = order[~order["is_anomaly"]], order[order["is_anomaly"]]
+    if len(normal) < 4 * count or len(other) < count:
+        raise InputError(
+            f"data_prep.reference_count: found {count}, but raw_images has {len(normal)} normal and {len(other)} other "
+            f"images, expected at least {4 * count} and {count}"
+        )
+    train, tested, calibration, selection = (normal[k * count : (k + 1) * count] for k in range(4))
+    return _assemble(train, selection, calibration, pd.concat([tested, other[:count]]))
+
+
+def _assemble(
+    train: pd.DataFrame, selection: pd.DataFrame, calibration: pd.DataFrame, test: pd.DataFrame
+) -> pd.DataFrame:
+    parts = dict(zip(SPLITS, (train, selection, calibration, test), strict=True))
+    for name, part in parts.items():
+        if len(part) == 0 or (name != "test" and len(part) < 2):
+            raise InputError(
+                f"data_prep: the {name} split would get {len(part)} images, expected at least "
+                f"{1 if name == 'test' else 2}; add images or change the fractions"
+            )
+    return pd.concat([part.assign(split=name) for name, part in parts.items()])

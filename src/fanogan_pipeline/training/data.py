@@ -1,0 +1,85 @@
+"""Batches, noise and pixel scaling: the parts of a step that are drawn at random, each from its own seed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fanogan_pipeline.errors import InputError
+
+
+class Batches:
+    """An endless stream of batches: one random order of the data after another, no image dropped.
+
+    Batch k depends on k and the seed alone, so that a resumed run reads on at the very image.
+
+    Args:
+        count: number of images.
+        batch_size: images a batch, at most `count`.
+        seed: of the orders.
+        parameter: the name to blame when the batch is larger than the data.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int, parameter: str) -> None:
+        if batch_size > count:
+            raise InputError(
+                f"{parameter}: found {batch_size}, expected at most the {count} images there are to train on"
+            )
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self._orders: dict[int, Tensor] = {}
+
+    def rows(self, k: int) -> Tensor:
+        """Row numbers int64 [batch_size] of batch k."""
+        start, stop = k * self.batch_size, (k + 1) * self.batch_size
+        passes = range(start // self.count, (stop - 1) // self.count + 1)
+        self._orders = {n: self._orders[n] if n in self._orders else self._order(n) for n in passes}
+        joined = torch.cat([self._orders[number] for number in passes])
+        offset = start - passes[0] * self.count
+        return joined[offset : offset + self.batch_size]
+
+    def _order(self, number: int) -> Tensor:
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
+        return torch.randperm(self.count, generator=generator)
+
+
+def to_pixels(images: Tensor, pixel_range: tuple[float, float]) -> Tensor:
+    """uint8 [N, C, H, W] 0..255 -> float32 in (low, high). By 255, never by a batch's own extremes."""
+    low, high = pixel_range
+    pixels = images.to(torch.float32, memory_format=torch.channels_last)
+    return pixels.mul_((high - low) / 255).add_(low)
+
+
+def to_bytes(pixels: Tensor, pixel_range: tuple[float, float]) -> Tensor:
+    """float [N, C, H, W] in (low, high) -> uint8 0..255, rounded."""
+    low, high = pixel_range
+    return ((pixels.float() - low) * (255 / (high - low))).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def sample_prior(prior: str, count: int, latent_dim: int, generator: torch.Generator) -> Tensor:
+    """z [count, latent_dim] from N(0, 1) ("normal") or U(-1, 1) ("uniform"), on the generator's device."""
+    shape, device = (count, latent_dim), generator.device
+    if prior == "normal":
+        return torch.randn(shape, generator=generator, device=device)
+    return torch.rand(shape, generator=generator, device=device).mul_(2).sub_(1)
+
+
+def corrupt(x: Tensor, noise: float, blank: float, block: int, generator: torch.Generator, fill: float) -> Tensor:
+    """A corrupted copy of x for a denoising encoder: Gaussian noise and blanked blocks.
+
+    Args:
+        x: [N, C, H, W].
+        noise: standard deviation of the noise, in x's own units.
+        blank: share of the blocks that are set to `fill`, 0 to 1.
+        block: side of a block, pixels.
+        generator: where the randomness comes from, on x's device.
+        fill: the pixel value of a blanked block (0 in the middle of [-1, 1]).
+    """
+    if noise:
+        x = x + noise * torch.randn(x.shape, generator=generator, device=x.device)
+    if blank:
+        n, _, height, width = x.shape
+        cells = (n, 1, -(-height // block), -(-width // block))
+        keep = torch.rand(cells, generator=generator, device=x.device) >= blank
+        keep = keep.repeat_interleave(block, 2)[:, :, :height].repeat_interleave(block, 3)[..., :width]
+        x = torch.where(keep, x, fill)
+    return x

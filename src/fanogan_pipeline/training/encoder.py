@@ -1,0 +1,111 @@
+"""Phase 2: an encoder learns to restore normal images through the frozen generator."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from fanogan_pipeline.networks import build_encoder, pixel_range
+from fanogan_pipeline.parameters import EncoderParameters, TrainingParameters
+from fanogan_pipeline.training import objectives
+from fanogan_pipeline.training.data import Batches, corrupt, sample_prior, to_pixels
+from fanogan_pipeline.training.loop import Observer, run_phase
+from fanogan_pipeline.training.state import StateSlot
+from fanogan_pipeline.training.wgan import Wgan
+
+
+class EncoderPhase:
+    """One step: one update of the encoder; generator and critic stay in evaluation mode, frozen."""
+
+    name = "encoder"
+
+    def __init__(
+        self, images: Tensor, wgan: Wgan, parameters: EncoderParameters, seed: int, device: torch.device
+    ) -> None:
+        self.p, self.wgan, self.device = parameters, wgan, device
+        torch.manual_seed(seed)
+        self.images = images.to(device)
+        self.generator, self.critic = wgan.generator.to(device).eval(), wgan.critic.to(device).eval()
+        self.encoder = build_encoder(wgan.spec, parameters.head).to(device, memory_format=torch.channels_last)
+        self.modules: dict[str, nn.Module] = {"encoder": self.encoder}
+        self.optimiser = _optimiser(parameters, self.encoder)
+        self.optimisers = {"encoder": self.optimiser}
+        self.noise = torch.Generator(device).manual_seed(seed + 1)
+        self.batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size")
+        self.images_a_step = parameters.batch_size
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        terms = self._latent_terms() if self.p.objective == "ziz" else self._image_terms(number)
+        loss = terms.pop("loss_encoder")
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return {**{name: term.detach() for name, term in terms.items()}, "loss_encoder": loss.detach()}
+
+    def complaint(self, values: dict[str, float]) -> str:
+        return ""
+
+    def _latent_terms(self) -> dict[str, Tensor]:
+        """ziz: z -> G(z) -> E(G(z))."""
+        z = sample_prior(self.wgan.prior, self.p.batch_size, self.wgan.spec.latent_dim, self.noise)
+        with torch.no_grad():
+            image = self.generator(z)
+        term = objectives.latent_term(z, self.encoder(self._corrupted(image)), self.p.image_distance)
+        return {"term_ziz": term, "loss_encoder": term}
+
+    def _image_terms(self, number: int) -> dict[str, Tensor]:
+        """izi and izi_f: x -> E(x) -> G(E(x)), and on through E where the latent term has a weight."""
+        x = to_pixels(self.images[self.batches.rows(number).to(self.device)], pixel_range(self.wgan.spec))
+        z = self.encoder(self._corrupted(x))
+        restored = self.generator(z)
+        terms = {"term_izi": objectives.image_term(x, restored, self.p.image_distance)}
+        loss = terms["term_izi"]
+        if self.p.objective == "izi_f":
+            with torch.no_grad():
+                real_features = self.critic.features(x)
+            terms["term_features"] = objectives.feature_term(real_features[-1:], self.critic.features(restored)[-1:])
+            loss = loss + self.p.kappa * terms["term_features"]
+        if self.p.latent_weight:
+            terms["term_ziz"] = objectives.latent_term(z, self.encoder(restored), self.p.image_distance)
+            loss = loss + self.p.latent_weight * terms["term_ziz"]
+        return {**terms, "loss_encoder": loss}
+
+    def _corrupted(self, x: Tensor) -> Tensor:
+        low, high = pixel_range(self.wgan.spec)
+        c = self.p.corruption
+        return corrupt(x, c.noise * (high - low) / 2, c.blank, c.block, self.noise, (low + high) / 2)
+
+
+def _optimiser(parameters: EncoderParameters, encoder: nn.Module) -> torch.optim.Optimizer:
+    if parameters.optimiser == "rmsprop":
+        return torch.optim.RMSprop(encoder.parameters(), parameters.learning_rate, foreach=True)
+    return torch.optim.Adam(encoder.parameters(), parameters.learning_rate, fused=True)
+
+
+def train_encoder(
+    images: Tensor,
+    wgan: Wgan,
+    parameters: EncoderParameters,
+    training: TrainingParameters,
+    seed: int,
+    device: torch.device,
+    slot: StateSlot | None = None,
+    observe: Observer | None = None,
+) -> tuple[nn.Module, pd.DataFrame]:
+    """Train the encoder of a frozen WGAN on normal images.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        wgan: of phase 1.
+        parameters: of the phase; `steps` counts encoder updates.
+        training, seed, device, slot, observe: as for `train_wgan`.
+
+    Returns:
+        The encoder in evaluation mode; the curves (columns `step`, `term_izi`, `term_ziz`,
+        `term_features`, `loss_encoder`; NaN where the objective has no such term).
+    """
+    phase = EncoderPhase(images, wgan, parameters, seed, device)
+    history = run_phase(phase, parameters.steps, training, slot, observe)
+    columns = ["step", "term_izi", "term_ziz", "term_features", "loss_encoder"]
+    return phase.encoder.eval().requires_grad_(False), history.reindex(columns=columns).astype({"step": int})

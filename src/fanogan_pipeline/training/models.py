@@ -1,0 +1,118 @@
+"""Trained networks to checkpoints and back; what does not belong together is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fanogan_pipeline.errors import InputError, MismatchError
+from fanogan_pipeline.networks import Checkpoint, NetworkSpec, build_critic, build_encoder, build_generator
+from fanogan_pipeline.training.wgan import Wgan
+
+
+def wgan_checkpoint(wgan: Wgan, facts: dict[str, Any]) -> Checkpoint:
+    """Generator and critic with the facts of their training (parameters, seed, `split_digest`, `geometry`)."""
+    tensors = _named("generator", wgan.generator) | _named("critic", wgan.critic)
+    return Checkpoint(tensors, {"kind": "wgan", "network": wgan.spec.to_json(), "prior": wgan.prior, **facts})
+
+
+def encoder_checkpoint(encoder: nn.Module, wgan_model: Checkpoint, facts: dict[str, Any]) -> Checkpoint:
+    """The encoder with the digest of the WGAN it was trained on and the facts of its training."""
+    header = {"kind": "encoder", "network": wgan_model.header["network"], "wgan_digest": wgan_model.digest, **facts}
+    return Checkpoint(_named("encoder", encoder), header)
+
+
+def load_wgan(model: Checkpoint, device: torch.device) -> Wgan:
+    """The networks of a `wgan_model`, frozen, in evaluation mode, on the device.
+
+    Raises:
+        InputError: a checkpoint of another kind, or tensors that do not fit its header.
+    """
+    _expect_kind(model, "wgan")
+    spec = NetworkSpec.from_json(model.header.get("network"))
+    generator = _filled(build_generator(spec), model, "generator", device)
+    critic = _filled(build_critic(spec), model, "critic", device)
+    return Wgan(spec, str(model.header["prior"]), generator, critic)
+
+
+def load_encoder(model: Checkpoint, wgan_model: Checkpoint, device: torch.device) -> nn.Module:
+    """The encoder of an `encoder_model`, checked to be the given WGAN's.
+
+    Raises:
+        MismatchError: it was trained on another WGAN.
+        InputError: as for `load_wgan`.
+    """
+    _expect_kind(model, "encoder")
+    expect_same(
+        "encoder_model was trained on the wgan_model",
+        str(model.header.get("wgan_digest")),
+        wgan_model.digest,
+        model.origin,
+        wgan_model.origin,
+        "kedro run --pipelines encoder",
+    )
+    spec = NetworkSpec.from_json(model.header.get("network"))
+    head = str(model.header.get("parameters", {}).get("head", "linear"))
+    return _filled(build_encoder(spec, head), model, "encoder", device)
+
+
+def expect_same(what: str, recorded: str, found: str, recorded_by: str, found_in: str, mend: str) -> None:
+    """Refuse a set of files that do not belong together.
+
+    Args:
+        what: the claim, as the start of a sentence.
+        recorded, found: digests that should be the same.
+        recorded_by, found_in: the versions that carry them.
+        mend: the command that makes a set that fits.
+
+    Raises:
+        MismatchError: the digests differ.
+    """
+    if recorded != found:
+        where = f" ({recorded_by})" if recorded_by else ""
+        there = f" ({found_in})" if found_in else ""
+        raise MismatchError(
+            f"{what} of digest {recorded[:12]}{where}, but the one loaded has digest {found[:12]}{there}; "
+            f"run '{mend}' to make one that fits, or choose versions that belong together with --load-versions"
+        )
+
+
+def expect_split(model: Checkpoint, split_digest: str) -> None:
+    """Refuse a model and data of different splits (MismatchError)."""
+    kind = str(model.header.get("kind"))
+    expect_same(
+        f"{kind}_model was trained on a split",
+        str(model.header.get("split_digest")),
+        split_digest,
+        model.origin,
+        "the newest data sets",
+        f"kedro run --pipelines {kind}",
+    )
+
+
+def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+
+
+def _filled(module: nn.Module, model: Checkpoint, prefix: str, device: torch.device) -> nn.Module:
+    tensors = {
+        name.removeprefix(f"{prefix}."): tensor
+        for name, tensor in model.tensors.items()
+        if name.startswith(f"{prefix}.")
+    }
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        first = str(error).replace("\n", " ").replace("\t", " ")[:300]
+        raise InputError(
+            f"{model.origin or prefix}: tensors do not fit the network its header names: {first}"
+        ) from error
+    return module.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def _expect_kind(model: Checkpoint, kind: str) -> None:
+    found = model.header.get("kind")
+    if found != kind:
+        raise InputError(f"{model.origin or kind + '_model'}: found a model of kind {found!r}, expected {kind!r}")

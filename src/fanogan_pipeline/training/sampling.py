@@ -1,0 +1,54 @@
+"""Images out of a trained generator, for figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fanogan_pipeline.networks import pixel_range
+from fanogan_pipeline.training.data import sample_prior, to_bytes
+from fanogan_pipeline.training.wgan import Wgan
+
+
+@torch.inference_mode()
+def generate(wgan: Wgan, z: Tensor) -> np.ndarray:
+    """G(z) as uint8 [N, C, H, W]."""
+    device = next(wgan.generator.parameters()).device
+    return to_bytes(wgan.generator(z.to(device)), pixel_range(wgan.spec)).cpu().numpy()
+
+
+def samples(wgan: Wgan, count: int, seed: int) -> np.ndarray:
+    """`count` images of random z, uint8 [count, C, H, W]."""
+    return generate(wgan, sample_prior(wgan.prior, count, wgan.spec.latent_dim, torch.Generator().manual_seed(seed)))
+
+
+def walk(wgan: Wgan, steps: int, seed: int) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """A plane through the latent space, evenly walked.
+
+    With two latent dimensions it is their whole square: [-1, 1]^2 of the uniform prior, [-2, 2]^2
+    of the normal one. With more it is spanned by two random orthogonal directions, out to where
+    the prior's mass lies.
+
+    Returns:
+        uint8 [steps, steps, C, H, W], rows from high to low second coordinate as in a plot;
+        extent (first min, first max, second min, second max) of the plane's coordinates.
+    """
+    dim, uniform = wgan.spec.latent_dim, wgan.prior == "uniform"
+    reach = 1.0 if uniform else (2.0 if dim <= 2 else float(dim) ** 0.5)
+    first, second = _directions(dim, uniform, seed)
+    line = torch.linspace(-reach, reach, steps)
+    z = line.view(1, -1, 1) * first + line.flip(0).view(-1, 1, 1) * second
+    images = generate(wgan, z.reshape(-1, dim))
+    return images.reshape(steps, steps, *images.shape[1:]), (-reach, reach, -reach, reach)
+
+
+def _directions(dim: int, uniform: bool, seed: int) -> tuple[Tensor, Tensor]:
+    if dim <= 2:
+        return torch.eye(2)[0][:dim], torch.eye(2)[1][:dim]
+    basis, _ = torch.linalg.qr(torch.randn(dim, 2, generator=torch.Generator().manual_seed(seed)))
+    first, second = basis.T
+    if uniform:  # no coordinate may leave [-1, 1] anywhere on the plane
+        limit = (first.abs() + second.abs()).max()
+        return first / limit, second / limit
+    return first, second

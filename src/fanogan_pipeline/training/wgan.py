@@ -1,0 +1,155 @@
+"""Phase 1: a Wasserstein GAN learns normal images."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from fanogan_pipeline.networks import NetworkSpec, build_critic, build_generator, pixel_range
+from fanogan_pipeline.parameters import TrainingParameters, WganParameters
+from fanogan_pipeline.training import health, objectives
+from fanogan_pipeline.training.data import Batches, sample_prior, to_pixels
+from fanogan_pipeline.training.ema import standing_statistics, update_average
+from fanogan_pipeline.training.loop import Observer, run_phase
+from fanogan_pipeline.training.state import StateSlot
+
+STANDING_BATCHES = 20  # batches of z that batch norm's statistics of the averaged generator are taken over
+
+
+@dataclass(frozen=True)
+class Wgan:
+    """What phase 1 leaves: networks in evaluation mode, gradients off, on one device.
+
+    Attributes:
+        spec: what they were built from.
+        prior: "normal" or "uniform", the law of z.
+        generator: z [N, latent_dim] -> image in `pixel_range(spec)`.
+        critic: image -> score [N], with `features`.
+    """
+
+    spec: NetworkSpec
+    prior: str
+    generator: nn.Module
+    critic: nn.Module
+
+
+class WganPhase:
+    """One step: `critic_steps` updates of the critic, one of the generator, one of its average."""
+
+    name = "wgan"
+
+    def __init__(
+        self, images: Tensor, spec: NetworkSpec, parameters: WganParameters, seed: int, device: torch.device
+    ) -> None:
+        self.p, self.spec, self.device = parameters, spec, device
+        torch.manual_seed(seed)
+        self.images = images.to(device)
+        self.generator = build_generator(spec).to(device, memory_format=torch.channels_last)
+        self.critic = build_critic(spec).to(device, memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.modules = {"generator": self.generator, "critic": self.critic, "average": self.average}
+        adam = {"betas": parameters.adam_betas, "fused": True}
+        self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), parameters.learning_rate, **adam)
+        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), parameters.critic_learning_rate, **adam)
+        self.optimisers = {"generator": self.generator_optimiser, "critic": self.critic_optimiser}
+        self.noise = torch.Generator(device).manual_seed(seed + 1)
+        self.batches = Batches(len(images), parameters.batch_size, seed + 2, "wgan.batch_size")
+        self.images_a_step = parameters.batch_size * parameters.critic_steps
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        for turn in range(self.p.critic_steps):
+            terms = self._critic_step(self._real(number * self.p.critic_steps + turn))
+        terms["loss_generator"] = self._generator_step()
+        images_seen = (number + 1) * self.images_a_step
+        update_average(self.average, self.generator, images_seen, self.images_a_step, self.p.ema_half_life)
+        return terms
+
+    def complaint(self, values: dict[str, float]) -> str:
+        return health.runaway_complaint(values) or health.collapse_complaint(self._real(0), self._last_fake.float())
+
+    def _critic_step(self, real: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            self._last_fake = fake = self._fake()  # looked at again by `complaint`, which may draw no noise of its own
+        real_scores, fake_scores = self._scores(real, fake)
+        loss = objectives.wasserstein_critic_loss(real_scores, fake_scores)
+        terms = {"term_real": real_scores.mean().detach(), "term_fake": fake_scores.mean().detach()}
+        if self.p.objective == "wgan_gp":
+            mix = torch.rand(len(real), generator=self.noise, device=self.device)
+            penalty = objectives.gradient_penalty(self.critic, real, fake, mix)
+            loss = loss + self.p.gradient_penalty * penalty
+            terms["gradient_penalty"] = penalty.detach()
+        self._update(self.critic_optimiser, loss)
+        if self.p.objective == "wgan_clip":
+            objectives.clip_weights(self.critic, self.p.clip)
+        return {**terms, "loss_critic": loss.detach()}
+
+    def _generator_step(self) -> Tensor:
+        self.critic.requires_grad_(False)  # its gradients would be thrown away
+        loss = objectives.wasserstein_generator_loss(self.critic(self._fake()))
+        self._update(self.generator_optimiser, loss)
+        self.critic.requires_grad_(True)
+        return loss.detach()
+
+    def _scores(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """D(x) and D(G(z)), in one pass where the critic judges each image by itself."""
+        if self.critic.couples_images:
+            return self.critic(real), self.critic(fake)
+        real_scores, fake_scores = self.critic(torch.cat([real, fake])).chunk(2)
+        return real_scores, fake_scores
+
+    def _real(self, batch: int) -> Tensor:
+        return to_pixels(self.images[self.batches.rows(batch).to(self.device)], pixel_range(self.spec))
+
+    def _fake(self) -> Tensor:
+        return self.generator(sample_prior(self.p.latent_prior, self.p.batch_size, self.spec.latent_dim, self.noise))
+
+    @staticmethod
+    def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+
+def train_wgan(
+    images: Tensor,
+    spec: NetworkSpec,
+    parameters: WganParameters,
+    training: TrainingParameters,
+    seed: int,
+    device: torch.device,
+    slot: StateSlot | None = None,
+    observe: Observer | None = None,
+) -> tuple[Wgan, pd.DataFrame]:
+    """Train generator and critic on normal images.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        spec: the networks to build.
+        parameters: of the phase; `steps` counts generator updates.
+        training: logging, saving and failure, shared by both phases.
+        seed: of weights, noise and order.
+        device: where to train.
+        slot: where the resumable state is kept; None, nothing is kept.
+        observe: called with the step and its terms at every logged step.
+
+    Returns:
+        The averaged generator and the critic; the curves (columns `step`, `term_real`, `term_fake`,
+        `gradient_penalty`, `loss_critic`, `loss_generator`).
+    """
+    phase = WganPhase(images, spec, parameters, seed, device)
+    history = run_phase(phase, parameters.steps, training, slot, observe)
+    latents = [
+        sample_prior(parameters.latent_prior, parameters.batch_size, spec.latent_dim, phase.noise)
+        for _ in range(STANDING_BATCHES)
+    ]
+    standing_statistics(phase.average, latents)
+    return (
+        Wgan(spec, parameters.latent_prior, phase.average, phase.critic.eval().requires_grad_(False)),
+        history.reindex(
+            columns=["step", "term_real", "term_fake", "gradient_penalty", "loss_critic", "loss_generator"]
+        ),
+    )

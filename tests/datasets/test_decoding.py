@@ -1,0 +1,160 @@
+"""Every format becomes the array it should, and damaged bytes an error with words."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from picture_files import encoded, message_of, put, read_one
+from PIL import Image
+
+from fanogan_pipeline.datasets.decoding import DecodingSettings, decode, decode_mask, picture_size
+from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
+from fanogan_pipeline.errors import InputError
+
+
+@pytest.mark.parametrize("extension", ["png", "bmp", "tif", "webp"])
+def test_lossless_colour_survives(tmp_path, extension):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / f"a.{extension}", lossless=True)
+    np.testing.assert_array_equal(read_one(tmp_path), pixels)
+
+
+def test_sixteen_bits_scale_by_a_fixed_maximum(tmp_path):
+    Image.fromarray(np.array([[0, 257, 32768, 65535]], dtype=np.uint16)).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_one(tmp_path), [[0, 1, 128, 255]])
+    Image.fromarray(np.array([[0, 2048, 4095, 4095]], dtype=np.uint16)).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_one(tmp_path, sixteen_bit_maximum=4095), [[0, 128, 255, 255]])
+    np.testing.assert_array_equal(read_one(tmp_path), [[0, 8, 16, 16]])
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+def test_wide_tiffs_scale_too(tmp_path, dtype):
+    Image.fromarray(np.array([[0, 65535]], dtype=dtype)).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_one(tmp_path), [[0, 255]])
+
+
+def test_floats_scale_by_a_fixed_maximum(tmp_path):
+    Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32)).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_one(tmp_path), [[0, 128, 255]])
+    np.testing.assert_array_equal(read_one(tmp_path, float_maximum=2), [[0, 64, 128]])
+
+
+def test_one_bit_becomes_black_and_white(tmp_path):
+    Image.fromarray(np.array([[True, False]])).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_one(tmp_path), [[255, 0]])
+
+
+@pytest.mark.parametrize(("background", "expected"), [(0, [10, 5, 0]), (255, [10, 132, 255])])
+def test_transparency_lies_on_the_background(tmp_path, background, expected):
+    pixels = np.array([[[10, 10, 10, 255], [10, 10, 10, 128], [10, 10, 10, 0]]], dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.testing.assert_allclose(read_one(tmp_path, background=background), np.repeat([expected], 3, 0).T[None], atol=1)
+    Image.fromarray(pixels[..., 2:]).save(tmp_path / "a.png")
+    assert Image.open(tmp_path / "a.png").mode == "LA"
+    np.testing.assert_allclose(read_one(tmp_path, background=background), [expected], atol=1)
+
+
+def test_palettes_become_colour_with_their_transparency(tmp_path):
+    image = Image.fromarray(np.array([[0, 1]], dtype=np.uint8)).convert("P")
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_one(tmp_path), [[[255, 0, 0], [0, 0, 255]]])
+    image.save(tmp_path / "a.png", transparency=1)
+    np.testing.assert_array_equal(read_one(tmp_path, background=9), [[[255, 0, 0], [9, 9, 9]]])
+
+
+@pytest.mark.parametrize("extension", ["jpg", "tif"])
+def test_cmyk_becomes_rgb(tmp_path, extension):
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / f"a.{extension}")
+    np.testing.assert_allclose(read_one(tmp_path)[4, 4], [255, 0, 0], atol=3)
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "tif", "webp"])
+def test_exif_rotation_is_applied(tmp_path, extension):
+    pixels = np.zeros((16, 32), dtype=np.uint8)
+    pixels[:, :16] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).convert("RGB").save(tmp_path / f"a.{extension}", exif=exif)
+    array = read_one(tmp_path)
+    assert array.shape == (32, 16, 3)
+    assert array[:14].min() > 200
+    assert array[18:].max() < 50
+    path = tmp_path / f"a.{extension}"
+    assert picture_size(lambda: path.open("rb"), "a", DecodingSettings()) == (32, 16)
+
+
+def test_sizes_may_differ_and_names_may_lie_about_the_format(tmp_path):
+    put(tmp_path, "a.png", size=(3, 4))
+    put(tmp_path, "b.png", size=(50, 20))
+    (tmp_path / "a.png").rename(tmp_path / "a.jpg")
+    source = ImageFolderDataset(path=str(tmp_path)).load()
+    assert [source.read(i).shape for i in range(2)] == [(3, 4), (50, 20)]
+
+
+def test_a_photograph_with_a_second_picture_behind_is_one_picture(tmp_path):
+    first, second = (Image.fromarray(np.full((8, 8, 3), value, dtype=np.uint8)) for value in (200, 20))
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second])
+    assert read_one(tmp_path).mean() == pytest.approx(200, abs=2)
+
+
+@pytest.mark.parametrize("extension", ["png", "webp", "tif"])
+def test_moving_pictures_are_refused_or_give_their_first_frame(tmp_path, extension):
+    first, second = (Image.fromarray(np.full((8, 8, 3), value, dtype=np.uint8)) for value in (200, 20))
+    first.save(tmp_path / f"a.{extension}", save_all=True, append_images=[second])
+    message = message_of(ImageFolderDataset(path=str(tmp_path)))
+    assert f"a.{extension}: found an animated or multi-page file, expected a single picture; split it, or" in message
+    assert read_one(tmp_path, animated="first_frame").mean() == pytest.approx(200, abs=2)
+
+
+def test_masks_count_whatever_is_not_black(tmp_path):
+    def mask_of(image: Image.Image, name: str) -> list:
+        image.save(tmp_path / name, quality=90)
+        return decode_mask(lambda: (tmp_path / name).open("rb"), name, DecodingSettings()).tolist()
+
+    values = np.array([[0, 1, 255]], dtype=np.uint8)
+    assert mask_of(Image.fromarray(values), "grey.png") == [[False, True, True]]
+    assert mask_of(Image.fromarray(values.astype(np.uint16)), "wide.png") == [[False, True, True]]
+    assert mask_of(Image.fromarray(values > 0), "bit.png") == [[False, True, True]]
+    palette = Image.fromarray(values).convert("P")
+    palette.putpalette([0, 0, 0, 0, 0, 200] + [9] * 762)
+    assert mask_of(palette, "palette.png") == [[False, True, True]]
+    blocks = np.kron(np.array([[0, 255]], dtype=np.uint8), np.ones((8, 8), dtype=np.uint8))
+    assert mask_of(Image.fromarray(blocks), "lossy.jpg") == (blocks > 0).tolist()
+
+
+WHOLE = {extension: encoded(extension) for extension in ("PNG", "JPEG", "BMP", "TIFF", "WEBP")}
+
+
+@st.composite
+def damaged_pictures(draw) -> bytes:
+    whole = bytearray(WHOLE[draw(st.sampled_from(sorted(WHOLE)))])
+    if draw(st.booleans()):
+        return bytes(whole[: draw(st.integers(0, len(whole)))])
+    for _ in range(draw(st.integers(1, 8))):
+        # most flips go where the structure is
+        limit = draw(st.sampled_from([40, 200, len(whole)]))
+        whole[draw(st.integers(0, limit - 1))] ^= draw(st.integers(1, 255))
+    return bytes(whole)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@given(content=st.one_of(st.binary(max_size=100), damaged_pictures()))
+@settings(max_examples=400, deadline=None)
+def test_damaged_bytes_give_an_input_error_or_a_picture(content):
+    limits = DecodingSettings(max_pixels=1_000_000)
+    array, size, message = None, None, ""
+    try:
+        size = picture_size(lambda: io.BytesIO(content), "x.png", limits)
+        array = decode(lambda: io.BytesIO(content), "x.png", limits)
+    except InputError as error:
+        message = str(error)
+    if array is None:
+        assert message.startswith("x.png: ")
+        assert "\n" not in message
+    else:
+        assert array.dtype == np.uint8
+        assert array.shape[:2] == size
+        assert array.shape[2:] in ((), (3,))

@@ -1,0 +1,283 @@
+"""Every way a picture, a folder or a parameter can be wrong, each with its message."""
+
+import contextlib
+import os
+import re
+import shutil
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from picture_files import defects_folder, encoded, grey, message_of, put
+from PIL import Image
+
+from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
+from fanogan_pipeline.errors import InputError
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG whose header promises a size and which holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def tiff_with_huge_tiles() -> bytes:
+    tags = [
+        (256, 4),
+        (257, 4),
+        (258, 8),
+        (259, 8),
+        (262, 1),
+        (277, 1),
+        (322, 60_000),
+        (323, 60_000),
+        (324, 8),
+        (325, 1),
+    ]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + entries + b"\0" * 4
+
+
+BAD_PICTURES = {
+    "empty": (b"", "found an empty file (0 bytes), expected a picture; remove or replace it"),
+    "text": (
+        b"not a picture",
+        "found no picture or one whose header is damaged, expected PNG, JPEG, BMP, TIFF or WebP",
+    ),
+    "gif": (encoded("GIF"), "found no picture or one whose header is damaged, expected PNG, JPEG"),
+    "header cut short": (encoded("PNG")[:20], "found a picture that is cut short or damaged ("),
+    "bomb": (png_of_size(100_000, 100_000), "found 100,000 x 100,000 pixels, expected at most 80,000,000 in all;"),
+    "tiles of a bomb": (
+        tiff_with_huge_tiles(),
+        "found 4 x 4 pixels in tiles of 3,600,000,000, expected at most 80,000,000 in all",
+    ),
+    "png cut short": (encoded("PNG")[:-900], "found a picture that is cut short or damaged ("),
+    "jpeg cut short": (encoded("JPEG")[:-900], "found a picture that is cut short or damaged (image file is truncated"),
+    "bmp cut short": (encoded("BMP")[:-900], "found a picture that is cut short or damaged (image file is truncated"),
+    "tiff cut short": (encoded("TIFF")[:-900], "found a picture that is cut short or damaged ("),
+    "webp cut short": (encoded("WEBP")[:-900], "found a picture that is cut short or damaged ("),
+    "png without its pixels": (png_of_size(40, 40), "found a picture that is cut short or damaged ("),
+    "not a number": (
+        encoded("TIFF", np.array([[0, np.nan]], dtype=np.float32)),
+        "found values that are not finite (NaN or infinity), expected numbers",
+    ),
+    "float out of range": (
+        encoded("TIFF", np.array([[0, 255]], dtype=np.float32)),
+        "found values from 0 to 255, expected 0 to 1; set float_maximum to the value that stands for white",
+    ),
+    "negative": (
+        encoded("TIFF", np.array([[-5, 255]], dtype=np.int32)),
+        "found values from -5 to 255, expected 0 to 65535; set sixteen_bit_maximum",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PICTURES)
+def test_a_bad_picture_is_refused_by_name(tmp_path, case):
+    data, expected = BAD_PICTURES[case]
+    (put(tmp_path, "a.png") / "b.png").write_bytes(data)
+    message = message_of(ImageFolderDataset(path=str(tmp_path), verify="full"))
+    assert message.startswith(f"{tmp_path}/b.png: {expected}")
+    assert message.endswith(" (on_error: skip leaves such files out)")
+
+
+@pytest.mark.parametrize("case", BAD_PICTURES)
+def test_a_bad_picture_is_skipped_and_listed(tmp_path, caplog, case):
+    data, expected = BAD_PICTURES[case]
+    (put(tmp_path, "a.png", "c.png") / "b.png").write_bytes(data)
+    source = ImageFolderDataset(path=str(tmp_path), verify="full", on_error="skip").load()
+    assert source.table["image_id"].tolist() == ["a.png", "c.png"]
+    np.testing.assert_array_equal(source.read(1), grey(seed=1))
+    assert source.skipped["image_id"].tolist() == ["b.png"]
+    assert source.skipped["reason"].iloc[0].startswith(expected)
+    assert "skipped 1 file, such as b.png: found" in caplog.text
+
+
+def test_what_only_decoding_shows_is_said_on_reading(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encoded("JPEG")[:-900])
+    source = ImageFolderDataset(path=str(tmp_path)).load()
+    with pytest.raises(InputError, match=r"a\.jpg: found a picture that is cut short or damaged"):
+        source.read(0)
+
+
+def test_sixteen_bit_values_above_the_maximum_are_refused(tmp_path):
+    Image.fromarray(np.array([[0, 5000]], dtype=np.uint16)).save(tmp_path / "a.png")
+    source = ImageFolderDataset(path=str(tmp_path), sixteen_bit_maximum=4095).load()
+    with pytest.raises(InputError, match=r"a\.png: found values from 0 to 5000, expected 0 to 4095; set sixteen_bit"):
+        source.read(0)
+
+
+def test_the_limit_of_pixels_is_a_parameter(tmp_path):
+    put(tmp_path, "a.png", size=(6, 9))
+    assert len(ImageFolderDataset(path=str(tmp_path), max_pixels=54).load()) == 1
+    message = message_of(ImageFolderDataset(path=str(tmp_path), max_pixels=53))
+    assert "a.png: found 9 x 6 pixels, expected at most 53 in all; shrink the picture or raise max_pixels" in message
+
+
+def add_mask_of_nothing(folder: Path) -> None:
+    put(folder, "ground_truth/cut/9_mask.png")
+
+
+def add_mask_of_another_size(folder: Path) -> None:
+    put(folder, "ground_truth/cut/1_mask.png", size=(9, 6))
+
+
+def add_second_mask(folder: Path) -> None:
+    put(folder, "ground_truth/cut/0.png")
+
+
+def add_second_mask_of_another_format(folder: Path) -> None:
+    put(folder, "ground_truth/cut/0_mask.bmp")
+
+
+def add_picture_of_the_same_name(folder: Path) -> None:
+    put(folder, "test/cut/0.webp")
+
+
+def add_stray_picture(folder: Path) -> None:
+    put(folder, "train/bad/0.png")
+
+
+def break_mask(folder: Path) -> None:
+    (folder / "ground_truth/cut/0_mask.png").write_bytes(b"")
+
+
+BAD_LAYOUTS = {
+    add_mask_of_nothing: "ground_truth/cut/9_mask.png: found a mask without its picture, expected test/cut/9.*",
+    add_mask_of_another_size: r"test/cut/1.png: found a mask of 9 x 6 (",
+    add_second_mask: "ground_truth/cut/0.png: found beside ground_truth/cut/0_mask.png, expected one mask",
+    add_second_mask_of_another_format: "ground_truth/cut/0_mask.png: found beside ground_truth/cut/0_mask.bmp,",
+    add_picture_of_the_same_name: "test/cut/0.webp: found the same mask ground_truth/cut/0_mask.png as test/cut/0.png",
+    add_stray_picture: "train/bad/0.png: expected only train/good, test/<label> and ground_truth/<label>",
+    break_mask: "ground_truth/cut/0_mask.png: found an empty file (0 bytes)",
+}
+
+
+@pytest.mark.parametrize("spoil", BAD_LAYOUTS, ids=lambda spoil: spoil.__name__)
+def test_what_does_not_fit_the_layout_is_refused_or_skipped(tmp_path, spoil):
+    spoil(defects_folder(tmp_path))
+    assert BAD_LAYOUTS[spoil] in message_of(ImageFolderDataset(path=str(tmp_path)))
+    source = ImageFolderDataset(path=str(tmp_path), on_error="skip").load()
+    assert len(source.skipped) == 1
+    assert len(source) in (5, 6)
+    assert set(source.skipped["image_id"]).isdisjoint(source.table["image_id"])
+
+
+@pytest.mark.parametrize("target", ["file", "folder", "nowhere"])
+def test_links_that_lead_outside_are_refused_or_skipped(tmp_path, target):
+    inside, outside = put(tmp_path / "in", "a.png"), put(tmp_path / "out", "secret.png")
+    if target == "folder":
+        (inside / "link").symlink_to(outside)
+    else:
+        (inside / "link.png").symlink_to(outside / "secret.png" if target == "file" else inside / "gone.png")
+    expected = "leads nowhere" if target == "nowhere" else "leads outside of the folder"
+    message = message_of(ImageFolderDataset(path=str(inside)))
+    assert re.search(rf"in/link(\.png)?: found a symbolic link that {expected}", message)
+    source = ImageFolderDataset(path=str(inside), on_error="skip").load()
+    assert source.table["image_id"].tolist() == ["a.png"]
+    assert len(source.skipped) == 1
+
+
+def test_links_within_the_folder_and_to_the_folder_are_harmless(tmp_path):
+    folder = put(tmp_path / "in", "x/a.png")
+    (folder / "loop").symlink_to(folder)
+    (folder / "x" / "b.png").symlink_to(folder / "x" / "a.png")
+    (tmp_path / "alias").symlink_to(folder)
+    source = ImageFolderDataset(path=str(tmp_path / "alias")).load()
+    assert source.table["image_id"].tolist() == ["x/a.png", "x/b.png"]
+
+
+@pytest.mark.parametrize("name", [b"a\nb.png", b"caf\xe9.png"])
+def test_names_that_no_table_can_hold_are_refused(tmp_path, name):
+    put(tmp_path, "a.png")
+    shutil.copy(tmp_path / "a.png", os.path.join(os.fsencode(tmp_path), name))
+    assert "found a name with control characters or not in UTF-8" in message_of(ImageFolderDataset(path=str(tmp_path)))
+    assert len(ImageFolderDataset(path=str(tmp_path), on_error="skip").load().skipped) == 1
+
+
+@contextlib.contextmanager
+def without_privileges():
+    """As a user who may not read everything, where the tests run as one who may."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder below others that everyone may enter."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+def test_a_file_that_may_not_be_read_is_named(open_folder):
+    (put(open_folder, "a.png", "b.png") / "b.png").chmod(0)
+    with without_privileges():
+        message = message_of(ImageFolderDataset(path=str(open_folder)))
+        skipped = ImageFolderDataset(path=str(open_folder), on_error="skip").load().skipped
+    assert "b.png: cannot be read (Permission denied); check its place and permissions" in message
+    assert skipped["image_id"].tolist() == ["b.png"]
+
+
+def test_a_subfolder_that_may_not_be_read_is_named(open_folder):
+    (put(open_folder, "a.png", "sub/b.png") / "sub").chmod(0)
+    with without_privileges():
+        message = message_of(ImageFolderDataset(path=str(open_folder)))
+        skipped = ImageFolderDataset(path=str(open_folder), on_error="skip").load().skipped
+    (open_folder / "sub").chmod(0o755)
+    assert "sub: the folder cannot be read (Permission denied)" in message
+    assert skipped["image_id"].tolist() == ["sub"]
+
+
+def test_an_empty_missing_or_wrong_folder_is_named(tmp_path):
+    (tmp_path / "readme.txt").write_text("nothing here")
+    assert "found no picture (what else lies there: 1), expected PNG" in message_of(
+        ImageFolderDataset(path=str(tmp_path))
+    )
+    missing = ImageFolderDataset(path=str(tmp_path / "gone"))
+    assert not missing.exists()
+    assert "gone: found nothing, expected a folder of pictures" in message_of(missing)
+    assert "readme.txt: found a file, expected" in message_of(ImageFolderDataset(path=str(tmp_path / "readme.txt")))
+
+
+def test_a_folder_without_one_good_picture_is_refused_even_when_skipping(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    message = message_of(ImageFolderDataset(path=str(tmp_path), on_error="skip"))
+    assert "found no picture that can be used, 1 file skipped, such as a.png: found an empty file" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"layout": "nested"}, "layout is 'nested', expected one of auto, flat, defects, classes"),
+        ({"on_error": "ignore"}, "on_error is 'ignore', expected one of refuse, skip"),
+        ({"verify": "none"}, "verify is 'none', expected one of header, full"),
+        ({"animated": True}, "animated is True, expected one of refuse, first_frame"),
+        ({"background": 256}, "background is 256, expected a whole number from 0 to 255"),
+        ({"background": True}, "background is True, expected a whole number"),
+        ({"sixteen_bit_maximum": 0}, "sixteen_bit_maximum is 0, expected a whole number from 1 to 65,535"),
+        ({"float_maximum": float("nan")}, "float_maximum is nan, expected a number"),
+        ({"max_pixels": "many"}, "max_pixels is 'many', expected a whole number"),
+        ({"workers": 0}, "workers is 0, expected a whole number from 1 to 256"),
+        ({"group_by": {"lot": 1}}, "group_by: found {'lot': 1}, expected {level: 1} or {pattern:"),
+        ({"group_by": {"level": 0}}, "group_by: found level 0, expected a whole number of at least 1"),
+        ({"group_by": {"pattern": "("}}, "group_by: found pattern '(' ("),
+        ({"group_by": {"pattern": "x"}}, "group_by: found 0 groups in pattern 'x', expected one pair of brackets"),
+    ],
+)
+def test_senseless_parameters_are_refused(arguments, expected):
+    with pytest.raises(InputError, match=re.escape(expected)):
+        ImageFolderDataset(path="somewhere", **arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 from fanogan_pipeline.networks import pixel_range
 from fanogan_pipeline.training.data import to_bytes, to_pixels
 from fanogan_pipeline.training.wgan import Wgan
+
+if TYPE_CHECKING:
+    from fanogan_pipeline.detection.statistics import ResidualStatistics
 
 TERMS = ("image_residual", "feature_residual", "latent_residual")
 
@@ -41,37 +45,56 @@ class Restorer:
         """x [N, C, H, W] -> z [N, latent_dim]."""
         return self.encoder(x)
 
-    def terms(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
-        """The residual terms of restoring x [N, C, H, W] from z [N, latent_dim], each [N].
-
-        image_residual: 1/n ||x - G(z)||^2 (Schlegl et al. 2019, A_R), or the sum of |x - G(z)|;
-        feature_residual: 1/n_f ||f(x) - f(G(z))||^2 over the critic's deepest layer (A_D);
-        latent_residual: ||z - E(G(z))||^2.
-        """
-        restored = self.wgan.generator(z)
-        difference = (x - restored).flatten(1)
-        image = difference.square().mean(1) if self.image_distance == "squared" else difference.abs().sum(1)
+    def residuals(self, x: Tensor, restored: Tensor) -> list[Tensor]:
+        """x - G(z) and f(x) - f(G(z)) of every critic layer, from the image inwards, each [N, units]."""
         features = self.wgan.critic.features
-        feature = (features(x)[-1] - features(restored)[-1]).flatten(1).square().mean(1)
+        pairs = [(x, restored), *zip(features(x), features(restored), strict=True)]
+        return [(ours - theirs).flatten(1) for ours, theirs in pairs]
+
+    def terms(self, x: Tensor, statistics: ResidualStatistics) -> dict[str, Tensor]:
+        """The residual terms of x [N, C, H, W], each [N].
+
+        image_residual: 1/n ||x - G(E(x))||^2 (Schlegl et al. 2019, A_R), or the sum of |x - G(E(x))|;
+        feature_residual: 1/n_f ||f(x) - f(G(E(x)))||^2 over the critic's deepest layer (A_D),
+        feature_residual_k: over layer k, counted from the image;
+        whitened_image, whitened_k: the same with every unit standardised on the selection set;
+        latent_residual: ||E(x) - E(G(E(x)))||^2;
+        latent_distance: Mahalanobis distance of E(x) from the selection set's, squared, a dimension.
+        """
+        z = self.encode(x)
+        restored = self.wgan.generator(z)
+        views = self.residuals(x, restored)
+        plain = [view.square().mean(1) for view in views]
+        whitened = [
+            ((view - mean).square() / variance).mean(1)
+            for view, mean, variance in zip(views, statistics.means, statistics.variances, strict=True)
+        ]
+        image = plain[0] if self.image_distance == "squared" else views[0].abs().sum(1)
+        off = z - statistics.latent_mean
         latent = (z - self.encoder(restored)).square().sum(1)
-        return dict(zip(TERMS, (image, feature, latent), strict=True))
+        terms = dict(zip(TERMS, (image, plain[-1], latent), strict=True))
+        terms |= {f"feature_residual_{layer}": plain[layer] for layer in range(1, len(views) - 1)}
+        terms |= {f"whitened_{layer or 'image'}": whitened[layer] for layer in range(len(views))}
+        return terms | {"latent_distance": (off @ statistics.latent_precision * off).mean(1)}
 
 
 @torch.inference_mode()
-def residual_terms(images: np.ndarray, restorer: Restorer, batch_size: int) -> pd.DataFrame:
+def residual_terms(
+    images: np.ndarray, restorer: Restorer, statistics: ResidualStatistics, batch_size: int
+) -> pd.DataFrame:
     """Residual terms of every image; an image's terms do not depend on its neighbours or the batch size.
 
     Args:
         images: uint8 [N, C, H, W].
         restorer: the networks.
+        statistics: of the selection set.
         batch_size: images computed at once.
 
     Returns:
-        float64 columns `image_residual`, `feature_residual`, `latent_residual`, a row per image.
+        A float64 column for each term of `Restorer.terms`, a row per image.
     """
-    rows = [restorer.terms(x, restorer.encode(x)) for x in batches(images, restorer, batch_size)]
-    table = {name: torch.cat([row[name] for row in rows]).double().cpu().numpy() for name in TERMS}
-    return pd.DataFrame(table)
+    rows = [restorer.terms(x, statistics) for x in batches(images, restorer, batch_size)]
+    return pd.DataFrame({name: torch.cat([row[name] for row in rows]).double().cpu().numpy() for name in rows[0]})
 
 
 @torch.inference_mode()

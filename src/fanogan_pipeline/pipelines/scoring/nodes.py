@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from fanogan_pipeline.detection import anomaly_detector
 from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.detection.localisation import residual_maps
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.scoring import calibrate, fit_rule
+from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import EncoderParameters, ScoringParameters, TrainingParameters
@@ -23,17 +25,33 @@ def load_restorer(
 ) -> Restorer:
     """The networks, checked to belong together, ready to judge."""
     set_threads(training.threads)
-    where = choose_device(device)
-    wgan = models.load_wgan(wgan_model, where)
-    return Restorer(wgan, models.load_encoder(encoder_model, wgan_model, where), encoder.image_distance, where)
+    return anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, choose_device(device))
+
+
+def fit_residuals(
+    selection_set: ImageSet,
+    restorer: Restorer,
+    wgan_model: Checkpoint,
+    encoder_model: Checkpoint,
+    parameters: ScoringParameters,
+) -> Checkpoint:
+    """What residuals are measured against, from the selection set."""
+    models.expect_split(wgan_model, selection_set.split_digest)
+    statistics = fit_statistics(selection_set.images, restorer, parameters.batch_size)
+    return statistics.to_checkpoint({"wgan_model": wgan_model.digest, "encoder_model": encoder_model.digest})
 
 
 def measure(
-    image_set: ImageSet, restorer: Restorer, wgan_model: Checkpoint, parameters: ScoringParameters
+    image_set: ImageSet,
+    restorer: Restorer,
+    residual_statistics: Checkpoint,
+    wgan_model: Checkpoint,
+    parameters: ScoringParameters,
 ) -> pd.DataFrame:
     """Residual terms of a set, a row per image."""
     models.expect_split(wgan_model, image_set.split_digest)
-    return residual_terms(image_set.images, restorer, parameters.batch_size)
+    statistics = ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
+    return residual_terms(image_set.images, restorer, statistics, parameters.batch_size)
 
 
 def calibrate_detector(
@@ -41,6 +59,7 @@ def calibrate_detector(
     calibration_terms: pd.DataFrame,
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
+    residual_statistics: Checkpoint,
     encoder: EncoderParameters,
     parameters: ScoringParameters,
 ) -> dict:
@@ -55,6 +74,7 @@ def calibrate_detector(
         belongs_to={
             "wgan_model": wgan_model.digest,
             "encoder_model": encoder_model.digest,
+            "residual_statistics": residual_statistics.digest,
             "split": str(wgan_model.header.get("split_digest", "")),
         },
         geometry=str(wgan_model.header.get("geometry", "")),

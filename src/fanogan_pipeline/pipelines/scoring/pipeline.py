@@ -9,7 +9,7 @@ def measured(split: str) -> Node:
     """The residual terms of one set."""
     return Node(
         nodes.measure,
-        [f"{split}_set", "restorer", "wgan_model", "params:scoring"],
+        [f"{split}_set", "restorer", "residual_statistics", "wgan_model", "params:scoring"],
         f"{split}_terms",
         name=f"measure_{split}",
     )
@@ -29,6 +29,12 @@ def create_pipeline(**kwargs) -> Pipeline:
                 "restorer",
                 name="load_restorer",
             ),
+            Node(
+                nodes.fit_residuals,
+                ["selection_set", "restorer", "wgan_model", "encoder_model", "params:scoring"],
+                "residual_statistics",
+                name="fit_residual_statistics",
+            ),
             measured("selection"),
             measured("calibration"),
             measured("test"),
@@ -39,6 +45,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "calibration_terms",
                     "wgan_model",
                     "encoder_model",
+                    "residual_statistics",
                     "params:encoder",
                     "params:scoring",
                 ],

@@ -1,0 +1,106 @@
+"""What residuals are measured against: their own mean and spread on kept-apart normal images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fanogan_pipeline.detection.residuals import Restorer, batches
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.networks import Checkpoint
+
+FLOOR = 0.01  # share of the mean variance below which no unit's own variance counts
+RIDGE = 1e-3  # added to the latent covariance, as a share of its mean variance
+
+
+@dataclass(frozen=True)
+class ResidualStatistics:
+    """Fitted on the selection set; every tensor float32 on one device.
+
+    Attributes:
+        means: of the signed residual of each view (the image, then each critic layer), each [units].
+        variances: of the same, floored, each [units].
+        latent_mean: of E(x), [latent_dim].
+        latent_precision: inverse covariance of E(x), [latent_dim, latent_dim].
+    """
+
+    means: tuple[Tensor, ...]
+    variances: tuple[Tensor, ...]
+    latent_mean: Tensor
+    latent_precision: Tensor
+
+    def to(self, device: torch.device) -> ResidualStatistics:
+        """The same on another device."""
+        return ResidualStatistics(
+            tuple(mean.to(device) for mean in self.means),
+            tuple(variance.to(device) for variance in self.variances),
+            self.latent_mean.to(device),
+            self.latent_precision.to(device),
+        )
+
+    def to_checkpoint(self, belongs_to: dict[str, str]) -> Checkpoint:
+        """As a checkpoint that names the digests of the models it was fitted with."""
+        tensors = {"latent_mean": self.latent_mean, "latent_precision": self.latent_precision}
+        tensors |= {f"mean.{view}": mean for view, mean in enumerate(self.means)}
+        tensors |= {f"variance.{view}": variance for view, variance in enumerate(self.variances)}
+        kept = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        return Checkpoint(kept, {"kind": "residual_statistics", "belongs_to": belongs_to})
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> ResidualStatistics:
+        """The statistics that `to_checkpoint` wrote. Raises InputError on anything else."""
+        tensors = checkpoint.tensors
+        views = sum(name.startswith("mean.") for name in tensors)
+        try:
+            return cls(
+                tuple(tensors[f"mean.{view}"] for view in range(views)),
+                tuple(tensors[f"variance.{view}"] for view in range(views)),
+                tensors["latent_mean"],
+                tensors["latent_precision"],
+            )
+        except KeyError as error:
+            raise InputError(
+                f"{checkpoint.origin or 'residual_statistics'}: found no tensor {error}, expected "
+                f"{', '.join(field.name for field in fields(cls))}; run 'kedro run --pipelines scoring'"
+            ) from error
+
+
+@torch.inference_mode()
+def fit_statistics(images: np.ndarray, restorer: Restorer, batch_size: int) -> ResidualStatistics:
+    """Mean and variance of every residual unit, mean and precision of E(x).
+
+    Args:
+        images: uint8 [N, C, H, W], normal, of the selection set.
+        restorer: the networks.
+        batch_size: images computed at once.
+
+    Raises:
+        InputError: fewer than two images.
+    """
+    if len(images) < 2:
+        raise InputError(
+            f"selection_set: found {len(images)} images, expected at least 2; raise data_prep.selection_fraction"
+        )
+    sums: list[Tensor] = []
+    squares: list[Tensor] = []
+    latents = []
+    for x in batches(images, restorer, batch_size):
+        z = restorer.encode(x)
+        latents.append(z.double().cpu())
+        views = [view.double() for view in restorer.residuals(x, restorer.wgan.generator(z))]
+        sums = [total + view.sum(0) for total, view in zip(sums or [0] * len(views), views, strict=True)]
+        squares = [total + view.square().sum(0) for total, view in zip(squares or [0] * len(views), views, strict=True)]
+    means = [total / len(images) for total in sums]
+    variances = [total / len(images) - mean.square() for total, mean in zip(squares, means, strict=True)]
+    z = torch.cat(latents)
+    covariance = torch.atleast_2d(torch.cov(z.T))
+    covariance += RIDGE * covariance.diagonal().mean().clamp_min(1e-12) * torch.eye(len(covariance), dtype=z.dtype)
+    return ResidualStatistics(
+        tuple(mean.float() for mean in means),
+        tuple(variance.clamp_min(0).add(FLOOR * variance.mean().clamp_min(1e-12)).float() for variance in variances),
+        z.mean(0).float(),
+        torch.linalg.inv(covariance).float(),
+    ).to(restorer.device)

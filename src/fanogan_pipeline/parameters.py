@@ -104,12 +104,15 @@ class WganParameters(Group):
     latent_prior: Literal["normal", "uniform"]
     objective: Literal["wgan_gp", "wgan_clip", "wgan_plain"]
     gradient_penalty: Annotated[float, Field(ge=0.0, le=1e4)]
+    penalty_images: Annotated[int, Field(ge=0, le=65_536)]
+    drift: Annotated[float, Field(ge=0.0, le=1e3)]
     clip: Annotated[float, Field(gt=0.0, le=10.0)]
     steps: Steps
     batch_size: Batch
     critic_steps: Annotated[int, Field(ge=1, le=100)]
     learning_rate: Rate
     critic_learning_rate: Rate
+    rate_decay: Share
     adam_betas: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], Annotated[float, Field(ge=0.0, lt=1.0)]]
     ema_half_life: Annotated[float, Field(ge=0.0)]
 
@@ -129,11 +132,13 @@ class EncoderParameters(Group):
     image_distance: Literal["squared", "absolute"]
     kappa: Annotated[float, Field(ge=0.0, le=1e6)]
     latent_weight: Annotated[float, Field(ge=0.0, le=1e6)]
+    normalise: bool
     head: Literal["linear", "tanh"]
     steps: Steps
     batch_size: Batch
     optimiser: Literal["adam", "rmsprop"]
     learning_rate: Rate
+    rate_decay: Share
     corruption: CorruptionParameters
 
 

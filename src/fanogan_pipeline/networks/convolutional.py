@@ -11,15 +11,45 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.networks.spec import NetworkSpec, halved_sizes
+from fanogan_pipeline.networks.spec import NetworkSpec
 
 MAX_WIDTH_FACTOR = 8  # deeper stages stop widening at 8 times the first
+INNERMOST_SIDE = 4  # halving ends where the shorter side has come down to this
+HIDDEN_FACTOR = 4  # hidden units between z and the generator's first image, in widths
+
+
+def stage_sizes(spec: NetworkSpec) -> list[tuple[int, int]]:
+    """(H, W) from the image inwards, each side halved and rounded up at every stage: 28, 14, 7, 4."""
+    sizes = [spec.image_size]
+    while min(sizes[-1]) > INNERMOST_SIDE:
+        height, width = sizes[-1]
+        sizes.append((-(-height // 2), -(-width // 2)))
+    return sizes
 
 
 def stage_widths(spec: NetworkSpec) -> list[int]:
     """Channels after each stage, from the image inwards."""
-    stages = len(halved_sizes(spec.image_size)) - 1
-    return [spec.width * min(2**stage, MAX_WIDTH_FACTOR) for stage in range(stages)]
+    return [spec.width * min(2**stage, MAX_WIDTH_FACTOR) for stage in range(len(stage_sizes(spec)) - 1)]
+
+
+def kernel(larger: tuple[int, int]) -> tuple[int, int]:
+    """The kernel that halves an even side exactly and rounds an odd one up, at stride 2 and padding 1."""
+    return (3 if larger[0] % 2 else 4, 3 if larger[1] % 2 else 4)
+
+
+def down(spec: NetworkSpec, bias: bool) -> list[nn.Conv2d]:
+    """The convolutions that critic and encoder share the shape of, one a stage."""
+    widths = stage_widths(spec)
+    return [
+        nn.Conv2d(before, after, kernel(larger), stride=2, padding=1, bias=bias)
+        for before, after, larger in zip([spec.channels, *widths], widths, stage_sizes(spec), strict=False)
+    ]
+
+
+def innermost_units(spec: NetworkSpec) -> int:
+    """Activations an image after the last stage."""
+    height, width = stage_sizes(spec)[-1]
+    return stage_widths(spec)[-1] * height * width
 
 
 class ConvCritic(nn.Module):
@@ -29,13 +59,8 @@ class ConvCritic(nn.Module):
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
-        widths = stage_widths(spec)
-        self.stages = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2))
-            for before, after in zip([spec.channels, *widths], widths, strict=False)
-        )
-        height, width = halved_sizes(spec.image_size)[-1]
-        self.linear = nn.Linear(widths[-1] * height * width, 1)
+        self.stages = nn.ModuleList(nn.Sequential(layer, nn.LeakyReLU(0.2)) for layer in down(spec, bias=True))
+        self.linear = nn.Linear(innermost_units(spec), 1)
 
     def features(self, x: Tensor) -> list[Tensor]:
         found = []
@@ -52,25 +77,34 @@ class ConvCritic(nn.Module):
 
 
 class ConvGenerator(nn.Module):
-    """z [N, latent] -> image [N, C, H, W] in [-1, 1]."""
+    """z [N, latent] -> image [N, C, H, W] in [-1, 1].
+
+    The last doubling is a pixel shuffle (Shi et al. 2016): a convolution at half the size gives the
+    four pixels of each square, which spares the costly one at full size.
+    """
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
-        sizes, widths = halved_sizes(spec.image_size)[::-1], stage_widths(spec)[::-1]
+        self.image_size = spec.image_size
+        sizes, widths = stage_sizes(spec)[1:-1][::-1], stage_widths(spec)[:-1][::-1]
         self.start = (widths[0], *sizes[0])
-        self.linear = nn.Linear(spec.latent_dim, widths[0] * sizes[0][0] * sizes[0][1], bias=False)
+        hidden, inner = HIDDEN_FACTOR * spec.width, widths[0] * sizes[0][0] * sizes[0][1]
+        self.latent = nn.Sequential(
+            nn.Linear(spec.latent_dim, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, inner, bias=False),
+        )
         layers: list[nn.Module] = [nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
-        for (small, large), before, after in zip(
-            itertools.pairwise(sizes), widths, [*widths[1:], spec.channels], strict=True
-        ):
-            odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
-            last = large == sizes[-1]
-            layers.append(nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, output_padding=odd, bias=last))
-            layers += [nn.Tanh()] if last else [nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+        for (before, after), larger in zip(itertools.pairwise(widths), sizes[1:], strict=True):
+            layers.append(nn.ConvTranspose2d(before, after, kernel(larger), stride=2, padding=1, bias=False))
+            layers += [nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+        layers += [nn.Conv2d(widths[-1], 4 * spec.channels, 3, padding=1), nn.PixelShuffle(2), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(self.linear(z).view(-1, *self.start))
+        height, width = self.image_size
+        return self.layers(self.latent(z).view(-1, *self.start))[..., :height, :width]
 
 
 class ConvEncoder(nn.Module):
@@ -78,14 +112,11 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, spec: NetworkSpec, head: str) -> None:
         super().__init__()
-        widths = stage_widths(spec)
         layers: list[nn.Module] = []
-        for before, after in zip([spec.channels, *widths], widths, strict=False):
-            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(after)]
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
-        height, width = halved_sizes(spec.image_size)[-1]
+        for layer in down(spec, bias=False):
+            layers += [layer, nn.BatchNorm2d(layer.out_channels), nn.LeakyReLU(0.2, inplace=True)]
         self.trunk = nn.Sequential(*layers, nn.Flatten())
-        self.linear = nn.Linear(widths[-1] * height * width, spec.latent_dim)
+        self.linear = nn.Linear(innermost_units(spec), spec.latent_dim)
         self.tanh = head == "tanh"
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,8 +11,12 @@ from fanogan_pipeline.parameters import EncoderParameters, TrainingParameters
 from fanogan_pipeline.training import objectives
 from fanogan_pipeline.training.data import Batches, corrupt, sample_prior, to_pixels
 from fanogan_pipeline.training.loop import Observer, run_phase
+from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_rate
 from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import Wgan
+
+
+UNIT_IMAGES = 1000  # real images that the loss terms' units are taken over
 
 
 class EncoderPhase:
@@ -33,9 +37,12 @@ class EncoderPhase:
         self.optimisers = {"encoder": self.optimiser}
         self.noise = torch.Generator(device).manual_seed(seed + 1)
         self.batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size")
+        self.image_unit, self.feature_unit = self._units() if parameters.normalise else (1.0, 1.0)
         self.images_a_step = parameters.batch_size
 
     def step(self, number: int) -> dict[str, Tensor]:
+        share = rate_factor(number, self.p.steps, self.p.rate_decay, WARM_UP_STEPS if self.p.rate_decay else 0)
+        set_rate(self.optimiser, share * self.p.learning_rate)
         terms = self._latent_terms() if self.p.objective == "ziz" else self._image_terms(number)
         loss = terms.pop("loss_encoder")
         self.optimiser.zero_grad(set_to_none=True)
@@ -60,16 +67,23 @@ class EncoderPhase:
         z = self.encoder(self._corrupted(x))
         restored = self.generator(z)
         terms = {"term_izi": objectives.image_term(x, restored, self.p.image_distance)}
-        loss = terms["term_izi"]
+        loss = terms["term_izi"] / self.image_unit
         if self.p.objective == "izi_f":
             with torch.no_grad():
                 real_features = self.critic.features(x)
             terms["term_features"] = objectives.feature_term(real_features[-1:], self.critic.features(restored)[-1:])
-            loss = loss + self.p.kappa * terms["term_features"]
+            loss = loss + self.p.kappa * terms["term_features"] / self.feature_unit
         if self.p.latent_weight:
             terms["term_ziz"] = objectives.latent_term(z, self.encoder(restored), self.p.image_distance)
             loss = loss + self.p.latent_weight * terms["term_ziz"]
         return {**terms, "loss_encoder": loss}
+
+    @torch.no_grad()
+    def _units(self) -> tuple[float, float]:
+        """Mean variance of a pixel and of a deepest critic unit over real images, so that kappa weighs like with like."""
+        x = to_pixels(self.images[:UNIT_IMAGES], pixel_range(self.wgan.spec))
+        deepest = self.critic.features(x)[-1]
+        return tuple(float(part.var(0).mean().clamp_min(1e-12)) for part in (x, deepest))
 
     def _corrupted(self, x: Tensor) -> Tensor:
         low, high = pixel_range(self.wgan.spec)

@@ -43,6 +43,16 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mix: Tensor)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def drift(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E[D(x)^2] over real and generated images: keeps scores from drifting off together, which the
+    Wasserstein loss alone does not see (Karras et al. 2018, appendix A.1, there on real ones only).
+
+    Args:
+        real_scores, fake_scores: [N].
+    """
+    return torch.cat([real_scores, fake_scores]).square().mean()
+
+
 @torch.no_grad()
 def clip_weights(critic: nn.Module, limit: float) -> None:
     """w <- clip(w, -limit, limit): Arjovsky et al. 2017, algorithm 1, line 7."""

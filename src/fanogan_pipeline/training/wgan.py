@@ -15,6 +15,7 @@ from fanogan_pipeline.training import health, objectives
 from fanogan_pipeline.training.data import Batches, sample_prior, to_pixels
 from fanogan_pipeline.training.ema import standing_statistics, update_average
 from fanogan_pipeline.training.loop import Observer, run_phase
+from fanogan_pipeline.training.schedule import rate_factor, set_rate
 from fanogan_pipeline.training.state import StateSlot
 
 STANDING_BATCHES = 20  # batches of z that batch norm's statistics of the averaged generator are taken over
@@ -61,6 +62,9 @@ class WganPhase:
         self.images_a_step = parameters.batch_size * parameters.critic_steps
 
     def step(self, number: int) -> dict[str, Tensor]:
+        share = rate_factor(number, self.p.steps, self.p.rate_decay)
+        set_rate(self.critic_optimiser, share * self.p.critic_learning_rate)
+        set_rate(self.generator_optimiser, share * self.p.learning_rate)
         for turn in range(self.p.critic_steps):
             terms = self._critic_step(self._real(number * self.p.critic_steps + turn))
         terms["loss_generator"] = self._generator_step()
@@ -78,10 +82,13 @@ class WganPhase:
         loss = objectives.wasserstein_critic_loss(real_scores, fake_scores)
         terms = {"term_real": real_scores.mean().detach(), "term_fake": fake_scores.mean().detach()}
         if self.p.objective == "wgan_gp":
-            mix = torch.rand(len(real), generator=self.noise, device=self.device)
-            penalty = objectives.gradient_penalty(self.critic, real, fake, mix)
+            some = self.p.penalty_images or len(real)
+            mix = torch.rand(len(real[:some]), generator=self.noise, device=self.device)
+            penalty = objectives.gradient_penalty(self.critic, real[:some], fake[:some], mix)
             loss = loss + self.p.gradient_penalty * penalty
             terms["gradient_penalty"] = penalty.detach()
+        if self.p.drift:
+            loss = loss + self.p.drift * objectives.drift(real_scores, fake_scores)
         self._update(self.critic_optimiser, loss)
         if self.p.objective == "wgan_clip":
             objectives.clip_weights(self.critic, self.p.clip)

@@ -15,8 +15,7 @@ from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_r
 from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import Wgan
 
-
-UNIT_IMAGES = 1000  # real images that the loss terms' units are taken over
+UNIT_IMAGES = 256  # real images that the loss terms' units are taken over
 
 
 class EncoderPhase:
@@ -80,7 +79,7 @@ class EncoderPhase:
 
     @torch.no_grad()
     def _units(self) -> tuple[float, float]:
-        """Mean variance of a pixel and of a deepest critic unit over real images, so that kappa weighs like with like."""
+        """Mean variance of a pixel and of a deepest critic unit: in these units kappa weighs like with like."""
         x = to_pixels(self.images[:UNIT_IMAGES], pixel_range(self.wgan.spec))
         deepest = self.critic.features(x)[-1]
         return tuple(float(part.var(0).mean().clamp_min(1e-12)) for part in (x, deepest))

@@ -8,9 +8,12 @@ from pathlib import Path
 from kedro_datasets._typing import JSONPreview
 
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
-from fanogan_pipeline.datasets.safetensors_format import from_bytes, to_bytes
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.networks.checkpoint import Checkpoint
+from fanogan_pipeline.lazy import lazily
+
+with lazily():
+    from fanogan_pipeline import networks
+    from fanogan_pipeline.datasets import safetensors_format
 
 
 class CheckpointDataset(AtomicFileDataset):
@@ -28,13 +31,13 @@ class CheckpointDataset(AtomicFileDataset):
 
     _FORM = "safetensors file"
 
-    def _read(self, path: str) -> Checkpoint:
-        return from_bytes(self._read_bytes(path), origin=path)
+    def _read(self, path: str) -> networks.Checkpoint:
+        return safetensors_format.from_bytes(self._read_bytes(path), origin=path)
 
-    def _write(self, path: Path, data: Checkpoint) -> None:
-        if not isinstance(data, Checkpoint):
+    def _write(self, path: Path, data: networks.Checkpoint) -> None:
+        if not isinstance(data, networks.Checkpoint):
             raise InputError(f"found {type(data).__name__}, expected a Checkpoint")
-        content = to_bytes(data)
+        content = safetensors_format.to_bytes(data)
         check_size(len(content), self._max_bytes)
         path.write_bytes(content)
 

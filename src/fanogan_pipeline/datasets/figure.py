@@ -7,18 +7,21 @@ import io
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 from kedro.io import Version
 from kedro_datasets._typing import ImagePreview
-from matplotlib.figure import Figure
 from PIL import Image
 
 from fanogan_pipeline.datasets.atomic import COMPLETE
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.lazy import lazily
 
-Picture = Figure | bytes
+with lazily():
+    from matplotlib import figure
+
+Picture: TypeAlias = "figure.Figure | bytes"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -139,7 +142,7 @@ def to_png(picture: Picture, dpi: int) -> bytes:
     """A PNG of a figure, which is closed; PNG bytes are checked and passed on."""
     if isinstance(picture, bytes):
         return checked_png(picture)
-    if not isinstance(picture, Figure):
+    if not isinstance(picture, figure.Figure):
         raise InputError(f"found {type(picture).__name__}, expected a matplotlib Figure or the bytes of a PNG")
     buffer = io.BytesIO()
     picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})

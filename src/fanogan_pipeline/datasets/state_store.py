@@ -11,10 +11,13 @@ from typing import Any, BinaryIO, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
-from fanogan_pipeline.datasets.safetensors_format import from_bytes, to_bytes
 from fanogan_pipeline.datasets.staging import sweep, whole_file
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.networks.checkpoint import Checkpoint
+from fanogan_pipeline.lazy import lazily
+
+with lazily():
+    from fanogan_pipeline import networks
+    from fanogan_pipeline.datasets import safetensors_format
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ class StateStore:
         self._folder = folder
         self._held: dict[str, BinaryIO] = {}
 
-    def load(self, key: str) -> Checkpoint | None:
+    def load(self, key: str) -> networks.Checkpoint | None:
         """The state, or None where there is none; one that cannot be read counts as none, with a warning."""
         path = self._path(key)
         sweep(self._folder)
@@ -46,14 +49,14 @@ class StateStore:
             logger.warning("%s: cannot be read (%s); training starts afresh", path, error.strerror)
             return None
         try:
-            state = from_bytes(data, origin=str(path))
+            state = safetensors_format.from_bytes(data, origin=str(path))
         except InputError as error:
             logger.warning("%s: %s; training starts afresh", path, error)
             return None
         self._hold(key, path)
         return state
 
-    def save(self, key: str, state: Checkpoint) -> None:
+    def save(self, key: str, state: networks.Checkpoint) -> None:
         """Put the state in place of the one before.
 
         Raises:
@@ -62,7 +65,7 @@ class StateStore:
         path = self._path(key)
         try:
             with whole_file(path) as draft:
-                draft.write_bytes(to_bytes(state))
+                draft.write_bytes(safetensors_format.to_bytes(state))
                 self._hold(key, draft)
         except OSError as error:
             raise InputError(

@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 import numpy as np
-import torch
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
+
+from fanogan_pipeline.lazy import lazily
+
+with lazily():
+    from torch import jit, nn
+    from torch.utils import tensorboard
+
+    from fanogan_pipeline import figures
 
 
 class PhaseLog:
-    """What a phase writes: scalars while it trains, the graph of its networks, sheets of images."""
+    """What a phase writes: scalars while it trains, the graphs of its networks, sheets of images."""
 
-    def __init__(self, writer: Any, phase: str) -> None:
-        self._writer, self._phase = writer, phase
+    def __init__(self, folder: Path, phase: str) -> None:
+        self._folder, self._phase = folder, phase
+        self._writer: Any = None
+
+    @property
+    def writer(self) -> Any:
+        """Opened by what is first written."""
+        if self._writer is None:
+            self._writer = tensorboard.SummaryWriter(str(self._folder))
+        return self._writer
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """A point of every curve."""
         for name, value in values.items():
-            self._writer.add_scalar(f"{self._phase}/{name}", value, step)
+            self.writer.add_scalar(f"{self._phase}/{name}", value, step)
 
     def images(self, name: str, images: np.ndarray) -> None:
         """A sheet of images uint8 [N, C, H, W]."""
-        from fanogan_pipeline.figures import contact_sheet
+        sheet = figures.contact_sheet(images)
+        self.writer.add_image(f"{self._phase}/{name}", sheet, dataformats="HW" if sheet.ndim == 2 else "HWC")
 
-        sheet = contact_sheet(images)
-        self._writer.add_image(f"{self._phase}/{name}", sheet, dataformats="HW" if sheet.ndim == 2 else "HWC")
+    def network(self, name: str, module: nn.Module, shape: Sequence[int]) -> None:
+        """The graph of a network for one input of the given shape; TensorBoard keeps one in each folder."""
+        example = next(module.parameters()).new_zeros(1, *shape)
+        with warnings.catch_warnings(), tensorboard.SummaryWriter(str(self._folder / name)) as writer:
+            warnings.simplefilter("ignore", jit.TracerWarning)  # shapes are constants of the graph, as they should be
+            writer.add_graph(module, example)
 
-    def networks(self, module: torch.nn.Module, example: torch.Tensor) -> None:
-        """The graph of a network."""
-        self._writer.add_graph(module, example.to(next(module.parameters()).device))
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 class TensorBoardLogs:
@@ -44,10 +65,11 @@ class TensorBoardLogs:
     @contextmanager
     def run(self, phase: str) -> Iterator[PhaseLog]:
         """The log of `phase`, closed at the end."""
-        from torch.utils.tensorboard import SummaryWriter
-
-        with SummaryWriter(str(self.folder / phase)) as writer:
-            yield PhaseLog(writer, phase)
+        log = PhaseLog(self.folder / phase, phase)
+        try:
+            yield log
+        finally:
+            log.close()
 
 
 class TensorBoardDataset(AbstractVersionedDataset):

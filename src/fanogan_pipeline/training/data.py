@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,11 @@ class Batches:
     def _order(self, number: int) -> Tensor:
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
         return torch.randperm(self.count, generator=generator)
+
+
+def as_images(images: np.ndarray) -> Tensor:
+    """An array uint8 [N, C, H, W] as a tensor that shares its memory."""
+    return torch.from_numpy(images)
 
 
 def to_pixels(images: Tensor, pixel_range: tuple[float, float]) -> Tensor:

@@ -1,18 +1,16 @@
 """Metrics, figures and the report."""
 
 import numpy as np
-import pandas as pd
-import torch
-from matplotlib.figure import Figure
 
-from fanogan_pipeline import figures
-from fanogan_pipeline.detection.detector import Detector
-from fanogan_pipeline.detection.evaluation import evaluate, per_class
-from fanogan_pipeline.detection.residuals import Restorer, restore
-from fanogan_pipeline.images import ImageSet
-from fanogan_pipeline.networks import Checkpoint
+from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import ReportingParameters
-from fanogan_pipeline.training import models
+from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet
+
+with lazily():
+    from fanogan_pipeline import figures
+    from fanogan_pipeline.detection import anomaly_detector, evaluation, residuals
+    from fanogan_pipeline.detection import detector as detectors
+    from fanogan_pipeline.training import devices, models
 
 GALLERIES = {  # decided_true: what the verdict was, what the label says
     "in_in": (False, False),
@@ -36,9 +34,9 @@ FIGURES = (
 )
 
 
-def measure_quality(test_scores: pd.DataFrame, detector: dict, parameters: ReportingParameters) -> dict:
+def measure_quality(test_scores: DataFrame, detector: dict, parameters: ReportingParameters) -> dict:
     """The numbers of the report."""
-    judged = Detector.from_json(detector)
+    judged = detectors.Detector.from_json(detector)
     models.expect_same(
         "test_scores were judged by the detector",
         str(test_scores.attrs.get("detector")),
@@ -47,26 +45,46 @@ def measure_quality(test_scores: pd.DataFrame, detector: dict, parameters: Repor
         "detector",
         "kedro run --pipelines scoring",
     )
-    return evaluate(test_scores, judged.calibration, parameters.confidence) | {"pixel_auroc": None}
+    return evaluation.evaluate(test_scores, judged.calibration, parameters.confidence) | {"pixel_auroc": None}
 
 
-def catch_by_class(test_scores: pd.DataFrame, parameters: ReportingParameters) -> pd.DataFrame:
+def catch_by_class(test_scores: DataFrame, parameters: ReportingParameters) -> DataFrame:
     """For each class how much of it was flagged."""
-    return per_class(test_scores, parameters.confidence)
+    return evaluation.per_class(test_scores, parameters.confidence)
 
 
-def draw_boxplot(test_scores: pd.DataFrame, metrics: dict) -> Figure:
+def draw_wgan_curves(wgan_history: DataFrame) -> Figure:
+    """Losses of phase 1."""
+    return figures.wgan_curves(wgan_history)
+
+
+def draw_encoder_curves(encoder_history: DataFrame) -> Figure:
+    """Losses of phase 2."""
+    return figures.encoder_curves(encoder_history)
+
+
+def draw_roc_curve(test_scores: DataFrame) -> Figure:
+    """Recall against false alarms over every threshold."""
+    return figures.roc_curve(test_scores)
+
+
+def draw_precision_recall_curve(test_scores: DataFrame) -> Figure:
+    """Precision against recall over every threshold."""
+    return figures.precision_recall_curve(test_scores)
+
+
+def draw_boxplot(test_scores: DataFrame, metrics: dict) -> Figure:
     """Scores per class with both thresholds."""
     normal = sorted(test_scores.loc[~test_scores["is_anomaly"], "label"].unique())
     return figures.score_boxplot(test_scores, metrics["threshold"], metrics["three_sigma_threshold"], normal)
 
 
-def draw_histogram(test_scores: pd.DataFrame, calibration_scores: pd.DataFrame, metrics: dict) -> Figure:
+def draw_histogram(test_scores: DataFrame, calibration_scores: DataFrame, metrics: dict) -> Figure:
     """Scores of normal, anomalous and calibration images."""
     return figures.score_histogram(test_scores, calibration_scores, metrics["threshold"])
 
 
-def draw_galleries(test_set: ImageSet, test_scores: pd.DataFrame, parameters: ReportingParameters) -> Figure:
+def draw_galleries(test_set: ImageSet, test_scores: DataFrame, parameters: ReportingParameters) -> Figure:
     """Images by verdict and truth, those nearest the threshold's far side first."""
     groups = {}
     for name, (flagged, anomalous) in GALLERIES.items():
@@ -79,7 +97,7 @@ def draw_galleries(test_set: ImageSet, test_scores: pd.DataFrame, parameters: Re
 
 def draw_heatmaps(
     test_set: ImageSet,
-    test_scores: pd.DataFrame,
+    test_scores: DataFrame,
     residual_maps: dict,
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
@@ -91,13 +109,12 @@ def draw_heatmaps(
     order = np.argsort(test_scores["score"].to_numpy()[rows], kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(len(order), 8)).astype(int)]
     some, scores = test_set.take(rows[chosen]), test_scores["score"].to_numpy()[rows[chosen]]
-    cpu = torch.device("cpu")
-    distance = Detector.from_json(detector).settings["image_distance"]
-    wgan = models.load_wgan(wgan_model, cpu)
-    restorer = Restorer(wgan, models.load_encoder(encoder_model, wgan_model, cpu), distance, cpu)
+    cpu = devices.choose_device("cpu")
+    distance = detectors.Detector.from_json(detector).settings["image_distance"]
+    restorer = anomaly_detector.load_restorer(wgan_model, encoder_model, distance, cpu)
     return figures.heatmap_gallery(
         some.images,
-        restore(some.images, restorer, 64),
+        residuals.restore(some.images, restorer, 64),
         residual_maps["maps"][chosen].astype(np.float32),
         some.masks,
         some.image_id,
@@ -108,14 +125,14 @@ def draw_heatmaps(
 
 def write_report(
     metrics: dict,
-    class_recall: pd.DataFrame,
-    split_manifest: pd.DataFrame,
+    class_recall: DataFrame,
+    split_manifest: DataFrame,
     detector: dict,
     parameters: dict,
     *pictures: bytes,
 ) -> str:
     """The self-contained HTML report."""
-    judged = Detector.from_json(detector)
+    judged = detectors.Detector.from_json(detector)
     counts = split_manifest.groupby("split", sort=False)["is_anomaly"].agg(images="size", anomalous="sum")
     facts = {
         "normal_classes": sorted(split_manifest.loc[~split_manifest["is_anomaly"], "label"].unique()),

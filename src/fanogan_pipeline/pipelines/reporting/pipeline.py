@@ -2,8 +2,6 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from fanogan_pipeline import figures
-
 from . import nodes
 
 
@@ -17,8 +15,8 @@ def create_pipeline(**kwargs) -> Pipeline:
                 name="measure_quality",
             ),
             Node(nodes.catch_by_class, ["test_scores", "params:reporting"], "class_recall", name="catch_by_class"),
-            Node(figures.wgan_curves, "wgan_history", "wgan_curves", name="draw_wgan_curves"),
-            Node(figures.encoder_curves, "encoder_history", "encoder_curves", name="draw_encoder_curves"),
+            Node(nodes.draw_wgan_curves, "wgan_history", "wgan_curves", name="draw_wgan_curves"),
+            Node(nodes.draw_encoder_curves, "encoder_history", "encoder_curves", name="draw_encoder_curves"),
             Node(nodes.draw_boxplot, ["test_scores", "metrics"], "score_boxplot", name="draw_score_boxplot"),
             Node(
                 nodes.draw_histogram,
@@ -26,9 +24,9 @@ def create_pipeline(**kwargs) -> Pipeline:
                 "score_histogram",
                 name="draw_score_histogram",
             ),
-            Node(figures.roc_curve, "test_scores", "roc_curve", name="draw_roc_curve"),
+            Node(nodes.draw_roc_curve, "test_scores", "roc_curve", name="draw_roc_curve"),
             Node(
-                figures.precision_recall_curve,
+                nodes.draw_precision_recall_curve,
                 "test_scores",
                 "precision_recall_curve",
                 name="draw_precision_recall_curve",

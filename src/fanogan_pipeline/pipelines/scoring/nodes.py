@@ -1,19 +1,15 @@
 """Residuals, score rule, calibration, test scores."""
 
 import numpy as np
-import pandas as pd
 
-from fanogan_pipeline.detection import anomaly_detector
-from fanogan_pipeline.detection.detector import Detector
-from fanogan_pipeline.detection.localisation import residual_maps
-from fanogan_pipeline.detection.residuals import Restorer, residual_terms
-from fanogan_pipeline.detection.scoring import calibrate, fit_rule
-from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
-from fanogan_pipeline.images import ImageSet
-from fanogan_pipeline.networks import Checkpoint
+from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import EncoderParameters, ScoringParameters, TrainingParameters
-from fanogan_pipeline.training import models
-from fanogan_pipeline.training.devices import choose_device, set_threads
+from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSet, Restorer
+
+with lazily():
+    from fanogan_pipeline.detection import anomaly_detector, localisation, residuals, scoring, statistics
+    from fanogan_pipeline.detection import detector as detectors
+    from fanogan_pipeline.training import devices, models
 
 
 def load_restorer(
@@ -24,8 +20,10 @@ def load_restorer(
     device: str,
 ) -> Restorer:
     """The networks, checked to belong together, ready to judge."""
-    set_threads(training.threads)
-    return anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, choose_device(device))
+    devices.set_threads(training.threads)
+    return anomaly_detector.load_restorer(
+        wgan_model, encoder_model, encoder.image_distance, devices.choose_device(device)
+    )
 
 
 def fit_residuals(
@@ -37,8 +35,8 @@ def fit_residuals(
 ) -> Checkpoint:
     """What residuals are measured against, from the selection set."""
     models.expect_split(wgan_model, selection_set.split_digest)
-    statistics = fit_statistics(selection_set.images, restorer, parameters.batch_size)
-    return statistics.to_checkpoint({"wgan_model": wgan_model.digest, "encoder_model": encoder_model.digest})
+    fitted = statistics.fit_statistics(selection_set.images, restorer, parameters.batch_size)
+    return fitted.to_checkpoint({"wgan_model": wgan_model.digest, "encoder_model": encoder_model.digest})
 
 
 def measure(
@@ -47,16 +45,16 @@ def measure(
     residual_statistics: Checkpoint,
     wgan_model: Checkpoint,
     parameters: ScoringParameters,
-) -> pd.DataFrame:
+) -> DataFrame:
     """Residual terms of a set, a row per image."""
     models.expect_split(wgan_model, image_set.split_digest)
-    statistics = ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
-    return residual_terms(image_set.images, restorer, statistics, parameters.batch_size)
+    fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
+    return residuals.residual_terms(image_set.images, restorer, fitted, parameters.batch_size)
 
 
 def calibrate_detector(
-    selection_terms: pd.DataFrame,
-    calibration_terms: pd.DataFrame,
+    selection_terms: DataFrame,
+    calibration_terms: DataFrame,
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
     residual_statistics: Checkpoint,
@@ -64,11 +62,11 @@ def calibrate_detector(
     parameters: ScoringParameters,
 ) -> dict:
     """Score rule from the selection set, thresholds from the calibration set, as JSON."""
-    rule = fit_rule(parameters.score, encoder.kappa, selection_terms)
+    rule = scoring.fit_rule(parameters.score, encoder.kappa, selection_terms)
     scores = rule.score(calibration_terms)
-    detector = Detector(
+    detector = detectors.Detector(
         rule=rule,
-        calibration=calibrate(scores, parameters.false_alarm_rate),
+        calibration=scoring.calibrate(scores, parameters.false_alarm_rate),
         calibration_scores=tuple(np.sort(scores).tolist()),
         settings={**parameters.model_dump(mode="json"), "image_distance": encoder.image_distance},
         belongs_to={
@@ -82,13 +80,13 @@ def calibrate_detector(
     return detector.to_json()
 
 
-def judge(image_set: ImageSet, terms: pd.DataFrame, detector: dict) -> pd.DataFrame:
+def judge(image_set: ImageSet, terms: DataFrame, detector: dict) -> DataFrame:
     """The score table of a labelled set."""
-    judged = Detector.from_json(detector)
-    table = pd.DataFrame(
-        {"image_id": image_set.image_id, "label": image_set.labels, "is_anomaly": image_set.is_anomaly}
-    )
-    table = pd.concat([table, judged.judge(terms)], axis=1)
+    judged = detectors.Detector.from_json(detector)
+    table = judged.judge(terms)
+    truth = {"image_id": image_set.image_id, "label": image_set.labels, "is_anomaly": image_set.is_anomaly}
+    for place, (name, column) in enumerate(truth.items()):
+        table.insert(place, name, column)
     table.attrs["detector"] = judged.digest
     return table
 
@@ -96,7 +94,7 @@ def judge(image_set: ImageSet, terms: pd.DataFrame, detector: dict) -> pd.DataFr
 def map_sample(
     test_set: ImageSet,
     selection_set: ImageSet,
-    test_scores: pd.DataFrame,
+    test_scores: DataFrame,
     restorer: Restorer,
     parameters: ScoringParameters,
     seed: int,
@@ -106,5 +104,5 @@ def map_sample(
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(test_set))[: parameters.residual_maps])
     some = test_set.take(rows)
-    maps = residual_maps(some.images, restorer, parameters.batch_size)
+    maps = localisation.residual_maps(some.images, restorer, parameters.batch_size)
     return {"maps": maps.astype(np.float16), "image_id": some.image_id}

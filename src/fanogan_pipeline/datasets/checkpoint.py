@@ -42,10 +42,10 @@ class CheckpointDataset(AtomicFileDataset):
         path.write_bytes(content)
 
     def preview(self) -> JSONPreview:
-        """What kedro-viz shows: the header, how many parameters there are, and the digest."""
+        """What kedro-viz shows: the header (architecture, training), how many weights there are, and the digest."""
         checkpoint = self.load()
         facts = {
-            "parameters": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
+            "weights": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
             "tensors": {name: list(tensor.shape) for name, tensor in checkpoint.tensors.items()},
             "digest": checkpoint.digest,
         }

@@ -2,6 +2,8 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from fanogan_pipeline.pipelines import diagrams
+
 from . import nodes
 
 
@@ -22,6 +24,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                 ],
                 ["encoder_model", "encoder_history"],
                 name="train_encoder",
+                preview_fn=diagrams.encoder,
             ),
             Node(
                 nodes.draw_restoration,

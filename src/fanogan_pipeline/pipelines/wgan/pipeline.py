@@ -2,6 +2,8 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from fanogan_pipeline.pipelines import diagrams
+
 from . import nodes
 
 
@@ -21,6 +23,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                 ],
                 ["wgan_model", "wgan_history"],
                 name="train_wgan",
+                preview_fn=diagrams.wgan,
             ),
             Node(
                 nodes.draw_samples,

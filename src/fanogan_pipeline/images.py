@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -41,6 +43,61 @@ class ImageSource:
 
 
 @dataclass(frozen=True)
+class Tiles:
+    """Where each image of a set was cut from its picture; a picture's tiles stand together.
+
+    Attributes:
+        picture_id: str [N].
+        top, left: of the tile in the prepared picture, pixels, int32 [N].
+        height, width: of the prepared picture, pixels, int32 [N].
+
+    Raises:
+        InputError: an array of another type or length.
+    """
+
+    picture_id: np.ndarray
+    top: np.ndarray
+    left: np.ndarray
+    height: np.ndarray
+    width: np.ndarray
+
+    NUMBERS: ClassVar = ("top", "left", "height", "width")
+
+    def __post_init__(self) -> None:
+        n = len(self.picture_id)
+        if self.picture_id.ndim != 1 or (n and self.picture_id.dtype.kind != "U"):
+            raise InputError(f"tiles: found picture_id {self.picture_id.dtype}, expected text [N]")
+        for name in self.NUMBERS:
+            array = getattr(self, name)
+            if array.shape != (n,) or array.dtype != np.int32:
+                raise InputError(f"tiles: found {name} {array.dtype} {list(array.shape)}, expected int32 [{n}]")
+
+    def __len__(self) -> int:
+        return len(self.picture_id)
+
+    @property
+    def image_id(self) -> np.ndarray:
+        """Name of each tile, "<picture_id>@<top>,<left>", str [N]."""
+        places = zip(self.picture_id.tolist(), self.top.tolist(), self.left.tolist(), strict=True)
+        return np.array([f"{picture}@{top},{left}" for picture, top, left in places], dtype=str)
+
+    @property
+    def corners(self) -> np.ndarray:
+        """(top, left) of each tile, int [N, 2]."""
+        return np.stack([self.top, self.left], axis=1)
+
+    def take(self, rows: np.ndarray) -> Tiles:
+        """The given rows (int or bool [M]), in their order."""
+        return Tiles(self.picture_id[rows], *(getattr(self, name)[rows] for name in self.NUMBERS))
+
+    def runs(self) -> list[slice]:
+        """The rows of each picture, in order."""
+        change = np.flatnonzero(self.picture_id[1:] != self.picture_id[:-1]) + 1 if len(self) else []
+        edges = [0, *change, len(self)] if len(self) else []
+        return [slice(int(start), int(stop)) for start, stop in itertools.pairwise(edges)]
+
+
+@dataclass(frozen=True)
 class ImageSet:
     """Images of one size, ready for the networks.
 
@@ -54,6 +111,7 @@ class ImageSet:
         masks: bool [N, H, W], true where anomalous, or None where the source has no masks.
         geometry: JSON text: how pictures became these images (`preprocessing.geometry.Geometry`);
             models hand it on, so that new pictures are prepared the very same way.
+        tiles: where each image was cut from, or None where images are whole pictures.
 
     Raises:
         InputError: an array of another type, shape or length.
@@ -66,6 +124,7 @@ class ImageSet:
     split_digest: str = ""
     masks: np.ndarray | None = None
     geometry: str = ""
+    tiles: Tiles | None = None
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -82,6 +141,8 @@ class ImageSet:
             raise InputError(
                 f"masks: found {self.masks.dtype} {list(self.masks.shape)}, expected bool [{n}, {height}, {width}]"
             )
+        if self.tiles is not None and len(self.tiles) != n:
+            raise InputError(f"tiles: found {len(self.tiles)}, expected one an image, {n}")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -96,6 +157,7 @@ class ImageSet:
             is_anomaly=self.is_anomaly[rows],
             image_id=self.image_id[rows],
             masks=masks,
+            tiles=None if self.tiles is None else self.tiles.take(rows),
         )
 
     def digest(self) -> str:
@@ -108,4 +170,7 @@ class ImageSet:
                 sha.update(np.ascontiguousarray(array).tobytes())
         for name in ("labels", "image_id"):
             sha.update("\0".join(getattr(self, name).tolist()).encode())
+        if self.tiles is not None:
+            for name in Tiles.NUMBERS:
+                sha.update(np.ascontiguousarray(getattr(self.tiles, name)).tobytes())
         return sha.hexdigest()

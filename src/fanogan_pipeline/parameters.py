@@ -56,6 +56,14 @@ class Group(BaseModel):
         return value
 
 
+class TilingParameters(Group):
+    """`params:data_prep.tiling`: large pictures cut into overlapping tiles of `image_size`."""
+
+    stride: tuple[Annotated[int, Field(ge=1, le=256)], Annotated[int, Field(ge=1, le=256)]]
+    picture_size: Annotated[int, Field(ge=16, le=4096)] | None = None
+    max_train_tiles: Annotated[int, Field(ge=1)] | None = None
+
+
 class DataPrepParameters(Group):
     """`params:data_prep`: which images are normal, how they are split and brought to one size."""
 
@@ -64,6 +72,7 @@ class DataPrepParameters(Group):
     image_size: tuple[Annotated[int, Field(ge=16, le=256)], Annotated[int, Field(ge=16, le=256)]]
     channels: Literal[1, 3]
     fit: Literal["resize", "pad"]
+    tiling: TilingParameters | None
     selection_fraction: Fraction
     calibration_fraction: Fraction
     test_fraction: Fraction
@@ -83,6 +92,15 @@ class DataPrepParameters(Group):
         if twice:
             raise ValueError(f"class '{twice[0]}' is listed twice")
         return names
+
+    @model_validator(mode="after")
+    def _strides(self) -> DataPrepParameters:
+        if self.tiling and any(step > side for step, side in zip(self.tiling.stride, self.image_size, strict=True)):
+            raise ValueError(
+                f"tiling.stride is {list(self.tiling.stride)}, expected at most image_size {list(self.image_size)}: "
+                "tiles must cover the picture"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fractions(self) -> DataPrepParameters:

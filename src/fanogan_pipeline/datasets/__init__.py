@@ -6,6 +6,7 @@ from typing import Any
 _PLACES = {
     "ArrayDataset": "image_set",
     "CheckpointDataset": "checkpoint",
+    "ExampleImageDataset": "example_images",
     "FigureDataset": "figure",
     "FigureFolderDataset": "figure",
     "IdxImageDataset": "idx",

@@ -13,8 +13,9 @@ from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
 from fanogan_pipeline.datasets.contact_sheet import base64_png, contact_sheet
 from fanogan_pipeline.datasets.npz import check_names, check_text, read_arrays, write_arrays
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.images import ImageSet
+from fanogan_pipeline.images import ImageSet, Tiles
 
+_TILES = ("picture_id", *Tiles.NUMBERS)  # stored as tile_picture_id and so on
 _TEXTS = ("split_digest", "geometry")  # one text each, not one an image
 
 
@@ -53,7 +54,9 @@ class _NpzDataset(AtomicFileDataset):
 
 
 class ImageSetDataset(_NpzDataset):
-    """An `ImageSet` as npz: `images, labels, is_anomaly, image_id, split_digest, geometry`, perhaps `masks`.
+    """An `ImageSet` as npz.
+
+    `images, labels, is_anomaly, image_id, split_digest, geometry`, perhaps `masks` and the arrays `tile_*`.
 
     Args:
         filepath: local path or URL that fsspec knows.
@@ -66,12 +69,18 @@ class ImageSetDataset(_NpzDataset):
     """
 
     def _read(self, path: str) -> ImageSet:
-        arrays = self._read_arrays(path, {"images", "labels", "is_anomaly", "image_id", *_TEXTS}, {"masks"})
+        arrays = self._read_arrays(
+            path, {"images", "labels", "is_anomaly", "image_id", *_TEXTS}, {"masks", *_named(_TILES)}
+        )
         for name in _TEXTS:
             if arrays[name].shape != () or arrays[name].dtype.kind != "U":
                 raise InputError(f"{name}: found {arrays[name].dtype} {list(arrays[name].shape)}, expected one text")
             check_text(name, arrays[name], is_unique=False)
-        images = ImageSet(**{name: str(array) if name in _TEXTS else array for name, array in arrays.items()})
+        tiles = [arrays.pop(name) for name in _named(_TILES) if name in arrays]
+        if tiles and len(tiles) < len(_TILES):
+            raise InputError(f"found {len(tiles)} arrays of tiles, expected {', '.join(_named(_TILES))} or none")
+        texts = {name: str(arrays.pop(name)) for name in _TEXTS}
+        images = ImageSet(**arrays, **texts, tiles=Tiles(*tiles) if tiles else None)
         check_text("labels", images.labels, is_unique=False)
         check_text("image_id", images.image_id, is_unique=True)
         return images
@@ -86,6 +95,9 @@ class ImageSetDataset(_NpzDataset):
         arrays |= {name: np.array(getattr(data, name), dtype=np.str_) for name in _TEXTS}
         if data.masks is not None:
             arrays["masks"] = data.masks
+        if data.tiles is not None:
+            arrays |= {f"tile_{name}": getattr(data.tiles, name) for name in _TILES}
+            arrays["tile_picture_id"] = arrays["tile_picture_id"].astype(np.str_)
         self._write_arrays(path, arrays)
 
     def preview(self, pictures: int = 24) -> ImagePreview:
@@ -172,3 +184,7 @@ class ArrayDataset(_NpzDataset):
 
 def _given(arrays: dict[str, tuple[str, int]] | None) -> dict[str, tuple[str, int]]:
     return {"maps": ("float16", 3)} if arrays is None else arrays
+
+
+def _named(names: tuple[str, ...]) -> list[str]:
+    return [f"tile_{name}" for name in names]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.preprocessing.tiling import Tiling, cut
 
 
 @dataclass(frozen=True)
@@ -20,38 +21,62 @@ class Geometry:
         channels: 1 (grey, ITU-R 601 luma) or 3 (RGB).
         fit: "resize" (both sides to the size, the aspect ratio may change) or "pad" (the aspect
             ratio is kept, the rest filled with the picture's edge).
+        tiling: cut pictures into overlapping tiles of `image_size` instead; None, they are fitted whole.
     """
 
     image_size: tuple[int, int]
     channels: int
     fit: str = "resize"
+    tiling: Tiling | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "image_size": list(self.image_size)}
+        tiling = None if self.tiling is None else self.tiling.to_json()
+        return {"image_size": list(self.image_size), "channels": self.channels, "fit": self.fit, "tiling": tiling}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Geometry:
         """The geometry that `to_json` wrote. Raises InputError on anything else."""
         try:
             height, width = (int(side) for side in values["image_size"])
-            return cls((height, width), int(values["channels"]), str(values["fit"]))
+            tiling = Tiling.from_json(values["tiling"])
+            return cls((height, width), int(values["channels"]), str(values["fit"]), tiling)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"model header: found geometry {values!r}, expected image_size, channels and fit"
+                f"model header: found geometry {values!r}, expected image_size, channels, fit and tiling"
             ) from error
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
-        """uint8 [h, w] or [h, w, 3] -> uint8 [C, H, W]."""
+        """A whole picture: uint8 [h, w] or [h, w, 3] -> uint8 [C, H, W]."""
         picture = to_channels(picture, self.channels)
         if picture.shape[:2] != self.image_size:
             picture = self._fitted(picture)
-        return picture[None] if picture.ndim == 2 else np.ascontiguousarray(picture.transpose(2, 0, 1))
+        return channels_first(picture)
 
     def apply_to_mask(self, mask: np.ndarray) -> np.ndarray:
         """bool [h, w] -> bool [H, W]; a pixel is anomalous where at least half of what it covers is."""
         if mask.shape == self.image_size:
             return mask
         return self._fitted(np.where(mask, np.uint8(255), np.uint8(0)), edge=False) >= 128
+
+    def cut(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+        """A picture as tiles: uint8 [h, w] or [h, w, 3] -> uint8 [T, C, H, W], corners [T, 2], prepared (h, w)."""
+        tiling = self._tiling()
+        picture = channels_first(tiling.prepared(to_channels(picture, self.channels), self.image_size))
+        size = (picture.shape[1], picture.shape[2])
+        corners = tiling.corners(size, self.image_size)
+        tiles = cut(picture.transpose(1, 2, 0), corners, self.image_size)
+        return np.ascontiguousarray(tiles.transpose(0, 3, 1, 2)), corners, size
+
+    def cut_mask(self, mask: np.ndarray) -> np.ndarray:
+        """A picture's mask bool [h, w] as the masks of its tiles, bool [T, H, W]."""
+        tiling = self._tiling()
+        prepared = tiling.prepared(np.where(mask, np.uint8(255), np.uint8(0)), self.image_size, edge=False) >= 128
+        return cut(prepared, tiling.corners((prepared.shape[0], prepared.shape[1]), self.image_size), self.image_size)
+
+    def _tiling(self) -> Tiling:
+        if self.tiling is None:
+            raise ValueError("this geometry fits pictures whole and cuts none")
+        return self.tiling
 
     def _fitted(self, picture: np.ndarray, edge: bool = True) -> np.ndarray:
         height, width = self.image_size
@@ -75,6 +100,11 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     if channels == 3 and picture.ndim == 2:
         return np.repeat(picture[..., None], 3, axis=2)
     return picture
+
+
+def channels_first(picture: np.ndarray) -> np.ndarray:
+    """uint8 [h, w] or [h, w, C] -> [C, h, w]."""
+    return picture[None] if picture.ndim == 2 else np.ascontiguousarray(picture.transpose(2, 0, 1))
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

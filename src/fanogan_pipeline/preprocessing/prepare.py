@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.images import ImageSet, ImageSource
+from fanogan_pipeline.images import ImageSet, ImageSource, Tiles
 from fanogan_pipeline.preprocessing.geometry import Geometry
 
+T = TypeVar("T")
 CHUNK = 256  # pictures handed to the workers at once: bounds what is decoded but not yet stored
 
 
-def read_images(source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, what: str) -> np.ndarray:
-    """Decode and fit pictures in parallel, straight into one array.
+def prepare_pictures(
+    source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, what: str = "reading pictures"
+) -> tuple[np.ndarray, Tiles | None]:
+    """Decode pictures in parallel and bring them to the networks' size, whole or as tiles.
+
+    The one way in: training sets and new pictures come through here, so that they cannot be prepared differently.
 
     Args:
         source: where they lie.
@@ -30,33 +35,77 @@ def read_images(source: ImageSource, rows: np.ndarray, geometry: Geometry, worke
         what: named on the progress bar.
 
     Returns:
-        uint8 [N, C, H, W].
+        uint8 [N, C, H, W] and None; with tiling [number of tiles, C, H, W] and where each was cut from,
+        a picture's tiles together, pictures in the order of `rows`.
     """
-    images = np.empty((len(rows), geometry.channels, *geometry.image_size), np.uint8)
+    if geometry.tiling is None:
+        images = np.empty((len(rows), geometry.channels, *geometry.image_size), np.uint8)
+        fitted = _decoded(lambda row: geometry.apply(source.read(row)), rows, workers, what)
+        for position, image in enumerate(fitted):
+            images[position] = image
+        return images, None
+    cuts = list(_decoded(lambda row: geometry.cut(source.read(row)), rows, workers, what))
+    counts = [len(tiles) for tiles, _, _ in cuts]
+    names = source.table["image_id"].to_numpy(dtype=str)[rows]
+    top, left = np.concatenate([np.empty((0, 2), int), *(corners for _, corners, _ in cuts)]).astype(np.int32).T
+    sizes = np.array([size for _, _, size in cuts], np.int32).reshape(-1, 2).repeat(counts, axis=0)
+    images = np.concatenate([np.empty((0, geometry.channels, *geometry.image_size), np.uint8), *(c[0] for c in cuts)])
+    return images, Tiles(names.repeat(counts), top, left, sizes[:, 0], sizes[:, 1])
 
-    def fill(position: int) -> None:
-        images[position] = geometry.apply(source.read(int(rows[position])))
 
-    with ThreadPoolExecutor(workers) as pool:
-        for chunk in _progress(range(0, len(rows), CHUNK), what):
-            list(pool.map(fill, range(chunk, min(chunk + CHUNK, len(rows)))))
-    return images
+def _decoded(prepare: Callable[[int], T], rows: np.ndarray, workers: int, what: str) -> Iterator[T]:
+    """What `prepare` makes of each row, in order, a bounded number ahead."""
+    # a bar where there is a terminal, silence elsewhere
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=len(rows), desc=what, unit="picture", disable=None, delay=1, leave=False) as progress,
+    ):
+        for start in range(0, len(rows), CHUNK):
+            for prepared in pool.map(prepare, rows[start : start + CHUNK].tolist()):
+                progress.update()
+                yield prepared
 
 
-def read_masks(source: ImageSource, rows: np.ndarray, geometry: Geometry) -> np.ndarray | None:
-    """Masks bool [N, H, W], empty where a picture has none; None where no picture has one."""
+def read_masks(source: ImageSource, rows: np.ndarray, geometry: Geometry, tiles: Tiles | None) -> np.ndarray | None:
+    """Masks of prepared pictures or of their tiles, empty where a picture has none; None where no picture has one.
+
+    Args:
+        source: where they lie.
+        rows: row numbers [N] of its table.
+        geometry: as the pictures were prepared.
+        tiles: of the same pictures in the same order, from `prepare_pictures`.
+
+    Returns:
+        bool [N, H, W], or [number of tiles, H, W].
+    """
     has_mask = source.table["has_mask"].to_numpy(dtype=bool)[rows]
     if source.read_mask is None or not has_mask.any():
         return None
-    masks = np.zeros((len(rows), *geometry.image_size), bool)
+    runs = picture_runs(rows, tiles)
+    masks = np.zeros((runs[-1].stop, *geometry.image_size), bool)
     for position in np.flatnonzero(has_mask):
-        masks[position] = geometry.apply_to_mask(source.read_mask(int(rows[position])))
+        mask = source.read_mask(int(rows[position]))
+        masks[runs[position]] = geometry.apply_to_mask(mask) if tiles is None else geometry.cut_mask(mask)
     return masks
 
 
-def image_sums(images: np.ndarray) -> list[str]:
-    """SHA-256 (hex) of each image [N, C, H, W] as the networks see it."""
-    return [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+def picture_sums(images: np.ndarray, tiles: Tiles | None) -> list[str]:
+    """SHA-256 (hex) of each picture as the networks see it: of its image [C, H, W] or of all its tiles."""
+    return [hashlib.sha256(images[run].tobytes()).hexdigest() for run in picture_runs(images, tiles)]
+
+
+def picture_runs(images: np.ndarray, tiles: Tiles | None) -> list[slice]:
+    """The rows of `images` that each picture has."""
+    return [slice(row, row + 1) for row in range(len(images))] if tiles is None else tiles.runs()
+
+
+def some_tiles(runs: list[slice], most: int | None, seed: int) -> np.ndarray:
+    """Row numbers of at most `most` tiles of each picture at random, ascending; all of them with None."""
+    rng = np.random.default_rng(seed)
+    rows = [np.arange(run.start, run.stop) for run in runs]
+    if most is not None:
+        rows = [np.sort(rng.permutation(row)[:most]) for row in rows]
+    return np.concatenate(rows)
 
 
 def settle_duplicates(split: pd.DataFrame, policy: str) -> pd.DataFrame:
@@ -95,19 +144,25 @@ def split_digest(split: pd.DataFrame, geometry: Geometry) -> str:
 
 
 def image_set(
-    images: np.ndarray, table: pd.DataFrame, digest: str, geometry: Geometry, masks: np.ndarray | None = None
+    images: np.ndarray,
+    table: pd.DataFrame,
+    digest: str,
+    geometry: Geometry,
+    masks: np.ndarray | None = None,
+    tiles: Tiles | None = None,
 ) -> ImageSet:
-    """An `ImageSet` of images [N, C, H, W] and their rows of the table."""
+    """An `ImageSet` of images [N, C, H, W] and their pictures' rows of the table.
+
+    With tiles every picture's row stands for all of its tiles, which bear its label.
+    """
+    counts = [run.stop - run.start for run in picture_runs(images, tiles)]
     return ImageSet(
         images,
-        table["label"].to_numpy(dtype=str),
-        table["is_anomaly"].to_numpy(dtype=bool),
-        table["image_id"].to_numpy(dtype=str),
+        table["label"].to_numpy(dtype=str).repeat(counts),
+        table["is_anomaly"].to_numpy(dtype=bool).repeat(counts),
+        table["image_id"].to_numpy(dtype=str) if tiles is None else tiles.image_id,
         digest,
         masks,
         json.dumps(geometry.to_json(), sort_keys=True),
+        tiles,
     )
-
-
-def _progress(steps: Iterable[int], what: str) -> Iterable[int]:
-    return tqdm(steps, desc=what, unit="chunk", disable=not sys.stderr.isatty(), leave=False)

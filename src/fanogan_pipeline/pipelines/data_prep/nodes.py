@@ -1,17 +1,18 @@
 """From raw images to four sets of one size."""
 
 import logging
-
-import numpy as np
+from typing import Any
 
 from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.pipelines.hints import DataFrame, ImageSet, ImageSource
 
 with lazily():
-    from fanogan_pipeline.preprocessing import geometry, prepare, splits
+    from fanogan_pipeline.preprocessing import geometry, prepare, splits, tiling
 
 logger = logging.getLogger(__name__)
+
+Fitted = tuple[Any, Any]  # images uint8 [N, C, H, W] and, where pictures are cut, the `Tiles`
 
 
 def assign_splits(raw_images: ImageSource, parameters: DataPrepParameters, seed: int) -> DataFrame:
@@ -19,16 +20,15 @@ def assign_splits(raw_images: ImageSource, parameters: DataPrepParameters, seed:
     return splits.split_images(raw_images.table, parameters, raw_images.normal_label, seed)
 
 
-def fit_images(raw_images: ImageSource, split_plan: DataFrame, parameters: DataPrepParameters) -> np.ndarray:
-    """Every image of the plan, decoded and brought to one size: uint8 [N, C, H, W]."""
-    return prepare.read_images(
-        raw_images, split_plan.index.to_numpy(), _geometry(parameters), parameters.workers, "reading images"
-    )
+def fit_images(raw_images: ImageSource, split_plan: DataFrame, parameters: DataPrepParameters) -> Fitted:
+    """Every picture of the plan, decoded and brought to the networks' size, whole or as tiles."""
+    rows = split_plan.index.to_numpy()
+    return prepare.prepare_pictures(raw_images, rows, _geometry(parameters), parameters.workers)
 
 
-def settle_split(split_plan: DataFrame, fitted_images: np.ndarray, parameters: DataPrepParameters) -> DataFrame:
-    """The split manifest: no image on two sides, each named by the hash of its pixels."""
-    plan = split_plan.assign(sha256=prepare.image_sums(fitted_images), raw_row=split_plan.index)
+def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataPrepParameters) -> DataFrame:
+    """The split manifest: no picture on two sides, each named by the hash of its pixels."""
+    plan = split_plan.assign(sha256=prepare.picture_sums(*fitted_images), raw_row=split_plan.index)
     kept = prepare.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
     if len(kept) < len(plan):
         logger.warning("data_prep: %d copies of images on another side of the split dropped", len(plan) - len(kept))
@@ -39,19 +39,26 @@ def settle_split(split_plan: DataFrame, fitted_images: np.ndarray, parameters: D
 
 
 def build_sets(
-    raw_images: ImageSource, settled_split: DataFrame, fitted_images: np.ndarray, parameters: DataPrepParameters
+    raw_images: ImageSource, settled_split: DataFrame, fitted_images: Fitted, parameters: DataPrepParameters, seed: int
 ) -> tuple[ImageSet, ImageSet, ImageSet, ImageSet, DataFrame]:
     """The four sets and the manifest."""
     shape = _geometry(parameters)
     digest = prepare.split_digest(settled_split, shape)
+    images, tiles = fitted_images
+    runs = prepare.picture_runs(images, tiles)
     sets = []
     for split in splits.SPLITS:
         part = settled_split[settled_split["split"] == split]
-        masks = prepare.read_masks(raw_images, part["raw_row"].to_numpy(), shape) if split == "test" else None
-        sets.append(prepare.image_set(fitted_images[part.index.to_numpy()], part, digest, shape, masks))
+        most = parameters.tiling.max_train_tiles if parameters.tiling and split == "train" else None
+        rows = prepare.some_tiles([runs[position] for position in part.index], most, seed)
+        here = None if tiles is None else tiles.take(rows)
+        raw_rows = part["raw_row"].to_numpy()
+        masks = prepare.read_masks(raw_images, raw_rows, shape, here) if split == "test" else None
+        sets.append(prepare.image_set(images[rows], part, digest, shape, masks, here))
     manifest = settled_split[["image_id", "split", "label", "is_anomaly", "sha256"]].reset_index(drop=True)
     return (*sets, manifest)
 
 
 def _geometry(parameters: DataPrepParameters) -> "geometry.Geometry":
-    return geometry.Geometry(parameters.image_size, parameters.channels, parameters.fit)
+    cutting = parameters.tiling and tiling.Tiling(parameters.tiling.stride, parameters.tiling.picture_size)
+    return geometry.Geometry(parameters.image_size, parameters.channels, parameters.fit, cutting)

@@ -25,7 +25,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.build_sets,
-                ["raw_images", "settled_split", "fitted_images", "params:data_prep"],
+                ["raw_images", "settled_split", "fitted_images", "params:data_prep", "params:seed"],
                 ["train_set", "selection_set", "calibration_set", "test_set", "split_manifest"],
                 name="build_sets",
             ),

@@ -1,0 +1,83 @@
+"""The worked example: pictures that the project makes itself when they are not there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSource
+
+logger = logging.getLogger(__name__)
+
+
+class ExampleImageDataset(ImageFolderDataset):
+    """An `ImageFolderDataset` on pictures of cloth, which `load` makes where the folder is missing.
+
+    The folder appears whole or not at all. One that is there is read as it is, whatever it holds: delete it to
+    have it made again.
+
+    Args:
+        path: the folder; local.
+        train: good pictures to learn from, 1 and up.
+        test: good pictures to test with, 1 and up.
+        defective: pictures of each defect, 0 and up.
+        sides: shortest and longest side of a picture, pixels, 48 to 4096.
+        seed: of everything.
+        metadata: for kedro-viz; not read here.
+
+    Raises:
+        InputError: on construction, a senseless parameter.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        train: int = 120,
+        test: int = 40,
+        defective: int = 20,
+        sides: tuple[int, int] = (96, 128),
+        seed: int = 0,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(path=path, layout="defects", metadata=metadata)
+        if min(train, test) < 1 or min(defective, seed) < 0 or not 48 <= sides[0] <= sides[1] <= 4096:
+            raise InputError(
+                f"ExampleImageDataset: found train {train}, test {test}, defective {defective}, sides {list(sides)}, "
+                f"seed {seed}, expected counts from 1 (defective and seed from 0) and sides from 48 to 4096, ascending"
+            )
+        self._made = {
+            "train": train,
+            "test": test,
+            "defective": defective,
+            "sides": (sides[0], sides[1]),
+            "seed": seed,
+        }
+
+    def load(self) -> ImageSource:
+        if not self._exists():
+            self._make(Path(self._path))
+        return super().load()
+
+    def _make(self, folder: Path) -> None:
+        from fanogan_pipeline.example.picture_set import write_example
+
+        logger.info("%s: making the example's pictures", folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            write_example(made, **self._made)
+            made.chmod(0o755)
+            os.rename(made, folder)
+        except OSError:
+            if not folder.is_dir():  # another run has made it in the meantime
+                raise
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        self._filesystem.invalidate_cache()

@@ -1,0 +1,60 @@
+"""What can be wrong with the cloth: each defect gives a picture and the mask of what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter
+
+from fanogan_pipeline.example.cloth import PERIOD, Gap, weave
+
+FINE = 4  # lines are drawn so many times larger, then shrunk, to have smooth edges
+Painted = tuple[np.ndarray, np.ndarray]  # brightness [H, W] in [0, 1], mask bool [H, W]
+
+
+def scratch(size: tuple[int, int], rng: np.random.Generator) -> Painted:
+    """A thin, slightly bent bright or dark line."""
+    cloth, _ = weave(size, rng)
+    length, angle = rng.uniform(0.3, 0.6) * min(size), rng.uniform(0, 2 * np.pi)
+    bends = np.cumsum(np.r_[angle, rng.normal(0, 0.15, 7)])
+    path = np.cumsum(np.c_[np.cos(bends), np.sin(bends)], axis=0) * length / len(bends)
+    path += rng.uniform(0.35, 0.65, 2) * np.array(size[::-1]) - path.mean(axis=0)
+    canvas = Image.new("L", (size[1] * FINE, size[0] * FINE))
+    points = [tuple(point) for point in (path * FINE).tolist()]
+    ImageDraw.Draw(canvas).line(points, fill=255, width=round(FINE * rng.uniform(1.5, 3.0)), joint="curve")
+    cover = np.asarray(canvas.resize(size[::-1], Image.Resampling.BOX), float) / 255
+    tone = rng.choice([0.05, 0.95])
+    return cloth + 0.8 * cover * (tone - cloth), cover > 0.3
+
+
+def spot(size: tuple[int, int], rng: np.random.Generator) -> Painted:
+    """A stain: an uneven ellipse that darkens or bleaches the cloth."""
+    cloth, _ = weave(size, rng)
+    rows, columns = np.mgrid[: size[0], : size[1]].astype(float)
+    centre, radii, turn = rng.uniform(0.2, 0.8, 2) * size, rng.uniform(4, 10, 2), rng.uniform(0, np.pi)
+    down, across = rows - centre[0], columns - centre[1]
+    along, aside = down * np.cos(turn) + across * np.sin(turn), across * np.cos(turn) - down * np.sin(turn)
+    edge = gaussian_filter(rng.normal(size=size), 2.5)
+    reach = np.hypot(along / radii[0], aside / radii[1]) + 0.25 * edge / edge.std()
+    cover = 1 / (1 + np.exp(8 * (reach - 1)))
+    tone = rng.choice([0.08, 0.85])
+    return cloth + 0.65 * cover * (tone - cloth), cover > 0.3
+
+
+def missing_thread(size: tuple[int, int], rng: np.random.Generator) -> Painted:
+    """A thread that is not there for a stretch."""
+    is_warp = bool(rng.random() < 0.5)
+    across, along = (size[1], size[0]) if is_warp else size
+    length = int(rng.uniform(0.3, 0.8) * along)
+    start = int(rng.integers(0, along - length + 1))
+    thread = int(rng.integers(2, int(across / PERIOD) - 2))
+    return weave(size, rng, Gap(is_warp, thread, start, start + length))
+
+
+DEFECTS: dict[str, Callable[[tuple[int, int], np.random.Generator], Painted]] = {
+    "scratch": scratch,
+    "spot": spot,
+    "missing_thread": missing_thread,
+}

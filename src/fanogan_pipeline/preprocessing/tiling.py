@@ -1,0 +1,104 @@
+"""Large pictures as overlapping tiles, and tiles' values as one map of the picture again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fanogan_pipeline.errors import InputError
+
+SEAM_FLOOR = 1e-3  # weight at a tile's rim, so that the picture's own rim, which one tile covers, has some
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a picture is cut.
+
+    Attributes:
+        stride: (down, across), largest distance from one tile to the next, pixels.
+        picture_size: the longer side is scaled to so many pixels first; None leaves pictures as they are.
+    """
+
+    stride: tuple[int, int]
+    picture_size: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"stride": list(self.stride), "picture_size": self.picture_size}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any] | None) -> Tiling | None:
+        """The tiling that `to_json` wrote, None where there is none. Raises InputError on anything else."""
+        if values is None:
+            return None
+        try:
+            down, across = (int(step) for step in values["stride"])
+            size = values["picture_size"]
+            return cls((down, across), None if size is None else int(size))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"model header: found tiling {values!r}, expected stride [down, across] and picture_size"
+            ) from error
+
+    def prepared(self, picture: np.ndarray, tile: tuple[int, int], edge: bool = True) -> np.ndarray:
+        """uint8 [h, w] or [h, w, 3] scaled to `picture_size` and padded to at least a tile.
+
+        Args:
+            picture: as read.
+            tile: (H, W) of a tile.
+            edge: pad with the picture's edge (True) or with 0.
+        """
+        if self.picture_size is not None:
+            scale = self.picture_size / max(picture.shape[:2])
+            size = [max(1, round(side * scale)) for side in picture.shape[:2]]
+            picture = np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
+        short = [max(0, least - side) for least, side in zip(tile, picture.shape[:2], strict=True)]
+        if any(short):
+            border = [(lack // 2, lack - lack // 2) for lack in short] + [(0, 0)] * (picture.ndim - 2)
+            picture = np.pad(picture, border, mode="edge" if edge else "constant")
+        return picture
+
+    def corners(self, size: tuple[int, int], tile: tuple[int, int]) -> np.ndarray:
+        """(top, left) of every tile of a prepared picture, int [T, 2]: evenly spread, the whole picture covered."""
+        tops, lefts = (_starts(side, length, step) for side, length, step in zip(size, tile, self.stride, strict=True))
+        return np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def _starts(side: int, length: int, step: int) -> np.ndarray:
+    count = -(-(side - length) // step) + 1
+    return np.rint(np.linspace(0, side - length, count)).astype(int)
+
+
+def cut(picture: np.ndarray, corners: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
+    """The tiles [T, H, W, ...] of a prepared picture [h, w, ...] at `corners` [T, 2]."""
+    height, width = tile
+    return np.stack([picture[top : top + height, left : left + width] for top, left in corners])
+
+
+def stitch(values: np.ndarray, corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """One map of a picture from maps of its tiles, without seams.
+
+    Where tiles overlap their values are averaged, weighted by a raised cosine that falls to next to
+    nothing at a tile's rim.
+
+    Args:
+        values: [T, ..., H, W].
+        corners: (top, left) of each tile, int [T, 2]; together the tiles cover the picture.
+        size: (h, w) of the picture.
+
+    Returns:
+        float32 [..., h, w].
+    """
+    height, width = values.shape[-2:]
+    window = np.outer(_raised_cosine(height), _raised_cosine(width))
+    total, weight = np.zeros((*values.shape[1:-2], *size)), np.zeros(size)
+    for value, (top, left) in zip(values, corners, strict=True):
+        total[..., top : top + height, left : left + width] += value * window
+        weight[top : top + height, left : left + width] += window
+    return (total / weight).astype(np.float32)
+
+
+def _raised_cosine(length: int) -> np.ndarray:
+    return np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2 + SEAM_FLOOR

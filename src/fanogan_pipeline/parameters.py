@@ -163,7 +163,10 @@ class EncoderParameters(Group):
 class ScoringParameters(Group):
     """`params:scoring`: how residuals become a score, a threshold and a verdict."""
 
-    score: Literal["standardised", "article", "image"]
+    score: Literal["standardised", "article", "image", "map"]
+    pooling: Literal["mean", "maximum", "top_share"]
+    top_share: Annotated[float, Field(gt=0.0, le=1.0)]
+    map_smoothing: Annotated[float, Field(ge=0.0, le=64.0)]
     false_alarm_rate: Fraction
     method: Literal["encoder", "iterative"]
     refinement_steps: Annotated[int, Field(ge=0, le=10_000)]

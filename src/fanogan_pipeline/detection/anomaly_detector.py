@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,10 @@ import pandas as pd
 import torch
 
 from fanogan_pipeline.detection.detector import Detector
-from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.pictures import Pooling, picture_maps, picture_terms
+from fanogan_pipeline.detection.residuals import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
+from fanogan_pipeline.images import Tiles
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.training import models
 
@@ -54,9 +57,18 @@ class AnomalyDetector:
         restorer = load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], device)
         return cls(restorer, ResidualStatistics.from_checkpoint(residual_statistics).to(device), judged)
 
-    def terms(self, images: np.ndarray) -> pd.DataFrame:
-        """Residual terms of images uint8 [N, C, H, W], a row per image."""
-        return residual_terms(images, self.restorer, self.statistics, int(self.detector.settings["batch_size"]))
+    def terms(self, images: np.ndarray, tiles: Tiles | None = None) -> pd.DataFrame:
+        """Residual terms of images uint8 [N, C, H, W], whole pictures or their tiles, a row per picture."""
+        settings = self.detector.settings
+        with_map = settings["score"] == "map"
+        size, pooling = int(settings["batch_size"]), Pooling.from_settings(settings)
+        return picture_terms(images, tiles, self.restorer, self.statistics, size, pooling, with_map)
+
+    def maps(self, images: np.ndarray, tiles: Tiles | None = None) -> Iterator[np.ndarray]:
+        """Residual map of each picture in turn, float32 [h, w], the prepared picture's size."""
+        settings = self.detector.settings
+        size, smoothing = int(settings["batch_size"]), float(settings["map_smoothing"])
+        return picture_maps(images, tiles, self.restorer, self.statistics, size, smoothing)
 
     def judge(self, terms: pd.DataFrame) -> pd.DataFrame:
         """Residual terms with `score`, `p_value` and `is_flagged` added."""

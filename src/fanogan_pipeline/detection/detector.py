@@ -25,6 +25,8 @@ class Detector:
         settings: image_distance, method, refinement_steps, refinement_rate, false_alarm_rate wished.
         belongs_to: digests `wgan_model`, `encoder_model`, `split`.
         geometry: how pictures are prepared, as JSON text of `preprocessing.geometry.Geometry`.
+        pixel_threshold: a pixel is marked where its residual map is above it; at the promised rate a normal
+            picture has any such pixel.
     """
 
     rule: ScoreRule
@@ -33,6 +35,7 @@ class Detector:
     settings: dict[str, Any]
     belongs_to: dict[str, str]
     geometry: str
+    pixel_threshold: float
 
     def judge(self, terms: pd.DataFrame) -> pd.DataFrame:
         """Residual terms with `score`, `p_value` and `is_flagged` added, a row per image."""
@@ -58,6 +61,7 @@ class Detector:
             "settings": self.settings,
             "belongs_to": self.belongs_to,
             "geometry": json.loads(self.geometry or "{}"),
+            "pixel_threshold": self.pixel_threshold,
             "calibration_scores": list(self.calibration_scores),
         }
 
@@ -74,7 +78,8 @@ class Detector:
             )
             rule = ScoreRule(**values["rule"])
             geometry = json.dumps(values["geometry"], sort_keys=True) if values["geometry"] else ""
-            return cls(rule, calibration, scores, dict(values["settings"]), dict(values["belongs_to"]), geometry)
+            settings, belongs_to = dict(values["settings"]), dict(values["belongs_to"])
+            return cls(rule, calibration, scores, settings, belongs_to, geometry, float(values["pixel_threshold"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"detector: found {type(error).__name__} {error}, expected the JSON that the scoring pipeline writes; "

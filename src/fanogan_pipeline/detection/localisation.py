@@ -1,30 +1,133 @@
-"""Where an image is restored badly: residual maps."""
+"""Where an image is restored badly: residual maps, standardised on the selection set."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from fanogan_pipeline.detection.residuals import Restorer, batches
 
+RIDGE = 1e-2  # added to a view's covariance over its channels, as a share of their mean variance
+PRIOR_IMAGES = 16  # a pixel's own mean counts as much as the mean of all after so many images
+REACH = 3.0  # standard deviations at which the Gaussian is cut off
+
+
+@dataclass(frozen=True)
+class MapStatistics:
+    """What residual maps are measured against, fitted on the selection set; tensors float32 on one device.
+
+    Attributes:
+        means: of the signed residual of each view (the image, then each critic layer) over images and
+            places, each [channels].
+        whiteners: W with W W^T the inverse covariance of the same over the channels, each [channels, channels].
+        level: mean over images of the map of each pixel, drawn to the mean of all, [H, W].
+    """
+
+    means: tuple[Tensor, ...]
+    whiteners: tuple[Tensor, ...]
+    level: Tensor
+
+    def to(self, device: torch.device) -> MapStatistics:
+        """The same on another device."""
+        return MapStatistics(
+            tuple(mean.to(device) for mean in self.means),
+            tuple(whitener.to(device) for whitener in self.whiteners),
+            self.level.to(device),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, on the CPU."""
+        named = {"map_level": self.level}
+        named |= {f"map_mean.{view}": mean for view, mean in enumerate(self.means)}
+        named |= {f"map_whitener.{view}": whitener for view, whitener in enumerate(self.whiteners)}
+        return {name: tensor.cpu().contiguous() for name, tensor in named.items()}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> MapStatistics:
+        """What `tensors` gave. Raises KeyError where one is missing."""
+        views = range(sum(name.startswith("map_mean.") for name in tensors))
+        means = tuple(tensors[f"map_mean.{view}"] for view in views)
+        return cls(means, tuple(tensors[f"map_whitener.{view}"] for view in views), tensors["map_level"])
+
 
 @torch.inference_mode()
-def residual_maps(images: np.ndarray, restorer: Restorer, batch_size: int) -> np.ndarray:
-    """|x - G(E(x))|, mean over channels, as a share of the pixel range.
-
-    Args:
-        images: uint8 [N, C, H, W].
-        restorer: the networks.
-        batch_size: images computed at once.
-
-    Returns:
-        float32 [N, H, W].
-    """
-    if len(images) == 0:
-        return np.empty((0, *images.shape[2:]), np.float32)
-    low, high = restorer.pixel_range
-    maps = [
-        (x - restorer.wgan.generator(restorer.encode(x))).abs().mean(1).div(high - low).cpu()
-        for x in batches(images, restorer, batch_size)
+def fit_map_statistics(images: np.ndarray, restorer: Restorer, batch_size: int) -> MapStatistics:
+    """Fit on normal images uint8 [N, C, H, W] of the selection set, in two passes over them."""
+    moments: dict[int, tuple[Tensor, Tensor, int]] = {}
+    for x in batches(images, restorer, batch_size):
+        for number, view in enumerate(_views(x, restorer)):
+            rows = view.movedim(1, -1).flatten(0, 2).double()
+            total, square, count = moments.get(number, (0, 0, 0))
+            moments[number] = (total + rows.sum(0), square + rows.T @ rows, count + len(rows))
+    means = [total / count for total, _, count in moments.values()]
+    whiteners = [
+        _whitener(square / count - torch.outer(mean, mean))
+        for (_, square, count), mean in zip(moments.values(), means, strict=True)
     ]
-    return torch.cat(maps).numpy()
+    level = torch.ones(images.shape[2:], device=restorer.device)
+    plain = MapStatistics(tuple(m.float() for m in means), tuple(w.float() for w in whiteners), level)
+    total = sum(
+        plain_map.double().sum(0)
+        for x in batches(images, restorer, batch_size)
+        for plain_map in [_standardised(x, restorer, plain)]
+    )
+    overall = (total / len(images)).mean()
+    level = (total + PRIOR_IMAGES * overall) / (len(images) + PRIOR_IMAGES)
+    return MapStatistics(plain.means, plain.whiteners, level.clamp_min(1e-6).float())
+
+
+@torch.inference_mode()
+def residual_maps(
+    images: np.ndarray, restorer: Restorer, statistics: MapStatistics, batch_size: int
+) -> Iterator[np.ndarray]:
+    """Residual maps of images uint8 [N, C, H, W], not yet smoothed: batches float32 [n, H, W].
+
+    At each place the signed residual of a view, the image or a critic layer, is standardised over its
+    channels with their covariance (squared Mahalanobis distance, a channel); the views' maps are brought to
+    the image's size and averaged, and each pixel is divided by its own level on the selection set. About 1
+    where an image is as well restored as normal ones are.
+    """
+    for x in batches(images, restorer, batch_size):
+        yield _standardised(x, restorer, statistics).cpu().numpy()
+
+
+def smoothed(values: np.ndarray, sigma: float) -> np.ndarray:
+    """A map [h, w] under a Gaussian of `sigma` pixels, mirrored at the rim; 0 leaves it as it is."""
+    if not sigma:
+        return values
+    reach = min(math.ceil(REACH * sigma), *(side - 1 for side in values.shape))
+    steps = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
+    kernel /= kernel.sum()
+    padded = functional.pad(torch.from_numpy(values)[None, None], (reach,) * 4, mode="reflect")
+    across = functional.conv2d(padded, kernel[None, None, None, :])
+    return functional.conv2d(across, kernel[None, None, :, None])[0, 0].numpy()
+
+
+def _views(x: Tensor, restorer: Restorer) -> list[Tensor]:
+    """x - G(E(x)) and f(x) - f(G(E(x))) of every critic layer, from the image inwards, each [N, C, h, w]."""
+    restored = restorer.wgan.generator(restorer.encode(x))
+    features = restorer.wgan.critic.features
+    layers = zip(features(x), features(restored), strict=True)
+    return [x - restored, *(ours - theirs for ours, theirs in layers)]
+
+
+def _standardised(x: Tensor, restorer: Restorer, statistics: MapStatistics) -> Tensor:
+    total = torch.zeros((), device=x.device)
+    for view, mean, whitener in zip(_views(x, restorer), statistics.means, statistics.whiteners, strict=True):
+        white = (view.movedim(1, -1) - mean) @ whitener
+        place = white.square().mean(-1)[:, None]
+        total = total + functional.interpolate(place, x.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+    return total / len(statistics.means) / statistics.level
+
+
+def _whitener(covariance: Tensor) -> Tensor:
+    ridge = RIDGE * covariance.diagonal().mean().clamp_min(1e-12)
+    steadied = covariance + ridge * torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+    return torch.linalg.cholesky(torch.linalg.inv(steadied))

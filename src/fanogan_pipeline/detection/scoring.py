@@ -45,7 +45,7 @@ def fit_rule(kind: str, kappa: float, selection_terms: pd.DataFrame) -> ScoreRul
     """The rule of a given kind.
 
     Args:
-        kind: "standardised", "article" or "image".
+        kind: "standardised", "article", "image" or "map" (the pooled residual map alone).
         kappa: weight of the feature residual in the article's score.
         selection_terms: residual terms of the selection set, normal images only.
     """
@@ -58,6 +58,8 @@ def fit_rule(kind: str, kappa: float, selection_terms: pd.DataFrame) -> ScoreRul
             )
         centre = selection_terms[list(TERMS)].mean()
         return ScoreRule(dict.fromkeys(TERMS, 1.0), centre.to_dict(), spread.to_dict())
+    if kind == "map":
+        return ScoreRule({"map_residual": 1.0}, {"map_residual": 0.0}, {"map_residual": 1.0})
     weight = {"image_residual": 1.0} | ({"feature_residual": kappa} if kind == "article" else {})
     return ScoreRule(weight, dict.fromkeys(weight, 0.0), dict.fromkeys(weight, 1.0))
 
@@ -98,23 +100,29 @@ def calibrate(calibration_scores: np.ndarray, false_alarm_rate: float) -> Calibr
         raise InputError(
             f"calibration_set: found {n} images, expected at least 2; raise data_prep.calibration_fraction"
         )
-    allowed = min(math.floor(false_alarm_rate * (n + 1) + 1e-9), n)
-    if allowed < 1:
+    threshold, promised = conformal_threshold(calibration_scores, false_alarm_rate)
+    if false_alarm_rate * (n + 1) < 1 - 1e-9:
         logger.warning(
             "scoring.false_alarm_rate: %g needs at least %d calibration images, found %d; promising %.4f instead",
             false_alarm_rate,
             math.ceil(1 / false_alarm_rate - 1e-9) - 1,
             n,
-            1 / (n + 1),
+            promised,
         )
-        allowed = 1
     ordered = np.sort(np.asarray(calibration_scores, np.float64))
     return Calibration(
-        threshold=float(ordered[-allowed]),
-        promised_false_alarm_rate=allowed / (n + 1),
+        threshold=threshold,
+        promised_false_alarm_rate=promised,
         three_sigma_threshold=float(ordered.mean() + 3 * ordered.std(ddof=1)),
         n=n,
     )
+
+
+def conformal_threshold(calibration_scores: np.ndarray, false_alarm_rate: float) -> tuple[float, float]:
+    """A threshold and the rate it promises: the largest k / (n + 1) not above the wished one, at least 1 / (n + 1)."""
+    n = len(calibration_scores)
+    allowed = max(1, min(math.floor(false_alarm_rate * (n + 1) + 1e-9), n))
+    return float(np.sort(np.asarray(calibration_scores, np.float64))[-allowed]), allowed / (n + 1)
 
 
 def p_values(scores: np.ndarray, calibration_scores: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fanogan_pipeline.detection.localisation import MapStatistics, fit_map_statistics
 from fanogan_pipeline.detection.residuals import Restorer, batches
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks import Checkpoint
@@ -25,12 +26,14 @@ class ResidualStatistics:
         variances: of the same, floored, each [units].
         latent_mean: of E(x), [latent_dim].
         latent_precision: inverse covariance of E(x), [latent_dim, latent_dim].
+        maps: what residual maps are measured against.
     """
 
     means: tuple[Tensor, ...]
     variances: tuple[Tensor, ...]
     latent_mean: Tensor
     latent_precision: Tensor
+    maps: MapStatistics
 
     def to(self, device: torch.device) -> ResidualStatistics:
         """The same on another device."""
@@ -39,6 +42,7 @@ class ResidualStatistics:
             tuple(variance.to(device) for variance in self.variances),
             self.latent_mean.to(device),
             self.latent_precision.to(device),
+            self.maps.to(device),
         )
 
     def to_checkpoint(self, belongs_to: dict[str, str]) -> Checkpoint:
@@ -46,6 +50,7 @@ class ResidualStatistics:
         tensors = {"latent_mean": self.latent_mean, "latent_precision": self.latent_precision}
         tensors |= {f"mean.{view}": mean for view, mean in enumerate(self.means)}
         tensors |= {f"variance.{view}": variance for view, variance in enumerate(self.variances)}
+        tensors |= self.maps.tensors()
         kept = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         return Checkpoint(kept, {"kind": "residual_statistics", "belongs_to": belongs_to})
 
@@ -60,6 +65,7 @@ class ResidualStatistics:
                 tuple(tensors[f"variance.{view}"] for view in range(views)),
                 tensors["latent_mean"],
                 tensors["latent_precision"],
+                MapStatistics.from_tensors(tensors),
             )
         except KeyError as error:
             raise InputError(
@@ -103,4 +109,5 @@ def fit_statistics(images: np.ndarray, restorer: Restorer, batch_size: int) -> R
         tuple(variance.clamp_min(0).add(FLOOR * variance.mean().clamp_min(1e-12)).float() for variance in variances),
         z.mean(0).float(),
         torch.linalg.inv(covariance).float(),
+        fit_map_statistics(images, restorer, batch_size),
     ).to(restorer.device)

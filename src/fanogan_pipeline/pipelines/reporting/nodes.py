@@ -8,7 +8,7 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 
 with lazily():
     from fanogan_pipeline import figures
-    from fanogan_pipeline.detection import anomaly_detector, evaluation, residuals
+    from fanogan_pipeline.detection import anomaly_detector, evaluation, pictures, residuals
     from fanogan_pipeline.detection import detector as detectors
     from fanogan_pipeline.training import devices, models
 
@@ -34,7 +34,9 @@ FIGURES = (
 )
 
 
-def measure_quality(test_scores: DataFrame, detector: dict, parameters: ReportingParameters) -> dict:
+def measure_quality(
+    test_scores: DataFrame, pixel_quality: dict, detector: dict, parameters: ReportingParameters
+) -> dict:
     """The numbers of the report."""
     judged = detectors.Detector.from_json(detector)
     models.expect_same(
@@ -45,7 +47,7 @@ def measure_quality(test_scores: DataFrame, detector: dict, parameters: Reportin
         "detector",
         "kedro run --pipelines scoring",
     )
-    return evaluation.evaluate(test_scores, judged.calibration, parameters.confidence) | {"pixel_auroc": None}
+    return evaluation.evaluate(test_scores, judged.calibration, parameters.confidence) | pixel_quality
 
 
 def catch_by_class(test_scores: DataFrame, parameters: ReportingParameters) -> DataFrame:
@@ -91,8 +93,12 @@ def draw_galleries(test_set: ImageSet, test_scores: DataFrame, parameters: Repor
         here = (test_scores["is_flagged"] == flagged) & (test_scores["is_anomaly"] == anomalous)
         rows = test_scores[here].sort_values("score", ascending=not flagged, kind="stable").index
         rows = rows.to_numpy()[np.linspace(0, len(rows) - 1, min(len(rows), 12)).astype(int)]
-        groups[name] = (test_set.images[rows], test_scores["score"].to_numpy()[rows])
-    return figures.decision_gallery(groups)
+        found = test_set.take(pictures.picture_rows(test_set, rows))
+        groups[name] = (_whole(found), test_scores["score"].to_numpy()[rows])
+    shown = pictures.framed([picture for found, _ in groups.values() for picture in found], 255).astype(np.uint8)
+    edges = np.cumsum([0, *(len(found) for found, _ in groups.values())])
+    spans = zip(groups.items(), edges, edges[1:], strict=False)
+    return figures.decision_gallery({name: (shown[a:b], scores) for (name, (_, scores)), a, b in spans})
 
 
 def draw_heatmaps(
@@ -104,23 +110,31 @@ def draw_heatmaps(
     detector: dict,
 ) -> Figure:
     """Where the highest and the lowest scoring images of the mapped sample are restored badly."""
-    place = {image_id: row for row, image_id in enumerate(test_set.image_id)}
+    table = pictures.picture_table(test_set)
+    place = {image_id: row for row, image_id in enumerate(table["image_id"])}
     rows = np.array([place[image_id] for image_id in residual_maps["image_id"]], int)
     order = np.argsort(test_scores["score"].to_numpy()[rows], kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(len(order), 8)).astype(int)]
-    some, scores = test_set.take(rows[chosen]), test_scores["score"].to_numpy()[rows[chosen]]
+    some = test_set.take(pictures.picture_rows(test_set, rows[chosen]))
     cpu = devices.choose_device("cpu")
-    distance = detectors.Detector.from_json(detector).settings["image_distance"]
-    restorer = anomaly_detector.load_restorer(wgan_model, encoder_model, distance, cpu)
+    judged = detectors.Detector.from_json(detector)
+    restorer = anomaly_detector.load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], cpu)
+    restored = pictures.whole(residuals.restore(some.images, restorer, 64), some.tiles)
+    images = pictures.framed(_whole(some), 255).astype(np.uint8)
     return figures.heatmap_gallery(
-        some.images,
-        residuals.restore(some.images, restorer, 64),
-        residual_maps["maps"][chosen].astype(np.float32),
-        some.masks,
-        some.image_id,
-        scores,
-        None,
+        images,
+        pictures.framed(restored, 255),
+        residual_maps["maps"][chosen][:, : images.shape[2], : images.shape[3]].astype(np.float32),
+        None if some.masks is None else pictures.framed(list(pictures.whole_masks(some)), 0) > 0,
+        table["image_id"].to_numpy()[rows[chosen]],
+        test_scores["score"].to_numpy()[rows[chosen]],
+        judged.pixel_threshold,
     )
+
+
+def _whole(image_set: ImageSet) -> list[np.ndarray]:
+    """The pictures of a set as the networks were given them, [C, h, w] each."""
+    return [np.rint(picture) for picture in pictures.whole(image_set.images, image_set.tiles)]
 
 
 def write_report(
@@ -129,7 +143,7 @@ def write_report(
     split_manifest: DataFrame,
     detector: dict,
     parameters: dict,
-    *pictures: bytes,
+    *drawn: bytes,
 ) -> str:
     """The self-contained HTML report."""
     judged = detectors.Detector.from_json(detector)
@@ -147,7 +161,7 @@ def write_report(
         parameters["reporting"].title,
         metrics,
         class_recall,
-        dict(zip(FIGURES, pictures, strict=True)),
+        dict(zip(FIGURES, drawn, strict=True)),
         plain,
         facts,
         confidence=parameters["reporting"].confidence,

@@ -10,7 +10,7 @@ def create_pipeline(**kwargs) -> Pipeline:
         [
             Node(
                 nodes.measure_quality,
-                ["test_scores", "detector", "params:reporting"],
+                ["test_scores", "pixel_quality", "detector", "params:reporting"],
                 "metrics",
                 name="measure_quality",
             ),

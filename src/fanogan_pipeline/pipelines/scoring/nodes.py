@@ -1,5 +1,7 @@
 """Residuals, score rule, calibration, test scores."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
@@ -7,7 +9,7 @@ from fanogan_pipeline.parameters import EncoderParameters, ScoringParameters, Tr
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSet, Restorer
 
 with lazily():
-    from fanogan_pipeline.detection import anomaly_detector, localisation, residuals, scoring, statistics
+    from fanogan_pipeline.detection import anomaly_detector, pictures, pixel_metrics, scoring, statistics
     from fanogan_pipeline.detection import detector as detectors
     from fanogan_pipeline.training import devices, models
 
@@ -46,10 +48,19 @@ def measure(
     wgan_model: Checkpoint,
     parameters: ScoringParameters,
 ) -> DataFrame:
-    """Residual terms of a set, a row per image."""
-    models.expect_split(wgan_model, image_set.split_digest)
-    fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
-    return residuals.residual_terms(image_set.images, restorer, fitted, parameters.batch_size)
+    """Residual terms of a set, a row per picture; those of the residual map only where the score needs them."""
+    return _terms(image_set, restorer, residual_statistics, wgan_model, parameters, parameters.score == "map")
+
+
+def measure_with_map(
+    image_set: ImageSet,
+    restorer: Restorer,
+    residual_statistics: Checkpoint,
+    wgan_model: Checkpoint,
+    parameters: ScoringParameters,
+) -> DataFrame:
+    """Residual terms of a set, a row per picture, with those of the residual map."""
+    return _terms(image_set, restorer, residual_statistics, wgan_model, parameters, with_map=True)
 
 
 def calibrate_detector(
@@ -76,6 +87,7 @@ def calibrate_detector(
             "split": str(wgan_model.header.get("split_digest", "")),
         },
         geometry=str(wgan_model.header.get("geometry", "")),
+        pixel_threshold=scoring.conformal_threshold(calibration_terms["map_maximum"], parameters.false_alarm_rate)[0],
     )
     return detector.to_json()
 
@@ -84,25 +96,67 @@ def judge(image_set: ImageSet, terms: DataFrame, detector: dict) -> DataFrame:
     """The score table of a labelled set."""
     judged = detectors.Detector.from_json(detector)
     table = judged.judge(terms)
-    truth = {"image_id": image_set.image_id, "label": image_set.labels, "is_anomaly": image_set.is_anomaly}
-    for place, (name, column) in enumerate(truth.items()):
+    for place, (name, column) in enumerate(pictures.picture_table(image_set).items()):
         table.insert(place, name, column)
     table.attrs["detector"] = judged.digest
     return table
 
 
 def map_sample(
-    test_set: ImageSet,
-    selection_set: ImageSet,
-    test_scores: DataFrame,
-    restorer: Restorer,
-    parameters: ScoringParameters,
-    seed: int,
+    test_set: ImageSet, restorer: Restorer, residual_statistics: Checkpoint, parameters: ScoringParameters, seed: int
 ) -> dict[str, np.ndarray]:
-    """Residual maps of a sample of the test set: all with masks first, then at random."""
-    del selection_set, test_scores
-    rng = np.random.default_rng(seed)
-    rows = np.sort(rng.permutation(len(test_set))[: parameters.residual_maps])
-    some = test_set.take(rows)
-    maps = localisation.residual_maps(some.images, restorer, parameters.batch_size)
-    return {"maps": maps.astype(np.float16), "image_id": some.image_id}
+    """Residual maps of a sample of the test pictures, up to three quarters of it anomalous, framed to one size."""
+    table = pictures.picture_table(test_set)
+    chosen = pictures.sample(table["is_anomaly"].to_numpy(), parameters.residual_maps, seed)
+    some = test_set.take(pictures.picture_rows(test_set, chosen))
+    maps = list(_maps(some, restorer, residual_statistics, parameters))
+    return {
+        "maps": pictures.framed(maps, 0).astype(np.float16),
+        "height": np.array([found.shape[0] for found in maps], np.int32),
+        "width": np.array([found.shape[1] for found in maps], np.int32),
+        "image_id": table["image_id"].to_numpy(dtype=str)[chosen],
+    }
+
+
+def measure_pixels(
+    test_set: ImageSet,
+    restorer: Restorer,
+    residual_statistics: Checkpoint,
+    detector: dict,
+    parameters: ScoringParameters,
+) -> dict:
+    """How well the maps of all test pictures find the masks' pixels; null where there are no masks."""
+    threshold = detectors.Detector.from_json(detector).pixel_threshold
+    counts = pixel_metrics.PixelCounts()
+    if test_set.masks is not None:
+        counts = pixel_metrics.count_pixels(
+            _maps(test_set, restorer, residual_statistics, parameters),
+            pictures.whole_masks(test_set),
+            pictures.picture_table(test_set)["is_anomaly"].to_numpy(),
+        )
+    return pixel_metrics.pixel_metrics(counts, threshold) | {"pixel_threshold": threshold}
+
+
+def _terms(
+    image_set: ImageSet,
+    restorer: Restorer,
+    residual_statistics: Checkpoint,
+    wgan_model: Checkpoint,
+    parameters: ScoringParameters,
+    with_map: bool,
+) -> DataFrame:
+    models.expect_split(wgan_model, image_set.split_digest)
+    fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
+    pooling = pictures.Pooling.from_settings(parameters.model_dump())
+    return pictures.picture_terms(
+        image_set.images, image_set.tiles, restorer, fitted, parameters.batch_size, pooling, with_map
+    )
+
+
+def _maps(
+    image_set: ImageSet, restorer: Restorer, residual_statistics: Checkpoint, parameters: ScoringParameters
+) -> Iterator[np.ndarray]:
+    fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
+    return pictures.picture_maps(
+        image_set.images, image_set.tiles, restorer, fitted, parameters.batch_size, parameters.map_smoothing
+    )

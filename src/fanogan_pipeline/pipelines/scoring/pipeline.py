@@ -1,14 +1,16 @@
 """Wiring of the scoring."""
 
+from collections.abc import Callable
+
 from kedro.pipeline import Node, Pipeline
 
 from . import nodes
 
 
-def measured(split: str) -> Node:
+def measured(split: str, measure: Callable = nodes.measure) -> Node:
     """The residual terms of one set."""
     return Node(
-        nodes.measure,
+        measure,
         [f"{split}_set", "restorer", "residual_statistics", "wgan_model", "params:scoring"],
         f"{split}_terms",
         name=f"measure_{split}",
@@ -36,7 +38,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                 name="fit_residual_statistics",
             ),
             measured("selection"),
-            measured("calibration"),
+            measured("calibration", nodes.measure_with_map),
             measured("test"),
             Node(
                 nodes.calibrate_detector,
@@ -56,9 +58,15 @@ def create_pipeline(**kwargs) -> Pipeline:
             judged("test"),
             Node(
                 nodes.map_sample,
-                ["test_set", "selection_set", "test_scores", "restorer", "params:scoring", "params:seed"],
+                ["test_set", "restorer", "residual_statistics", "params:scoring", "params:seed"],
                 "residual_maps",
                 name="map_residuals",
+            ),
+            Node(
+                nodes.measure_pixels,
+                ["test_set", "restorer", "residual_statistics", "detector", "params:scoring"],
+                "pixel_quality",
+                name="measure_pixels",
             ),
         ],
         namespace="scoring",

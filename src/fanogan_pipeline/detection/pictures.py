@@ -1,0 +1,169 @@
+"""Pictures rather than network images: tiles' maps stitched, tiles' terms pooled, a row per picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fanogan_pipeline.detection.localisation import residual_maps, smoothed
+from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.statistics import ResidualStatistics
+from fanogan_pipeline.images import ImageSet, Tiles
+from fanogan_pipeline.preprocessing.tiling import stitch
+
+MAP_TERMS = ("map_residual", "map_maximum")
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How many values of a picture become one.
+
+    Attributes:
+        kind: "mean", "maximum" or "top_share" (mean of the largest share).
+        top_share: that share, in (0, 1].
+        smoothing: standard deviation of the Gaussian over a residual map, pixels.
+    """
+
+    kind: str
+    top_share: float
+    smoothing: float
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Pooling:
+        """That of `scoring`'s parameters, as a detector carries them."""
+        return cls(str(settings["pooling"]), float(settings["top_share"]), float(settings["map_smoothing"]))
+
+    def pool(self, values: np.ndarray) -> np.ndarray:
+        """[M, ...] -> [...]."""
+        if self.kind == "mean":
+            return values.mean(axis=0)
+        count = max(1, math.ceil(self.top_share * len(values))) if self.kind == "top_share" else 1
+        return np.partition(values, len(values) - count, axis=0)[len(values) - count :].mean(axis=0)
+
+
+def picture_maps(
+    images: np.ndarray,
+    tiles: Tiles | None,
+    restorer: Restorer,
+    statistics: ResidualStatistics,
+    batch_size: int,
+    smoothing: float,
+) -> Iterator[np.ndarray]:
+    """The residual map of each picture in turn, smoothed, without seams: float32 [h, w], the prepared picture's size.
+
+    Memory does not grow with the number of pictures.
+
+    Args:
+        images: uint8 [N, C, H, W], whole pictures or tiles.
+        tiles: where they were cut from, or None.
+        restorer: the networks.
+        statistics: of the selection set.
+        batch_size: images computed at once.
+        smoothing: standard deviation of the Gaussian, pixels.
+    """
+    ready = np.empty((0, *images.shape[2:]), np.float32)
+    batches = residual_maps(images, restorer, statistics.maps, batch_size)
+    runs = [slice(row, row + 1) for row in range(len(images))] if tiles is None else tiles.runs()
+    for run in runs:
+        parts, missing = [], run.stop - run.start
+        while missing > 0:
+            if not len(ready):
+                ready = next(batches)
+            parts.append(ready[:missing])
+            ready = ready[missing:]
+            missing -= len(parts[-1])
+        values = np.concatenate(parts)
+        yield smoothed(values[0] if tiles is None else stitched(values, tiles, run), smoothing)
+
+
+def stitched(values: np.ndarray, tiles: Tiles, run: slice) -> np.ndarray:
+    """Values [T, ..., H, W] of one picture's tiles, those of rows `run`, as float32 [..., h, w]."""
+    return stitch(values, tiles.corners[run], (int(tiles.height[run.start]), int(tiles.width[run.start])))
+
+
+def picture_terms(
+    images: np.ndarray,
+    tiles: Tiles | None,
+    restorer: Restorer,
+    statistics: ResidualStatistics,
+    batch_size: int,
+    pooling: Pooling,
+    with_map: bool,
+) -> pd.DataFrame:
+    """Residual terms of each picture, a row per picture in order of first appearance.
+
+    Args:
+        images, tiles, restorer, statistics, batch_size: see `picture_maps`.
+        pooling: of tiles' terms and of map pixels.
+        with_map: also `map_residual` (the pooled residual map) and `map_maximum` (its largest value).
+
+    Returns:
+        The columns of `residual_terms`, pooled over a picture's tiles, and those of the map.
+    """
+    terms = residual_terms(images, restorer, statistics, batch_size)
+    if tiles is not None:
+        values = terms.to_numpy()
+        terms = pd.DataFrame([pooling.pool(values[run]) for run in tiles.runs()], columns=terms.columns)
+    if with_map:
+        maps = picture_maps(images, tiles, restorer, statistics, batch_size, pooling.smoothing)
+        pooled = [(pooling.pool(found.ravel()), found.max()) for found in maps]
+        terms[list(MAP_TERMS)] = np.array(pooled, np.float64).reshape(-1, 2)
+    return terms
+
+
+def picture_table(image_set: ImageSet) -> pd.DataFrame:
+    """`image_id`, `label` and `is_anomaly` of each picture, a row per picture in the order of `picture_terms`."""
+    table = pd.DataFrame(
+        {"image_id": image_set.image_id, "label": image_set.labels, "is_anomaly": image_set.is_anomaly}
+    )
+    if image_set.tiles is None:
+        return table
+    first = [run.start for run in image_set.tiles.runs()]
+    return table.iloc[first].assign(image_id=image_set.tiles.picture_id[first]).reset_index(drop=True)
+
+
+def picture_rows(image_set: ImageSet, positions: np.ndarray) -> np.ndarray:
+    """Row numbers of the images of the pictures at `positions` of `picture_table`, int [M]."""
+    if image_set.tiles is None:
+        return np.asarray(positions, int)
+    runs = image_set.tiles.runs()
+    return np.concatenate([np.empty(0, int), *(np.arange(runs[k].start, runs[k].stop) for k in positions)])
+
+
+def whole(values: np.ndarray, tiles: Tiles | None) -> list[np.ndarray]:
+    """Values [N, ..., H, W] of images as those of whole pictures, float32 [..., h, w] each."""
+    if tiles is None:
+        return list(values)
+    return [stitched(values[run], tiles, run) for run in tiles.runs()]
+
+
+def whole_masks(image_set: ImageSet) -> Iterator[np.ndarray]:
+    """The mask of each picture, bool [h, w], in the order of `picture_table`; the set has masks."""
+    if image_set.tiles is None:
+        yield from image_set.masks
+        return
+    for run in image_set.tiles.runs():
+        yield stitched(image_set.masks[run], image_set.tiles, run) >= 0.5
+
+
+def sample(is_anomaly: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Positions of at most `count` pictures at random, ascending, up to three quarters of them anomalous, int [M]."""
+    order = np.random.default_rng(seed).permutation(len(is_anomaly))
+    bad, good = order[is_anomaly[order]], order[~is_anomaly[order]]
+    n_bad = min(len(bad), max(math.ceil(0.75 * count), count - len(good)))
+    return np.sort(np.concatenate([bad[:n_bad], good[: count - n_bad]]))
+
+
+def framed(values: list[np.ndarray], fill: float) -> np.ndarray:
+    """Pictures [..., h, w] of different sizes in one array [N, ..., H, W], in the upper left, `fill` around them."""
+    height = max((value.shape[-2] for value in values), default=1)
+    width = max((value.shape[-1] for value in values), default=1)
+    frame = np.full((len(values), *(values[0].shape[:-2] if values else ()), height, width), fill, np.float32)
+    for place, value in zip(frame, values, strict=True):
+        place[..., : value.shape[-2], : value.shape[-1]] = value
+    return frame

@@ -12,7 +12,7 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
 
-from fanogan_pipeline.errors import PlainError
+from fanogan_pipeline.refusals import plain_line
 
 logger = logging.getLogger(__name__)
 INTERRUPTED = 130  # the shell's exit status after Ctrl-C
@@ -21,15 +21,6 @@ INTERRUPTED = 130  # the shell's exit status after Ctrl-C
 @click.group(context_settings=CONTEXT_SETTINGS, name=__file__)
 def cli() -> None:
     """Commands of this project."""
-
-
-def plain_line(error: BaseException | None) -> str | None:
-    """The one line of the `PlainError` at the bottom of an error, or None where there is none."""
-    while error is not None:
-        if isinstance(error, PlainError):
-            return " ".join(str(error).split())
-        error = error.__cause__ or error.__context__
-    return None
 
 
 @cli.command(name="run", params=kedro_run.params, help=kedro_run.help, short_help="Run the pipeline.")

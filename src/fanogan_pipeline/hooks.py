@@ -1,4 +1,4 @@
-"""What happens around a run: parameters checked before it, states swept and a summary shown after it."""
+"""What happens around a run: checks before it, manifest, states swept and a summary after it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
+from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.manifest import ManifestHooks
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, complaint, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -41,6 +44,33 @@ def _check_globals(parameters: dict[str, Any]) -> None:
     for name, choices in (("device", ("auto", "cpu", "cuda")), ("precision", ("float32", "bfloat16"))):
         if parameters.get(name) not in choices:
             raise InputError(f"{name}: found {parameters.get(name)!r}, expected one of {', '.join(choices)}")
+
+
+class ForesightHooks:
+    """What would stop a run late stops it before anything is computed or saved."""
+
+    @hook_impl
+    def after_catalog_created(self, parameters: dict[str, Any], load_versions: dict[str, str] | None) -> None:
+        self._parameters, self._load_versions = parameters["parameters"], load_versions or {}
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        self._trained = [name for name in ("wgan", "encoder") if f"{name}_model" in pipeline.all_outputs()]
+        for name in self._load_versions:
+            if isinstance(dataset := catalog[name], AtomicMixin):
+                dataset.resolve_load_version()
+        if "params:device" in pipeline.inputs() and self._parameters["device"] == "cuda":
+            from fanogan_pipeline.training.devices import choose_device
+
+            choose_device("cuda")
+
+    @hook_impl
+    def before_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        if dataset_name == "train_set" and self._trained:
+            from fanogan_pipeline.training.data import check_batch_size
+
+            for name in self._trained:
+                check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(data))
 
 
 class StateHooks:
@@ -81,4 +111,4 @@ class SummaryHooks:
         self._metrics = None
 
 
-HOOKS = (ParameterHooks(), StateHooks(), SummaryHooks())
+HOOKS = (ParameterHooks(), ManifestHooks(), ForesightHooks(), StateHooks(), SummaryHooks())

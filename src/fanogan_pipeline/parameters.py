@@ -191,6 +191,8 @@ class TrainingParameters(Group):
     threads: Annotated[int, Field(ge=0, le=1024)]
     log_every: Annotated[int, Field(ge=1)]
     save_every_seconds: Annotated[float, Field(ge=0.0)]
+    save_every_steps: Annotated[int, Field(ge=0, le=100_000_000)]
+    keep_unfinished: Annotated[int, Field(ge=0, le=1000)]
     fresh_start: bool
     on_failure: Literal["stop", "warn"]
 

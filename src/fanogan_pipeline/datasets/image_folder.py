@@ -208,6 +208,10 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
             first = source.skipped.iloc[0]
             logger.warning("%s: skipped %s, such as %s: %s", self._path, _count(source.skipped, "file"), *first)
 
+    def places(self) -> list[tuple[Any, str]]:
+        """File system and path of the folder."""
+        return [(self._filesystem, self._root)]
+
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._path, "layout": self._layout, "on_error": self._on_error, "verify": self._verify}
 

@@ -82,16 +82,26 @@ class StateStore:
         """The keys of all states, sorted."""
         return sorted(path.stem for path in self._folder.glob(f"*{_SUFFIX}") if _KEY.fullmatch(path.stem))
 
-    def sweep(self, prefix: str, keep: str) -> list[str]:
-        """Remove the states whose key starts with `prefix`, but for `keep` and those of living processes.
+    def sweep(self, prefix: str, keep: str, most: int) -> list[str]:
+        """Remove stale states: those whose key starts with `prefix`, but for `keep`, the `most` last saved of the
+        rest, and whatever a living process holds.
 
         Returns:
             The keys of what was removed.
         """
-        stale = [key for key in self.keys() if key.startswith(prefix) and key != keep and self._is_free(key)]
-        for key in stale:
+        others = [key for key in self.keys() if key.startswith(prefix) and key != keep]
+        stale = sorted(others, key=self._age)[most:]
+        removed = [key for key in stale if self._is_free(key)]
+        for key in removed:
             self.discard(key)
-        return stale
+            logger.info("%s: removed, %d later unfinished ones are kept", self._path(key), most)
+        return removed
+
+    def _age(self, key: str) -> float:
+        try:
+            return -self._path(key).stat().st_mtime
+        except OSError:
+            return 0.0  # gone in the meantime
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

@@ -17,6 +17,8 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import SOURCE_COLUMNS, ImageSet, ImageSource
 
 if TYPE_CHECKING:
+    from fanogan_pipeline.datasets.state_store import StateStore
+    from fanogan_pipeline.datasets.tensorboard import TensorBoardLogs
     from fanogan_pipeline.networks.checkpoint import Checkpoint
 
 SPLIT_NAMES = ("train", "selection", "calibration", "test")
@@ -24,6 +26,17 @@ METRICS = (
     *("auroc", "auroc_ci_low", "auroc_ci_high", "average_precision", "prevalence", "threshold"),
     *("promised_false_alarm_rate", "false_alarm_rate", "recall", "three_sigma_threshold"),
     *("three_sigma_false_alarm_rate", "three_sigma_recall", "n_normal", "n_anomalous", "pixel_auroc"),
+)
+MANIFEST_KEYS = (
+    "command",
+    "is_complete",
+    "parameters",
+    "seed",
+    "environment",
+    "pipelines",
+    "packages",
+    "read",
+    "written",
 )
 DETECTOR_KEYS = ("rule", "threshold", "promised_false_alarm_rate", "belongs_to")
 
@@ -166,6 +179,26 @@ def report(data: str) -> None:
     _expect(data, str)
     if "<html" not in data[:2000].lower():
         raise InputError("found no <html>, expected a whole page")
+
+
+def training_states(data: StateStore) -> None:
+    """The place of unfinished training; what lies in it is checked when training asks for it."""
+    from fanogan_pipeline.datasets.state_store import StateStore
+
+    _expect(data, StateStore)
+
+
+def log_folder(data: TensorBoardLogs) -> None:
+    """The place where a run logs its curves."""
+    from fanogan_pipeline.datasets.tensorboard import TensorBoardLogs
+
+    _expect(data, TensorBoardLogs)
+
+
+def run_manifest(data: dict[str, Any]) -> None:
+    """What a run was and how it is repeated."""
+    _expect(data, dict)
+    _keys(data, MANIFEST_KEYS)
 
 
 def _expect(data: Any, kind: type) -> None:

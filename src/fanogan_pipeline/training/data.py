@@ -22,10 +22,7 @@ class Batches:
     """
 
     def __init__(self, count: int, batch_size: int, seed: int, parameter: str) -> None:
-        if batch_size > count:
-            raise InputError(
-                f"{parameter}: found {batch_size}, expected at most the {count} images there are to train on"
-            )
+        check_batch_size(parameter, batch_size, count)
         self.count, self.batch_size, self.seed = count, batch_size, seed
         self._orders: dict[int, Tensor] = {}
 
@@ -41,6 +38,12 @@ class Batches:
     def _order(self, number: int) -> Tensor:
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
         return torch.randperm(self.count, generator=generator)
+
+
+def check_batch_size(parameter: str, batch_size: int, count: int) -> None:
+    """Refuse a batch that is larger than the data (InputError)."""
+    if batch_size > count:
+        raise InputError(f"{parameter}: found {batch_size}, expected at most the {count} images there are to train on")
 
 
 def as_images(images: np.ndarray) -> Tensor:

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from fanogan_pipeline.parameters import TrainingParameters
 from fanogan_pipeline.training import health
+from fanogan_pipeline.training.curves import Curves
 from fanogan_pipeline.training.interrupt import polite_interrupt
 from fanogan_pipeline.training.progress import Progress
-from fanogan_pipeline.training.state import StateSlot, pack, unpack
+from fanogan_pipeline.training.state import StateSlot, misfit_of, pack, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -64,50 +65,61 @@ def run_phase(
         TrainingError: what `training.on_failure: stop` stops for; the last good state is kept.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with the state saved.
     """
-    step, history = _begin(phase, parameters, slot)
+    step, curves = _begin(phase, parameters, slot)
     progress = Progress(phase.name, steps, step, phase.images_a_step)
-    sums: dict[str, Tensor] = {}
-    since, saved_at = 0, time.monotonic()
+    saved_at = time.monotonic()
     with polite_interrupt() as interrupted:
         while step < steps:
-            terms = phase.step(step)
-            sums = {name: sums[name] + value for name, value in terms.items()} if sums else terms
-            step, since = step + 1, since + 1
+            curves.add(phase.step(step))
+            step += 1
+            complaint = ""
             if step % parameters.log_every == 0 or step == steps:
-                values = {name: float(value) / since for name, value in sums.items()}
-                sums, since = {}, 0
+                values = curves.close_row(step)
                 complaint = health.finite_complaint(values, phase.modules) or phase.complaint(values)
                 health.act(complaint, phase.name, step, parameters.on_failure)
-                history.append({"step": step, **values})
                 progress.show(step, values)
                 if observe:
                     observe(step, values)
-                # only here, where the state has just been found healthy and no half-summed curve is lost
-                due = time.monotonic() - saved_at >= parameters.save_every_seconds
-                if slot and (due or interrupted() or step == steps):
-                    slot.save(pack(phase.modules, phase.optimisers, phase.noise, step, history))
-                    saved_at = time.monotonic()
-                if interrupted() and step < steps:
-                    progress.close()
-                    logger.warning("%s: stopped at step %d; the same command goes on from there", phase.name, step)
-                    raise KeyboardInterrupt
+            stopping = interrupted() and step < steps
+            if slot and not complaint and (stopping or step == steps or _is_due(parameters, step, saved_at)):
+                _save_healthy(phase, parameters, slot, step, curves)
+                saved_at = time.monotonic()
+            if stopping:
+                progress.close()
+                logger.warning("%s: stopped at step %d; the same command goes on from there", phase.name, step)
+                raise KeyboardInterrupt
     progress.close()
-    return pd.DataFrame(history)
+    return pd.DataFrame(curves.rows)
 
 
-def _begin(phase: Phase, parameters: TrainingParameters, slot: StateSlot | None) -> tuple[int, list[dict[str, float]]]:
+def _is_due(parameters: TrainingParameters, step: int, saved_at: float) -> bool:
+    by_count = parameters.save_every_steps > 0 and step % parameters.save_every_steps == 0
+    return by_count or time.monotonic() - saved_at >= parameters.save_every_seconds
+
+
+def _save_healthy(phase: Phase, parameters: TrainingParameters, slot: StateSlot, step: int, curves: Curves) -> None:
+    """Keep the state, unless something in it is not finite: then the last good one stays."""
+    complaint = health.finite_complaint(curves.open_row(), phase.modules)
+    health.act(complaint, phase.name, step, parameters.on_failure)
+    if not complaint:
+        slot.save(pack(phase.modules, phase.optimisers, phase.noise, step, curves))
+
+
+def _begin(phase: Phase, parameters: TrainingParameters, slot: StateSlot | None) -> tuple[int, Curves]:
     """Step and curves to go on from; says where from."""
     if slot is None:
-        return 0, []
+        return 0, Curves()
     if parameters.fresh_start:
         slot.discard()
+    slot.sweep(parameters.keep_unfinished)
     state = slot.load()
+    if state is not None and (misfit := misfit_of(state, phase.modules)):
+        logger.warning("%s: starting afresh; the state kept here does not fit: %s", phase.name, misfit)
+        state = None
     if state is None:
-        if slot.others():
-            logger.info(
-                "%s: starting afresh; an unfinished training kept here had other parameters or data", phase.name
-            )
-        return 0, []
-    step, history = unpack(state, phase.modules, phase.optimisers, phase.noise)
+        if others := len(slot.others()):
+            logger.info("%s: starting afresh; %d unfinished kept here had other parameters or data", phase.name, others)
+        return 0, Curves()
+    step, curves = unpack(state, phase.modules, phase.optimisers, phase.noise)
     logger.info("%s: going on from step %d", phase.name, step)
-    return step, history
+    return step, curves

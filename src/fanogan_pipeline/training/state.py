@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.networks.checkpoint import Checkpoint
+from fanogan_pipeline.training.curves import Curves
 
 
 class StateStore(Protocol):
@@ -23,6 +24,8 @@ class StateStore(Protocol):
     def discard(self, key: str) -> None: ...
 
     def keys(self) -> list[str]: ...
+
+    def sweep(self, prefix: str, keep: str, most: int) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class StateSlot:
 
     @property
     def key(self) -> str:
-        digest = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
+        facts = {**self.facts, "torch": torch.__version__}  # another one may round otherwise
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return f"{self.phase}-{digest[:32]}"
 
     def load(self) -> Checkpoint | None:
@@ -52,6 +56,10 @@ class StateSlot:
 
     def discard(self) -> None:
         self.store.discard(self.key)
+
+    def sweep(self, most: int) -> list[str]:
+        """Remove the states of other facts but for the `most` last saved; those of living runs stay."""
+        return self.store.sweep(f"{self.phase}-", self.key, most)
 
     def others(self) -> list[str]:
         """Keys of unfinished runs of this phase with other facts."""
@@ -64,17 +72,29 @@ def pack(
     optimisers: dict[str, torch.optim.Optimizer],
     noise: torch.Generator,
     step: int,
-    history: list[dict[str, float]],
+    curves: Curves,
 ) -> Checkpoint:
     """Weights, optimisers, source of randomness, position and curves as one checkpoint."""
     tensors: dict[str, Tensor] = {"noise": noise.get_state()}
+    tensors |= {f"sum/{name}": value for name, value in curves.sums.items()}
     for name, module in modules.items():
         tensors |= {f"module/{name}/{key}": value for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():
         for number, slots in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{name}/{number}/{slot}": torch.as_tensor(value) for slot, value in slots.items()}
     copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
-    return Checkpoint(copies, {"step": step, "history": history})
+    return Checkpoint(copies, {"step": step, "history": curves.rows, "since": curves.since})
+
+
+def misfit_of(state: Checkpoint, modules: dict[str, nn.Module]) -> str:
+    """The first weight of the modules that a packed state lacks or has in another shape, or "" where all fit."""
+    for name, module in modules.items():
+        for key, value in module.state_dict().items():
+            found = state.tensors.get(f"module/{name}/{key}")
+            if found is None or found.shape != value.shape:
+                shape = "nothing" if found is None else list(found.shape)
+                return f"{name}: found {shape} for {key}, expected {list(value.shape)}"
+    return ""
 
 
 def unpack(
@@ -82,7 +102,7 @@ def unpack(
     modules: dict[str, nn.Module],
     optimisers: dict[str, torch.optim.Optimizer],
     noise: torch.Generator,
-) -> tuple[int, list[dict[str, float]]]:
+) -> tuple[int, Curves]:
     """Put a packed state back in place; returns the step it stood at and the curves so far."""
     noise.set_state(state.tensors["noise"])
     for name, module in modules.items():
@@ -96,7 +116,9 @@ def unpack(
                 number, slot = key.removeprefix(f"optimiser/{name}/").split("/")
                 slots.setdefault(int(number), {})[slot] = _laid_out_as(weights[int(number)], value)
         optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
-    return int(state.header["step"]), list(state.header["history"])
+    sums = {key.removeprefix("sum/"): value for key, value in state.tensors.items() if key.startswith("sum/")}
+    on_device = {name: value.to(noise.device) for name, value in sums.items()}
+    return int(state.header["step"]), Curves(list(state.header["history"]), on_device, int(state.header["since"]))
 
 
 def _laid_out_as(weight: Tensor, value: Tensor) -> Tensor:

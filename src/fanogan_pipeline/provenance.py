@@ -1,0 +1,160 @@
+"""The facts that make a run repeatable: code, packages, machine, sums of files, and the command itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kedro.io import AbstractDataset
+from kedro.io.core import get_filepath_str
+
+from fanogan_pipeline.datasets.atomic import AtomicMixin
+
+_CHUNK = 1 << 20
+# Kedro's names of what narrows a run down, and the options that say it.
+_FILTERS = {
+    "tags": "tags",
+    "node_names": "nodes",
+    "from_nodes": "from-nodes",
+    "to_nodes": "to-nodes",
+    "from_inputs": "from-inputs",
+    "to_outputs": "to-outputs",
+    "namespaces": "namespaces",
+}
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """`commit` (hex) and `is_clean` of the repository around a folder; None without git or a commit."""
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    answers = []
+    for question in (["rev-parse", "HEAD"], ["status", "--porcelain"]):
+        try:
+            done = subprocess.run(
+                ["git", *question], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        answers.append(done.stdout.strip())
+    return {"commit": answers[0], "is_clean": not answers[1]}
+
+
+def packages() -> dict[str, str]:
+    """Name -> version of everything installed."""
+    found = {item.metadata["Name"]: item.version for item in metadata.distributions()}
+    return dict(sorted((name, version) for name, version in found.items() if name))
+
+
+def machine() -> dict[str, Any]:
+    """What besides the parameters a result's last bits depend on."""
+    return {"python": platform.python_version(), "platform": platform.platform(), "cores": len(os.sched_getaffinity(0))}
+
+
+def stored(dataset: AbstractDataset, version: str | None) -> list[tuple[Any, str]]:
+    """File system (fsspec) and path of all that a dataset's version lies in; empty for what is in memory."""
+    if isinstance(dataset, AtomicMixin):
+        place = dataset._get_versioned_path(version) if version else dataset._filepath
+        return [(dataset._fs, get_filepath_str(place, dataset._protocol))]
+    return dataset.places() if hasattr(dataset, "places") else []
+
+
+def sha256(places: Iterable[tuple[Any, str]]) -> str:
+    """SHA-256 (hex) of a single file's bytes; of several files or a folder, over their names and sums."""
+    sums = [(name, _file_sum(fs, path)) for fs, place in places for name, path in _files(fs, place)]
+    if len(sums) == 1:
+        return sums[0][1]
+    return hashlib.sha256("".join(f"{total}  {name}\n" for name, total in sums).encode()).hexdigest()
+
+
+def _files(fs: Any, place: str) -> Iterator[tuple[str, str]]:
+    if not fs.isdir(place):
+        yield PurePosixPath(place).name, place
+        return
+    for path in sorted(fs.find(place)):
+        yield str(PurePosixPath("/", path).relative_to(PurePosixPath("/", place))), path
+
+
+def _file_sum(fs: Any, path: str) -> str:
+    sha = hashlib.sha256()
+    with fs.open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            sha.update(chunk)
+    return sha.hexdigest()
+
+
+def version_read(dataset: AbstractDataset) -> str | None:
+    """The version a load gives now. Raises Kedro's `VersionNotFoundError` where there is none."""
+    return dataset.resolve_load_version() if isinstance(dataset, AtomicMixin) else None
+
+
+def run_options(run_params: dict[str, Any], stated: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
+    """What has to be said to `kedro run` to have a run again.
+
+    Args:
+        run_params: of Kedro's hooks.
+        stated: parameters (dotted name -> value) that the configuration alone does not give.
+        versions: dataset -> version that was read.
+    """
+    options: dict[str, Any] = {"env": run_params["env"], "pipelines": ",".join(run_params["pipeline_names"] or [])}
+    options |= {option: ",".join(run_params.get(name) or []) for name, option in _FILTERS.items()}
+    runner = str(run_params.get("runner", "")).split(" object at")[0].rsplit(".", 1)[-1].strip("<>")
+    options["runner"] = "" if runner == "SequentialRunner" else runner
+    options["params"] = stated
+    options["load-versions"] = ",".join(f"{name}:{version}" for name, version in sorted(versions.items()))
+    return {name: value for name, value in options.items() if value}
+
+
+def command(options: dict[str, Any], manifest: str) -> str:
+    """The one line that repeats a run; it names the manifest itself where an option cannot say a value.
+
+    Args:
+        options: of `run_options`.
+        manifest: path of the manifest, which holds the options too.
+    """
+    words = ["kedro", "run"]
+    for name, value in options.items():
+        if name == "params":
+            pairs = [f"{key}={_text(one)}" for key, one in value.items()]
+            if any("," in pair or "\n" in pair for pair in pairs):  # Kedro splits at every comma
+                return shlex.join(["kedro", "run", "--config", manifest])
+            value = ",".join(pairs)
+        words += [f"--{name}", value]
+    return shlex.join(words)
+
+
+def as_config(options: dict[str, Any]) -> dict[str, Any]:
+    """The options as `kedro run --config` reads them from a file's section `run`."""
+    names = {option: name for name, option in _FILTERS.items()} | {"load-versions": "load_versions"}
+    config = {names.get(option, option): value for option, value in options.items() if option != "params"}
+    nested: dict[str, Any] = {}
+    for dotted, value in options.get("params", {}).items():
+        *groups, last = dotted.split(".")
+        place = nested
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = value
+    return config | ({"params": nested} if nested else {})
+
+
+def differences(values: dict[str, Any], base: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted name -> value of every parameter that the base does not have the same."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and isinstance(base.get(name), dict):
+            found |= differences(value, base[name], f"{prefix}{name}.")
+        elif name not in base or base[name] != value:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _text(value: Any) -> str:
+    """A value as `--params` reads it (YAML)."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)

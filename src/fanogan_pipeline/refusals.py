@@ -1,0 +1,58 @@
+"""One line for the user out of a chain of errors, this project's own or Kedro's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from kedro.config import MissingConfigException
+from kedro.framework.project import pipelines
+from kedro.io import DatasetError, DatasetNotFoundError
+from kedro.validation.exceptions import DataValidationError
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from fanogan_pipeline.errors import PlainError
+from fanogan_pipeline.parameters import did_you_mean
+
+# Kedro's errors about what the user has written, whose text alone says enough.
+_SPEAKING = (DatasetError, MissingConfigException, OmegaConfBaseException, YAMLError)
+
+
+def plain_line(error: BaseException | None) -> str | None:
+    """What is wrong, on one line, where it is something that the user can mend; else None.
+
+    A broken promise of a dataset (`validator:`) gets its dataset's name in front.
+    """
+    chain = list(_chain(error))
+    plain = next((one for one in chain if isinstance(one, PlainError)), None)
+    if plain is not None:
+        broken = next((one for one in chain if isinstance(one, DataValidationError)), None)
+        return _joined(f"{broken.dataset_name} (on {broken.mode}): {plain}" if broken else str(plain))
+    return next((line for one in chain if (line := _from_kedro(one))), None)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _from_kedro(error: BaseException) -> str | None:
+    text = str(error)
+    if found := re.match(r"Failed to find the pipeline named '(.*?)'", text):
+        pipelines.set_requested(None)
+        return f"--pipelines: found '{found[1]}', no such pipeline; {did_you_mean(found[1], list(pipelines))}"
+    if isinstance(error, DatasetNotFoundError) and (found := re.search(r"'load_versions' keys \[(.*?)\]", text)):
+        return f"--load-versions: found '{found[1]}', no such dataset; 'kedro catalog list-datasets' lists them"
+    if isinstance(error, MissingConfigException) and (found := re.search(r"directory: (.+?)(?:\. Error: .*)?$", text)):
+        folder = Path(found[1])
+        known = sorted(path.name for path in folder.parent.glob("*/"))
+        return f"--env: found '{folder.name}', but {folder} is not there; {did_you_mean(folder.name, known)}"
+    is_speaking = isinstance(error, _SPEAKING) or (type(error) is ValueError and text.startswith("Pipeline "))
+    return _joined(text) if is_speaking else None
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())

@@ -147,6 +147,13 @@ def metrics(data: dict[str, Any]) -> None:
     _finite(data, [name for name in METRICS if data[name] is not None])
 
 
+def pixel_quality(data: dict[str, Any]) -> None:
+    """How well the maps find the anomalous pixels; null where a number does not exist."""
+    _expect(data, dict)
+    _keys(data, ("pixel_auroc", "n_regions"))
+    _finite(data, [name for name, value in data.items() if value is not None])
+
+
 def residual_maps(data: dict[str, np.ndarray]) -> None:
     """Maps [N, H, W] with the names of their images [N]."""
     _expect(data, dict)

@@ -72,6 +72,7 @@ class DataPrepParameters(Group):
     image_size: tuple[Annotated[int, Field(ge=16, le=256)], Annotated[int, Field(ge=16, le=256)]]
     channels: Literal[1, 3]
     fit: Literal["resize", "pad"]
+    local_contrast: Annotated[float, Field(ge=1.0, le=1024.0)] | None
     tiling: TilingParameters | None
     selection_fraction: Fraction
     calibration_fraction: Fraction

@@ -26,11 +26,13 @@ class MapStatistics:
         means: of the signed residual of each view (the image, then each critic layer) over images and
             places, each [channels].
         whiteners: W with W W^T the inverse covariance of the same over the channels, each [channels, channels].
-        level: mean over images of the map of each pixel, drawn to the mean of all, [H, W].
+        weights: of each view, [views]; they fall with the spread of the view's map and sum to 1.
+        level: mean over images of the map of each pixel, drawn to the mean of all, or that mean alone, [H, W].
     """
 
     means: tuple[Tensor, ...]
     whiteners: tuple[Tensor, ...]
+    weights: Tensor
     level: Tensor
 
     def to(self, device: torch.device) -> MapStatistics:
@@ -38,12 +40,13 @@ class MapStatistics:
         return MapStatistics(
             tuple(mean.to(device) for mean in self.means),
             tuple(whitener.to(device) for whitener in self.whiteners),
+            self.weights.to(device),
             self.level.to(device),
         )
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, on the CPU."""
-        named = {"map_level": self.level}
+        named = {"map_level": self.level, "map_weights": self.weights}
         named |= {f"map_mean.{view}": mean for view, mean in enumerate(self.means)}
         named |= {f"map_whitener.{view}": whitener for view, whitener in enumerate(self.whiteners)}
         return {name: tensor.cpu().contiguous() for name, tensor in named.items()}
@@ -52,13 +55,23 @@ class MapStatistics:
     def from_tensors(cls, tensors: dict[str, Tensor]) -> MapStatistics:
         """What `tensors` gave. Raises KeyError where one is missing."""
         views = range(sum(name.startswith("map_mean.") for name in tensors))
-        means = tuple(tensors[f"map_mean.{view}"] for view in views)
-        return cls(means, tuple(tensors[f"map_whitener.{view}"] for view in views), tensors["map_level"])
+        means, whiteners = (tuple(tensors[f"{name}.{view}"] for view in views) for name in ("map_mean", "map_whitener"))
+        return cls(means, whiteners, tensors["map_weights"], tensors["map_level"])
 
 
 @torch.inference_mode()
-def fit_map_statistics(images: np.ndarray, restorer: Restorer, batch_size: int) -> MapStatistics:
-    """Fit on normal images uint8 [N, C, H, W] of the selection set, in two passes over them."""
+def fit_map_statistics(
+    images: np.ndarray, restorer: Restorer, batch_size: int, is_aligned: bool = True
+) -> MapStatistics:
+    """Fit on normal images of the selection set, in two passes over them.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        restorer: the networks.
+        batch_size: images computed at once.
+        is_aligned: a pixel's place means something, so that each has a level of its own; not so in tiles of a
+            texture.
+    """
     moments: dict[int, tuple[Tensor, Tensor, int]] = {}
     for x in batches(images, restorer, batch_size):
         for number, view in enumerate(_views(x, restorer)):
@@ -70,16 +83,21 @@ def fit_map_statistics(images: np.ndarray, restorer: Restorer, batch_size: int) 
         _whitener(square / count - torch.outer(mean, mean))
         for (_, square, count), mean in zip(moments.values(), means, strict=True)
     ]
-    level = torch.ones(images.shape[2:], device=restorer.device)
-    plain = MapStatistics(tuple(m.float() for m in means), tuple(w.float() for w in whiteners), level)
-    total = sum(
-        plain_map.double().sum(0)
-        for x in batches(images, restorer, batch_size)
-        for plain_map in [_standardised(x, restorer, plain)]
-    )
-    overall = (total / len(images)).mean()
+    ready = tuple(m.float() for m in means), tuple(w.float() for w in whiteners)
+    pixels = torch.zeros(len(means), *images.shape[2:], dtype=torch.float64, device=restorer.device)
+    squares = torch.zeros_like(pixels)
+    for x in batches(images, restorer, batch_size):
+        found = _view_maps(x, restorer, *ready).double()
+        pixels += found.sum(1)
+        squares += found.square().sum(1)
+    spread = (squares.mean((1, 2)) / len(images) - (pixels.mean((1, 2)) / len(images)).square()).clamp_min(1e-12).sqrt()
+    weights = spread.reciprocal() / spread.reciprocal().sum()
+    total = torch.tensordot(weights, pixels, 1)
+    overall = total.mean() / len(images)
     level = (total + PRIOR_IMAGES * overall) / (len(images) + PRIOR_IMAGES)
-    return MapStatistics(plain.means, plain.whiteners, level.clamp_min(1e-6).float())
+    if not is_aligned:
+        level = overall.expand_as(level).contiguous()
+    return MapStatistics(*ready, weights.float(), level.clamp_min(1e-6).float())
 
 
 @torch.inference_mode()
@@ -90,8 +108,8 @@ def residual_maps(
 
     At each place the signed residual of a view, the image or a critic layer, is standardised over its
     channels with their covariance (squared Mahalanobis distance, a channel); the views' maps are brought to
-    the image's size and averaged, and each pixel is divided by its own level on the selection set. About 1
-    where an image is as well restored as normal ones are.
+    the image's size and averaged, a steadier one with more weight, and each pixel is divided by its level
+    on the selection set. About 1 where an image is as well restored as normal ones are.
     """
     for x in batches(images, restorer, batch_size):
         yield _standardised(x, restorer, statistics).cpu().numpy()
@@ -118,13 +136,18 @@ def _views(x: Tensor, restorer: Restorer) -> list[Tensor]:
     return [x - restored, *(ours - theirs for ours, theirs in layers)]
 
 
+def _view_maps(x: Tensor, restorer: Restorer, means: tuple[Tensor, ...], whiteners: tuple[Tensor, ...]) -> Tensor:
+    """Squared Mahalanobis distance over the channels, a channel, at every place of every view: [views, N, H, W]."""
+    found = []
+    for view, mean, whitener in zip(_views(x, restorer), means, whiteners, strict=True):
+        place = ((view.movedim(1, -1) - mean) @ whitener).square().mean(-1)[:, None]
+        found.append(functional.interpolate(place, x.shape[2:], mode="bilinear", align_corners=False)[:, 0])
+    return torch.stack(found)
+
+
 def _standardised(x: Tensor, restorer: Restorer, statistics: MapStatistics) -> Tensor:
-    total = torch.zeros((), device=x.device)
-    for view, mean, whitener in zip(_views(x, restorer), statistics.means, statistics.whiteners, strict=True):
-        white = (view.movedim(1, -1) - mean) @ whitener
-        place = white.square().mean(-1)[:, None]
-        total = total + functional.interpolate(place, x.shape[2:], mode="bilinear", align_corners=False)[:, 0]
-    return total / len(statistics.means) / statistics.level
+    found = _view_maps(x, restorer, statistics.means, statistics.whiteners)
+    return torch.tensordot(statistics.weights, found, 1) / statistics.level
 
 
 def _whitener(covariance: Tensor) -> Tensor:

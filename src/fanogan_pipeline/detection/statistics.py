@@ -75,13 +75,16 @@ class ResidualStatistics:
 
 
 @torch.inference_mode()
-def fit_statistics(images: np.ndarray, restorer: Restorer, batch_size: int) -> ResidualStatistics:
+def fit_statistics(
+    images: np.ndarray, restorer: Restorer, batch_size: int, is_aligned: bool = True
+) -> ResidualStatistics:
     """Mean and variance of every residual unit, mean and precision of E(x).
 
     Args:
         images: uint8 [N, C, H, W], normal, of the selection set.
         restorer: the networks.
         batch_size: images computed at once.
+        is_aligned: see `fit_map_statistics`.
 
     Raises:
         InputError: fewer than two images.
@@ -109,5 +112,5 @@ def fit_statistics(images: np.ndarray, restorer: Restorer, batch_size: int) -> R
         tuple(variance.clamp_min(0).add(FLOOR * variance.mean().clamp_min(1e-12)).float() for variance in variances),
         z.mean(0).float(),
         torch.linalg.inv(covariance).float(),
-        fit_map_statistics(images, restorer, batch_size),
+        fit_map_statistics(images, restorer, batch_size, is_aligned),
     ).to(restorer.device)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.tiling import Tiling, cut
+
+QUIET = 1.0  # grey levels
 
 
 @dataclass(frozen=True)
@@ -21,17 +24,20 @@ class Geometry:
         channels: 1 (grey, ITU-R 601 luma) or 3 (RGB).
         fit: "resize" (both sides to the size, the aspect ratio may change) or "pad" (the aspect
             ratio is kept, the rest filled with the picture's edge).
+        local_contrast: bring the picture's brightness and contrast to one level within a Gaussian of so many
+            pixels (standard deviation, after scaling), which takes uneven light away; None leaves them as they are.
         tiling: cut pictures into overlapping tiles of `image_size` instead; None, they are fitted whole.
     """
 
     image_size: tuple[int, int]
     channels: int
     fit: str = "resize"
+    local_contrast: float | None = None
     tiling: Tiling | None = None
 
     def to_json(self) -> dict[str, Any]:
         tiling = None if self.tiling is None else self.tiling.to_json()
-        return {"image_size": list(self.image_size), "channels": self.channels, "fit": self.fit, "tiling": tiling}
+        return {**asdict(self), "image_size": list(self.image_size), "tiling": tiling}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Geometry:
@@ -39,10 +45,12 @@ class Geometry:
         try:
             height, width = (int(side) for side in values["image_size"])
             tiling = Tiling.from_json(values["tiling"])
-            return cls((height, width), int(values["channels"]), str(values["fit"]), tiling)
+            contrast = None if values["local_contrast"] is None else float(values["local_contrast"])
+            return cls((height, width), int(values["channels"]), str(values["fit"]), contrast, tiling)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"model header: found geometry {values!r}, expected image_size, channels, fit and tiling"
+                f"model header: found geometry {values!r}, expected image_size, channels, fit, local_contrast "
+                "and tiling"
             ) from error
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
@@ -50,7 +58,7 @@ class Geometry:
         picture = to_channels(picture, self.channels)
         if picture.shape[:2] != self.image_size:
             picture = self._fitted(picture)
-        return channels_first(picture)
+        return channels_first(self._levelled(picture))
 
     def apply_to_mask(self, mask: np.ndarray) -> np.ndarray:
         """bool [h, w] -> bool [H, W]; a pixel is anomalous where at least half of what it covers is."""
@@ -61,7 +69,8 @@ class Geometry:
     def cut(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
         """A picture as tiles: uint8 [h, w] or [h, w, 3] -> uint8 [T, C, H, W], corners [T, 2], prepared (h, w)."""
         tiling = self._tiling()
-        picture = channels_first(tiling.prepared(to_channels(picture, self.channels), self.image_size))
+        picture = self._levelled(tiling.scaled(to_channels(picture, self.channels)))
+        picture = channels_first(tiling.padded(picture, self.image_size))
         size = (picture.shape[1], picture.shape[2])
         corners = tiling.corners(size, self.image_size)
         tiles = cut(picture.transpose(1, 2, 0), corners, self.image_size)
@@ -70,13 +79,17 @@ class Geometry:
     def cut_mask(self, mask: np.ndarray) -> np.ndarray:
         """A picture's mask bool [h, w] as the masks of its tiles, bool [T, H, W]."""
         tiling = self._tiling()
-        prepared = tiling.prepared(np.where(mask, np.uint8(255), np.uint8(0)), self.image_size, edge=False) >= 128
-        return cut(prepared, tiling.corners((prepared.shape[0], prepared.shape[1]), self.image_size), self.image_size)
+        prepared = tiling.padded(tiling.scaled(np.where(mask, np.uint8(255), np.uint8(0))), self.image_size, edge=False)
+        corners = tiling.corners((prepared.shape[0], prepared.shape[1]), self.image_size)
+        return cut(prepared >= 128, corners, self.image_size)
 
     def _tiling(self) -> Tiling:
         if self.tiling is None:
             raise ValueError("this geometry fits pictures whole and cuts none")
         return self.tiling
+
+    def _levelled(self, picture: np.ndarray) -> np.ndarray:
+        return picture if self.local_contrast is None else level_contrast(picture, self.local_contrast)
 
     def _fitted(self, picture: np.ndarray, edge: bool = True) -> np.ndarray:
         height, width = self.image_size
@@ -100,6 +113,19 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     if channels == 3 and picture.ndim == 2:
         return np.repeat(picture[..., None], 3, axis=2)
     return picture
+
+
+def level_contrast(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """uint8 [h, w] or [h, w, C], each channel for itself: (p - local mean) / local deviation, 42 grey levels each.
+
+    Both are taken under a Gaussian, of `sigma` pixels for the mean, twice that for the deviation; values beyond
+    3 deviations are clipped. A deviation of less than about `QUIET` grey levels is taken for noise and not blown up.
+    """
+    values = picture.astype(np.float32)
+    wide = (0,) * (picture.ndim - 2)
+    values -= gaussian_filter(values, (sigma, sigma, *wide), mode="reflect")
+    power = gaussian_filter(np.square(values), (2 * sigma, 2 * sigma, *wide), mode="reflect")
+    return np.clip(np.rint(127.5 + 127.5 / 3 * values / np.sqrt(power + QUIET**2)), 0, 255).astype(np.uint8)
 
 
 def channels_first(picture: np.ndarray) -> np.ndarray:

@@ -42,23 +42,21 @@ class Tiling:
                 f"model header: found tiling {values!r}, expected stride [down, across] and picture_size"
             ) from error
 
-    def prepared(self, picture: np.ndarray, tile: tuple[int, int], edge: bool = True) -> np.ndarray:
-        """uint8 [h, w] or [h, w, 3] scaled to `picture_size` and padded to at least a tile.
+    def scaled(self, picture: np.ndarray) -> np.ndarray:
+        """uint8 [h, w] or [h, w, 3] with its longer side at `picture_size`."""
+        if self.picture_size is None:
+            return picture
+        scale = self.picture_size / max(picture.shape[:2])
+        height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+        return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
 
-        Args:
-            picture: as read.
-            tile: (H, W) of a tile.
-            edge: pad with the picture's edge (True) or with 0.
-        """
-        if self.picture_size is not None:
-            scale = self.picture_size / max(picture.shape[:2])
-            size = [max(1, round(side * scale)) for side in picture.shape[:2]]
-            picture = np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
+    def padded(self, picture: np.ndarray, tile: tuple[int, int], edge: bool = True) -> np.ndarray:
+        """A scaled picture, padded with its edge (or with 0) to at least a tile (H, W)."""
         short = [max(0, least - side) for least, side in zip(tile, picture.shape[:2], strict=True)]
-        if any(short):
-            border = [(lack // 2, lack - lack // 2) for lack in short] + [(0, 0)] * (picture.ndim - 2)
-            picture = np.pad(picture, border, mode="edge" if edge else "constant")
-        return picture
+        if not any(short):
+            return picture
+        border = [(lack // 2, lack - lack // 2) for lack in short] + [(0, 0)] * (picture.ndim - 2)
+        return np.pad(picture, border, mode="edge" if edge else "constant")
 
     def corners(self, size: tuple[int, int], tile: tuple[int, int]) -> np.ndarray:
         """(top, left) of every tile of a prepared picture, int [T, 2]: evenly spread, the whole picture covered."""

@@ -61,4 +61,6 @@ def build_sets(
 
 def _geometry(parameters: DataPrepParameters) -> "geometry.Geometry":
     cutting = parameters.tiling and tiling.Tiling(parameters.tiling.stride, parameters.tiling.picture_size)
-    return geometry.Geometry(parameters.image_size, parameters.channels, parameters.fit, cutting)
+    return geometry.Geometry(
+        parameters.image_size, parameters.channels, parameters.fit, parameters.local_contrast, cutting
+    )

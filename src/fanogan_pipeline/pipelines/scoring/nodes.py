@@ -37,7 +37,8 @@ def fit_residuals(
 ) -> Checkpoint:
     """What residuals are measured against, from the selection set."""
     models.expect_split(wgan_model, selection_set.split_digest)
-    fitted = statistics.fit_statistics(selection_set.images, restorer, parameters.batch_size)
+    is_aligned = selection_set.tiles is None
+    fitted = statistics.fit_statistics(selection_set.images, restorer, parameters.batch_size, is_aligned)
     return fitted.to_checkpoint({"wgan_model": wgan_model.digest, "encoder_model": encoder_model.digest})
 
 

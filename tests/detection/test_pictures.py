@@ -1,0 +1,149 @@
+"""Maps and terms of whole pictures, from untrained networks: what matters here is how they are put together."""
+
+import numpy as np
+import pytest
+import torch
+
+from fanogan_pipeline.detection.localisation import MapStatistics, residual_maps, smoothed
+from fanogan_pipeline.detection.pictures import Pooling, framed, picture_maps, picture_table, picture_terms, sample
+from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
+from fanogan_pipeline.images import ImageSet, Tiles
+from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
+from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.tiling import Tiling
+from fanogan_pipeline.training.wgan import Wgan
+
+GEOMETRY = Geometry((16, 16), 1, tiling=Tiling((8, 8)))
+TOP = Pooling("top_share", 0.1, 1.0)
+
+
+@pytest.fixture(scope="module")
+def restorer():
+    torch.manual_seed(0)
+    spec = NetworkSpec("convolutional", (16, 16), 1, 4, 4)
+    wgan = Wgan(spec, "normal", build_generator(spec).eval(), build_critic(spec).eval())
+    return Restorer(wgan, build_encoder(spec, "linear").eval(), "squared", torch.device("cpu"))
+
+
+def pictures(count, seed, sizes=((30, 41), (16, 16), (25, 17))):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(90, 160, sizes[k % len(sizes)]).astype(np.uint8) for k in range(count)]
+
+
+def tiled(found):
+    cuts = [GEOMETRY.cut(picture) for picture in found]
+    counts = [len(tiles) for tiles, _, _ in cuts]
+    top, left = np.concatenate([corners for _, corners, _ in cuts]).astype(np.int32).T
+    sizes = np.array([size for _, _, size in cuts], np.int32).repeat(counts, axis=0)
+    names = np.array([f"p{k}" for k in range(len(found))]).repeat(counts)
+    return np.concatenate([tiles for tiles, _, _ in cuts]), Tiles(names, top, left, sizes[:, 0], sizes[:, 1])
+
+
+@pytest.fixture(scope="module")
+def statistics(restorer):
+    return fit_statistics(tiled(pictures(9, 1))[0], restorer, 32)
+
+
+def test_a_picture_has_one_map_of_its_own_size_whatever_the_batch(restorer, statistics):
+    found = pictures(5, 2)
+    images, tiles = tiled(found)
+    maps = list(picture_maps(images, tiles, restorer, statistics, 7, 1.5))
+    assert [m.shape for m in maps] == [picture.shape for picture in found]
+    for ours, theirs in zip(maps, picture_maps(images, tiles, restorer, statistics, 64, 1.5), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3)
+    alone = next(picture_maps(*tiled(found[3:4]), restorer, statistics, 64, 1.5))
+    assert alone == pytest.approx(maps[3], rel=1e-3)
+
+
+def test_maps_of_the_selection_set_are_at_level_one_and_a_blot_stands_out_where_it_is(restorer, statistics):
+    images, tiles = tiled(pictures(9, 1))
+    level = np.mean([m.mean() for m in picture_maps(images, tiles, restorer, statistics, 32, 0)])
+    assert level == pytest.approx(1, abs=0.25)
+    blotted = pictures(1, 3)[0]
+    blotted[18:24, 28:34] = 255
+    found = next(picture_maps(*tiled([blotted]), restorer, statistics, 32, 1.0))
+    inside = np.zeros(found.shape, bool)
+    inside[16:26, 26:36] = True
+    assert found[inside].mean() > 3 * np.median(found)
+    assert inside[np.unravel_index(found.argmax(), found.shape)]
+
+
+def test_terms_are_pooled_over_the_tiles_of_each_picture(restorer, statistics):
+    images, tiles = tiled(pictures(4, 4))
+    each = residual_terms(images, restorer, statistics, 32)["image_residual"].to_numpy()
+    for pooling, pool in ((Pooling("mean", 1.0, 0), np.mean), (Pooling("maximum", 1.0, 0), np.max)):
+        terms = picture_terms(images, tiles, restorer, statistics, 32, pooling, with_map=False)
+        assert terms["image_residual"].to_numpy() == pytest.approx([pool(each[run]) for run in tiles.runs()])
+        assert "map_residual" not in terms
+
+
+def test_the_maps_terms_are_its_pooled_and_its_largest_value(restorer, statistics):
+    images, tiles = tiled(pictures(3, 5))
+    terms = picture_terms(images, tiles, restorer, statistics, 32, TOP, with_map=True)
+    for row, found in enumerate(picture_maps(images, tiles, restorer, statistics, 32, TOP.smoothing)):
+        count = int(np.ceil(0.1 * found.size))
+        assert terms["map_maximum"][row] == pytest.approx(found.max(), rel=1e-5)
+        assert terms["map_residual"][row] == pytest.approx(np.sort(found.ravel())[-count:].mean(), rel=1e-4)
+
+
+def test_whole_pictures_have_the_terms_and_maps_of_their_images(restorer, statistics):
+    images = tiled(pictures(3, 6))[0]
+    plain = picture_terms(images, None, restorer, statistics, 32, TOP, with_map=True)
+    assert len(plain) == len(images)
+    assert plain["image_residual"].equals(residual_terms(images, restorer, statistics, 32)["image_residual"])
+    raw = np.concatenate(list(residual_maps(images, restorer, statistics.maps, 32)))
+    assert plain["map_maximum"][2] == pytest.approx(smoothed(raw[2], TOP.smoothing).max(), rel=1e-5)
+
+
+def test_only_aligned_images_have_a_level_for_each_pixel(restorer):
+    images = tiled(pictures(9, 1))[0]
+    own, one = (fit_statistics(images, restorer, 32, aligned).maps.level for aligned in (True, False))
+    assert own.shape == one.shape == (16, 16)
+    assert own.std() > 0
+    assert float(one.std()) == pytest.approx(0, abs=1e-6)
+    assert float(one.mean()) == pytest.approx(float(own.mean()), rel=1e-4)
+
+
+def test_statistics_survive_the_checkpoint(statistics):
+    again = ResidualStatistics.from_checkpoint(statistics.to_checkpoint({}))
+    assert isinstance(again.maps, MapStatistics)
+    assert torch.equal(again.maps.level, statistics.maps.level)
+    assert all(map(torch.equal, again.maps.whiteners, statistics.maps.whiteners))
+    assert all(map(torch.equal, again.maps.means, statistics.maps.means))
+
+
+def test_the_table_names_pictures_once_in_order():
+    images, tiles = tiled(pictures(3, 7))
+    labels = np.array([{"p0": "good", "p1": "hole", "p2": "good"}[name] for name in tiles.picture_id])
+    table = picture_table(ImageSet(images, labels, labels != "good", tiles.image_id, tiles=tiles))
+    assert table.to_dict("list") == {
+        "image_id": ["p0", "p1", "p2"],
+        "label": ["good", "hole", "good"],
+        "is_anomaly": [False, True, False],
+    }
+
+
+def test_smoothing_keeps_the_mean_of_a_constant_and_spreads_a_point():
+    assert smoothed(np.full((9, 5), 3, np.float32), 2.0) == pytest.approx(3)
+    point = np.zeros((31, 31), np.float32)
+    point[15, 15] = 1
+    spread = smoothed(point, 2.0)
+    assert spread.sum() == pytest.approx(1, rel=1e-5)
+    rows = np.arange(31) - 15
+    assert np.sqrt((spread.sum(1) * rows**2).sum()) == pytest.approx(2.0, rel=0.05)
+
+
+def test_a_sample_holds_good_pictures_as_well():
+    is_anomaly = np.arange(100) >= 40
+    rows = sample(is_anomaly, 20, 0)
+    assert len(set(rows)) == 20
+    assert is_anomaly[rows].sum() == 15
+    assert len(sample(np.ones(5, bool), 20, 0)) == 5
+    assert sample(is_anomaly, 0, 0).size == 0
+
+
+def test_pictures_of_different_sizes_share_a_frame():
+    frame = framed([np.ones((1, 2, 3)), np.full((1, 4, 1), 5)], 9)
+    assert frame.shape == (2, 1, 4, 3)
+    assert frame[1, 0].tolist() == [[5, 9, 9]] * 4

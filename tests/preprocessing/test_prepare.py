@@ -1,0 +1,72 @@
+"""Pictures on their way into the sets."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSource
+from fanogan_pipeline.preprocessing import prepare
+from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.tiling import Tiling, stitch
+
+TILED = Geometry((16, 16), 1, tiling=Tiling((12, 12)))
+
+
+@pytest.fixture
+def source():
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (16 + 7 * k, 40), np.uint8) for k in range(4)]
+    table = pd.DataFrame({"image_id": [f"{k}.png" for k in range(4)], "has_mask": [False, True, False, False]})
+    table = table.assign(label="good", part="", group="")
+    return ImageSource(table, lambda row: pictures[row], lambda row: pictures[row] > 128)
+
+
+def test_tiles_stand_in_the_order_asked_for_and_make_up_their_pictures(source):
+    rows = np.array([2, 0, 3])
+    images, tiles = prepare.prepare_pictures(source, rows, TILED, workers=3)
+    runs = tiles.runs()
+    assert [tiles.picture_id[run.start] for run in runs] == ["2.png", "0.png", "3.png"]
+    assert len(set(tiles.image_id)) == len(images)
+    for run, row in zip(runs, rows, strict=True):
+        size = (int(tiles.height[run.start]), int(tiles.width[run.start]))
+        whole = stitch(images[run, 0], tiles.corners[run], size)
+        assert whole == pytest.approx(source.read(row), abs=0.01)
+
+
+def test_without_tiling_there_is_an_image_a_picture(source):
+    images, tiles = prepare.prepare_pictures(source, np.array([1, 3]), Geometry((20, 24), 3), workers=1)
+    assert tiles is None
+    assert images.shape == (2, 3, 20, 24)
+    assert (images[1] == Geometry((20, 24), 3).apply(source.read(3))).all()
+
+
+def test_masks_lie_where_their_tiles_do(source):
+    rows = np.array([0, 1])
+    images, tiles = prepare.prepare_pictures(source, rows, TILED, workers=1)
+    masks = prepare.read_masks(source, rows, TILED, tiles)
+    first, second = tiles.runs()
+    assert not masks[first].any()
+    assert (masks[second] == (images[second, 0] > 128)).all()
+    assert prepare.read_masks(source, np.array([0, 2]), TILED, tiles) is None
+
+
+def test_some_tiles_are_a_random_choice_in_each_picture():
+    runs = [slice(0, 10), slice(10, 13), slice(13, 30)]
+    rows = prepare.some_tiles(runs, 4, 0)
+    assert [((rows >= run.start) & (rows < run.stop)).sum() for run in runs] == [4, 3, 4]
+    assert (np.diff(rows) > 0).all()
+    assert (prepare.some_tiles(runs, None, 0) == np.arange(30)).all()
+    assert not np.array_equal(rows, prepare.some_tiles(runs, 4, 1))
+
+
+def split_of(*rows):
+    return pd.DataFrame(rows, columns=["image_id", "split", "sha256"])
+
+
+def test_of_copies_the_one_furthest_from_training_stays():
+    split = split_of(("a", "train", "1"), ("b", "test", "1"), ("c", "calibration", "2"), ("d", "train", "2"),
+                     ("e", "train", "3"), ("f", "train", "3"))  # fmt: skip
+    assert prepare.settle_duplicates(split, "drop")["image_id"].tolist() == ["b", "c", "e", "f"]
+    with pytest.raises(InputError, match="'a' \\(train\\) and 'b' \\(test\\)"):
+        prepare.settle_duplicates(split, "refuse")

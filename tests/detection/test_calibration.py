@@ -1,0 +1,108 @@
+"""Thresholds and p-values by hand, intervals against other ways to them."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from fanogan_pipeline.detection.evaluation import auroc_with_interval, evaluate, per_class, rate_with_interval
+from fanogan_pipeline.detection.scoring import calibrate, p_values
+from fanogan_pipeline.errors import InputError
+
+
+def test_p_values_by_hand():
+    calibration = np.array([1.0, 2.0, 3.0, 4.0])
+    assert p_values(np.array([0.0, 2.0, 2.5, 4.0, 9.0]), calibration).tolist() == [1.0, 0.8, 0.6, 0.4, 0.2]
+
+
+def test_the_threshold_by_hand():
+    made = calibrate(np.arange(1.0, 100.0), 0.05)  # 99 scores: 5 of 100 may be flagged, those above the fifth largest
+    assert made.threshold == 95.0
+    assert made.promised_false_alarm_rate == pytest.approx(0.05)
+    assert made.three_sigma_threshold == pytest.approx(50 + 3 * np.std(np.arange(1, 100), ddof=1))
+
+
+def test_flags_and_p_values_say_the_same():
+    rng = np.random.default_rng(0)
+    calibration, new = rng.normal(size=499), rng.normal(size=2000)
+    made = calibrate(calibration, 0.02)
+    assert np.array_equal(new > made.threshold, p_values(new, calibration) <= made.promised_false_alarm_rate)
+
+
+def test_the_promise_holds_on_average():
+    rng = np.random.default_rng(1)
+    rates = []
+    for _ in range(400):
+        scores = rng.exponential(size=1100)
+        rates.append((scores[100:] > calibrate(scores[:100], 0.05).threshold).mean())
+    assert abs(np.mean(rates) - 5 / 101) < 4 * np.std(rates) / 20
+
+
+def test_too_few_calibration_images_for_a_rate_promise_what_they_can_and_say_so(caplog):
+    with caplog.at_level(logging.WARNING):
+        made = calibrate(np.arange(20.0), 0.01)
+    assert made.promised_false_alarm_rate == pytest.approx(1 / 21)
+    assert made.threshold == 19.0
+    assert "needs at least 99 calibration images, found 20" in caplog.text
+    with pytest.raises(InputError, match="calibration_set: found 1 images"):
+        calibrate(np.array([1.0]), 0.01)
+
+
+def test_delong_agrees_with_sklearn_and_with_the_definition_of_its_variance():
+    rng = np.random.default_rng(2)
+    truth = rng.random(300) < 0.4
+    scores = np.round(rng.normal(size=300) + truth, 1)  # rounded: ties count half
+    auroc, low, high = auroc_with_interval(scores, truth)
+    assert auroc == pytest.approx(roc_auc_score(truth, scores))
+    positive, negative = scores[truth], scores[~truth]
+    wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
+    variance = wins.mean(1).var(ddof=1) / len(positive) + wins.mean(0).var(ddof=1) / len(negative)
+    half = 1.959964 * np.sqrt(variance) / (auroc * (1 - auroc))
+    assert np.log(high / (1 - high)) - np.log(auroc / (1 - auroc)) == pytest.approx(half, rel=1e-5)
+    assert np.log(auroc / (1 - auroc)) - np.log(low / (1 - low)) == pytest.approx(half, rel=1e-5)
+
+
+def test_the_interval_covers_about_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    true = stats.norm.cdf(2 / np.sqrt(2))
+    inside = 0
+    for _ in range(400):
+        truth = np.arange(160) < 80
+        _, low, high = auroc_with_interval(rng.normal(size=160) + 2 * truth, truth)
+        inside += low <= true <= high
+    assert 0.915 <= inside / 400 <= 0.985
+
+
+def test_rates_have_exact_intervals():
+    rate, low, high = rate_with_interval(3, 50)
+    assert rate == 0.06
+    assert low == pytest.approx(stats.beta.ppf(0.025, 3, 48))
+    assert high == pytest.approx(stats.beta.ppf(0.975, 4, 47))
+    assert rate_with_interval(0, 0) == (None, None, None)
+
+
+def test_one_kind_of_image_leaves_null_where_there_is_no_number():
+    scores = pd.DataFrame({"score": [1.0, 5.0], "is_anomaly": [False, False], "is_flagged": [False, True]})
+    metrics = evaluate(scores, calibrate(np.arange(99.0), 0.05))
+    assert metrics["auroc"] is None
+    assert metrics["recall"] is None
+    assert metrics["false_alarm_rate"] == 0.5
+
+
+def test_each_class_is_counted_by_itself():
+    scores = pd.DataFrame(
+        {
+            "label": ["1", "1", "7", "7", "7", "0"],
+            "is_anomaly": [False, False, True, True, True, True],
+            "score": [1.0, 3.0, 2.0, 4.0, 5.0, 9.0],
+            "is_flagged": [False, False, False, True, True, True],
+        }
+    )
+    table = per_class(scores).set_index("label")
+    assert table.loc["7", "share"] == pytest.approx(2 / 3)
+    assert table.loc["7", "auroc"] == pytest.approx((0.5 + 1 + 1) / 3)
+    assert table.loc["0", "auroc"] == 1.0
+    assert np.isnan(table.loc["1", "auroc"])

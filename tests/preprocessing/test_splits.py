@@ -1,0 +1,98 @@
+"""Which image is on which side."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.parts import group, mnist
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.preprocessing.prepare import settle_duplicates
+from fanogan_pipeline.preprocessing.splits import SPLITS, split_images
+
+
+def source_table(labels: list[str], parts: list[str] | None = None, groups: list[str] | None = None) -> pd.DataFrame:
+    count = len(labels)
+    columns = {"image_id": [f"p{k}" for k in range(count)], "label": labels, "part": parts or [""] * count}
+    return pd.DataFrame({**columns, "group": groups or [""] * count, "has_mask": [False] * count})
+
+
+def sides(split: pd.DataFrame) -> dict[str, list[int]]:
+    return {name: split.index[split["split"] == name].tolist() for name in SPLITS}
+
+
+def test_the_reference_protocol_takes_images_in_their_order_to_the_letter():
+    table = mnist().table
+    found = sides(split_images(table, group("data_prep", "reference"), "", seed=0))
+    order = np.argsort((table["part"] == "test").to_numpy(), kind="stable")  # train, then test
+    is_one = (table["label"] == "1").to_numpy()[order]
+    ones, others = order[is_one], order[~is_one]
+    assert found["train"] == ones[:1000].tolist()
+    assert sorted(found["test"]) == sorted([*ones[1000:2000], *others[:1000]])
+    assert found["calibration"] == ones[2000:3000].tolist()
+    assert found["selection"] == ones[3000:4000].tolist()
+
+
+def test_the_official_protocol_tests_on_all_official_test_images():
+    table, parameters = mnist().table, group("data_prep")
+    split = split_images(table, parameters, "", seed=0)
+    found = sides(split)
+    assert sorted(found["test"]) == table.index[table["part"] == "test"].tolist()
+    learnt = [*found["train"], *found["selection"], *found["calibration"]]
+    assert sorted(learnt) == table.index[(table["part"] == "train") & (table["label"] == "1")].tolist()
+    for name in ("selection", "calibration"):
+        assert abs(len(found[name]) / len(learnt) - getattr(parameters, f"{name}_fraction")) < 0.001
+    assert not split.loc[split["split"] != "test", "is_anomaly"].any()
+    assert sides(split_images(table, parameters, "", seed=0)) == found
+    assert sides(split_images(table, parameters, "", seed=1)) != found
+
+
+def test_sources_without_a_test_part_keep_some_normal_images_and_all_others_to_test():
+    table = source_table(["good"] * 100 + ["hole"] * 7)
+    found = sides(split_images(table, group("data_prep", normal_classes=["good"]), "", seed=3))
+    assert set(range(100, 107)) <= set(found["test"])
+    assert len(found["test"]) == 7 + 20
+    assert sorted(sum(found.values(), [])) == list(range(107))
+
+
+def test_a_group_stays_on_one_side():
+    groups = [f"patient {k // 5}" for k in range(200)]
+    split = split_images(
+        source_table(["good"] * 200, groups=groups), group("data_prep", normal_classes=["good"]), "", 0
+    )
+    assert (split.groupby("group")["split"].nunique() == 1).all()
+    assert set(split["split"]) == set(SPLITS)
+
+
+def test_the_source_s_own_normal_label_serves_where_no_class_is_named():
+    table = source_table(["good"] * 50 + ["hole"] * 5, ["train"] * 40 + ["test"] * 15)
+    split = split_images(table, group("data_prep"), "good", 0)
+    assert split["is_anomaly"].sum() == 5
+
+
+def test_a_class_that_does_not_exist_is_named_with_those_that_do():
+    with pytest.raises(InputError, match=r"data_prep\.normal_classes: found 'godo'.*did you mean 'good'"):
+        split_images(source_table(["good"] * 20), group("data_prep", normal_classes=["godo"]), "", 0)
+
+
+def test_too_few_images_for_a_split_are_refused():
+    with pytest.raises(InputError, match=r"the (selection|calibration|train) split would get \d images"):
+        split_images(source_table(["good"] * 6), group("data_prep", normal_classes=["good"]), "", 0)
+    with pytest.raises(InputError, match=r"data_prep\.reference_count: found 1000"):
+        split_images(source_table(["1"] * 100), group("data_prep", "reference"), "", 0)
+
+
+@pytest.mark.parametrize("policy", ["drop", "refuse"])
+def test_a_copy_on_another_side_is_dropped_or_refused(policy):
+    split = pd.DataFrame(
+        {
+            "image_id": list("abcdef"),
+            "split": ["train", "train", "selection", "calibration", "test", "train"],
+            "sha256": ["1", "2", "2", "3", "3", "1"],
+        }
+    )
+    if policy == "refuse":
+        with pytest.raises(InputError, match=r"2 images stand on two sides.*data_prep\.duplicates"):
+            settle_duplicates(split, policy)
+        return
+    kept = settle_duplicates(split, policy)
+    assert kept["image_id"].tolist() == ["a", "c", "e", "f"]  # copies on the same side may stay

@@ -1,0 +1,142 @@
+"""The names that users and scripts rely on."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.framework.project import configure_project, pipelines
+from tests.project import ROOT
+
+PIPELINES = {
+    "data_prep": (["raw_images"], ["train_set", "selection_set", "calibration_set", "test_set", "split_manifest"]),
+    "wgan": (["train_set"], ["wgan_model", "wgan_history", "generated_samples", "latent_walk"]),
+    "encoder": (["train_set", "wgan_model"], ["encoder_model", "encoder_history", "restoration"]),
+    "scoring": (
+        ["wgan_model", "encoder_model", "selection_set", "calibration_set", "test_set"],
+        ["calibration_scores", "detector", "test_scores", "residual_maps"],
+    ),
+    "reporting": (["test_scores", "wgan_history", "encoder_history", "wgan_model"], ["metrics", "report"]),
+    "inference": (["new_images", "wgan_model", "encoder_model", "detector"], ["new_scores", "new_heatmaps"]),
+    "benchmark": (["raw_images"], ["benchmark_scores", "benchmark_table"]),
+    "export": (["wgan_model", "encoder_model", "detector"], ["onnx_detector"]),
+}
+FIGURES = [
+    *("wgan_curves", "encoder_curves", "generated_samples", "latent_walk", "restoration", "score_boxplot"),
+    *("score_histogram", "roc_curve", "precision_recall_curve", "decision_gallery", "heatmap_gallery"),
+]
+LAYERS = {
+    "raw": ["raw_images", "new_images"],
+    "model_input": ["train_set", "selection_set", "calibration_set", "test_set", "split_manifest"],
+    "models": ["wgan_model", "encoder_model", "detector", "onnx_detector"],
+    "model_output": [
+        *("wgan_history", "encoder_history", "calibration_scores", "test_scores", "new_scores", "new_heatmaps"),
+        *("residual_maps", "benchmark_scores", "benchmark_table"),
+    ],
+    "reporting": ["metrics", "report", *FIGURES],
+}
+PARAMETERS = {
+    "data_prep": {
+        *("normal_classes", "protocol", "image_size", "channels", "selection_fraction", "calibration_fraction"),
+        "tiling",
+    },
+    "wgan": {
+        *("objective", "architecture", "latent_dim", "latent_prior", "steps", "batch_size", "learning_rate"),
+        "critic_steps",
+    },
+    "encoder": {"objective", "steps", "batch_size", "learning_rate", "kappa"},
+    "scoring": {"false_alarm_rate", "method", "refinement_steps"},
+    "benchmark": {"classes", "seeds"},
+    "training": {"processes"},
+    "compute": {"engine", "scheduler"},
+}
+ENVIRONMENTS = ("base", "local", "smoke", "reference", "paper", "example")
+PENDING = {"inference", "benchmark", "export"}  # promised, not here yet: who brings one takes it off this list
+PENDING_DATASETS = {
+    "inference": {"new_images", "new_scores", "new_heatmaps"},
+    "benchmark": {"benchmark_scores", "benchmark_table"},
+    "export": {"onnx_detector"},
+}
+
+
+def pending_datasets() -> set[str]:
+    return set().union(*(PENDING_DATASETS[name] for name in PENDING))
+
+
+@cache
+def configuration(kind: str) -> dict[str, Any]:
+    loader = OmegaConfigLoader(
+        str(ROOT / "conf"),
+        base_env="base",
+        default_run_env="base",
+        merge_strategy={"parameters": "soft", "catalog": "soft"},
+    )
+    return loader[kind]
+
+
+@pytest.mark.parametrize("name", sorted(PIPELINES))
+def test_each_pipeline_reads_and_writes_what_it_says(name):
+    configure_project("fanogan_pipeline")
+    if name in PENDING:
+        assert name not in pipelines
+        return
+    reads, writes = PIPELINES[name]
+    assert set(reads) <= pipelines[name].inputs()
+    assert set(writes) <= pipelines[name].all_outputs()
+
+
+def test_the_default_is_the_five_stages_and_draws_every_figure():
+    configure_project("fanogan_pipeline")
+    nodes = [pipelines[name].nodes for name in ("data_prep", "wgan", "encoder", "scoring", "reporting")]
+    assert set(pipelines["__default__"].nodes) == {node for stage in nodes for node in stage}
+    assert set(FIGURES) <= pipelines["__default__"].all_outputs()
+
+
+@pytest.mark.parametrize(("layer", "name"), [(layer, name) for layer, names in LAYERS.items() for name in names])
+def test_each_dataset_stands_in_its_layer_and_has_versions(layer, name):
+    catalog = configuration("catalog")
+    if name in pending_datasets():
+        assert name not in catalog
+        return
+    assert catalog[name]["metadata"]["kedro-viz"]["layer"] == layer
+    assert catalog[name]["type"].startswith("fanogan_pipeline.datasets.")
+    if layer != "raw":
+        assert catalog[name]["versioned"] is True
+        folder = {"model_input": "05_", "models": "06_", "model_output": "07_", "reporting": "08_"}[layer]
+        assert catalog[name]["filepath"].startswith(f"data/{folder}")
+
+
+def test_what_nobody_reads_in_memory_has_a_layer_and_what_is_kept_a_validator():
+    for name, entry in configuration("catalog").items():
+        if name.startswith("_") or entry["type"] == "MemoryDataset":
+            continue
+        assert "layer" in entry["metadata"]["kedro-viz"], name
+        if entry.get("versioned") and "TensorBoard" not in entry["type"]:
+            assert "validator" in entry, name
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_each_group_has_its_parameters(name):
+    parameters = configuration("parameters")
+    if name in PENDING:
+        assert name not in parameters
+        return
+    assert PARAMETERS[name] <= set(parameters[name])
+    assert {"seed", "device", "precision"} <= set(parameters)
+
+
+def test_the_defaults_that_are_promised():
+    parameters = configuration("parameters")
+    assert parameters["data_prep"]["normal_classes"] == ["1"]
+    assert parameters["data_prep"]["protocol"] == "official"
+    assert parameters["wgan"]["objective"] == "wgan_gp"
+    assert parameters["encoder"]["objective"] == "izi_f"
+    assert parameters["scoring"]["false_alarm_rate"] == 0.01
+    assert parameters["device"] == "auto"
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_each_environment_is_there(env):
+    assert (ROOT / "conf" / env).is_dir()

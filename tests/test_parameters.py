@@ -1,0 +1,81 @@
+"""Every group refuses what makes no sense, by name."""
+
+import pytest
+import yaml
+from pydantic import ValidationError
+from tests.parts import group
+from tests.project import ROOT
+
+from fanogan_pipeline.parameters import GLOBALS, GROUPS, complaint
+
+WRONG = [
+    ("data_prep", "image_size", [8, 28]),
+    ("data_prep", "image_size", [28, 512]),
+    ("data_prep", "image_size", 28),
+    ("data_prep", "channels", 2),
+    ("data_prep", "normal_classes", []),
+    ("data_prep", "normal_classes", "1"),
+    ("data_prep", "normal_classes", ["1", "1"]),
+    ("data_prep", "selection_fraction", 0.0),
+    ("data_prep", "selection_fraction", 0.95),
+    ("data_prep", "calibration_fraction", 1.5),
+    ("data_prep", "protocol", "oficial"),
+    ("wgan", "steps", 0),
+    ("wgan", "steps", 1.5),
+    ("wgan", "steps", True),
+    ("wgan", "steps", "100"),
+    ("wgan", "batch_size", -1),
+    ("wgan", "learning_rate", 0.0),
+    ("wgan", "learning_rate", float("nan")),
+    ("wgan", "learning_rate", 1e9),
+    ("wgan", "latent_dim", 10**9),
+    ("wgan", "objective", "wgan"),
+    ("wgan", "adam_betas", [0.5, 1.0]),
+    ("encoder", "kappa", -1.0),
+    ("encoder", "head", None),
+    ("encoder", "corruption", {"noise": 1.0, "blank": 2.0, "block": 4}),
+    ("encoder", "corruption", 3),
+    ("scoring", "false_alarm_rate", 0),
+    ("scoring", "false_alarm_rate", 1.0),
+    ("scoring", "method", "guess"),
+    ("training", "processes", 0),
+    ("training", "save_every_seconds", float("inf")),
+    ("compute", "engine", "spark"),
+]
+
+
+@pytest.mark.parametrize(("name", "parameter", "value"), WRONG)
+def test_a_senseless_value_is_refused_in_one_line_that_names_it(name, parameter, value):
+    with pytest.raises(ValidationError) as caught:
+        group(name, **{parameter: value})
+    line = complaint(name, caught.value)
+    assert "\n" not in line
+    assert line.startswith(name)
+    assert parameter in line
+    assert repr(value) in line or "found" in line or "class '1' is listed twice" in line or "= " in line
+
+
+def test_an_unknown_key_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(ValidationError) as caught:
+        group("wgan", step=3)
+    assert complaint("wgan", caught.value) == "wgan: unknown parameter 'step'; did you mean 'steps'?"
+
+
+@pytest.mark.parametrize("env", ["smoke", "reference", "paper", "example"])
+def test_every_environment_holds_known_parameters_within_their_ranges(env):
+    found = yaml.safe_load((ROOT / f"conf/{env}/parameters.yml").read_text())
+    for name, values in found.items():
+        if name in GROUPS:
+            group(name, env)
+        else:
+            assert name in GLOBALS, (name, values)
+
+
+def test_base_gives_every_parameter_with_words_on_its_line():
+    lines = [line for path in (ROOT / "conf/base").glob("parameters*.yml") for line in path.read_text().splitlines()]
+    for name, model in GROUPS.items():
+        group(name)
+        for field in model.model_fields:
+            mine = [line for line in lines if line.strip().startswith(f"{field}:")]
+            assert mine, f"{name}.{field} is not in conf/base"
+            assert all("#" in line for line in mine), f"{name}.{field} has no words on its line"

@@ -1,0 +1,63 @@
+"""Batches, scaling and corruption."""
+
+import pytest
+import torch
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.training.data import Batches, corrupt, sample_prior, to_bytes, to_pixels
+
+
+def test_every_pass_shows_every_image_once():
+    batches = Batches(10, 3, seed=5, parameter="wgan.batch_size")
+    seen = torch.cat([batches.rows(k) for k in range(10)]).view(3, 10)
+    assert all(sorted(one_pass.tolist()) == list(range(10)) for one_pass in seen)
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_a_batch_depends_on_its_number_and_the_seed_alone():
+    forwards, anew = Batches(50, 7, 1, "p"), Batches(50, 7, 1, "p")
+    rows = [forwards.rows(k) for k in range(30)]
+    assert torch.equal(anew.rows(29), rows[29])
+    assert torch.equal(anew.rows(3), rows[3])
+    assert not torch.equal(Batches(50, 7, 2, "p").rows(3), rows[3])
+
+
+def test_a_batch_larger_than_the_data_is_refused_by_its_parameter():
+    with pytest.raises(InputError, match=r"wgan\.batch_size: found 64, expected at most the 20 images"):
+        Batches(20, 64, 0, "wgan.batch_size")
+
+
+@pytest.mark.parametrize("pixel_range", [(-1.0, 1.0), (0.0, 1.0)])
+def test_pixels_scale_by_255_whatever_else_is_in_the_batch(pixel_range):
+    images = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1)
+    low, high = pixel_range
+    together = to_pixels(images, pixel_range)
+    assert torch.allclose(together.flatten(), torch.tensor([low, low + 0.2 * (high - low), high]), atol=1e-6)
+    assert torch.equal(to_pixels(images[1:2], pixel_range), together[1:2])
+    assert torch.equal(to_bytes(together, pixel_range), images)
+
+
+def test_priors_have_their_law():
+    generator = torch.Generator().manual_seed(0)
+    normal = sample_prior("normal", 20_000, 2, generator)
+    uniform = sample_prior("uniform", 20_000, 2, generator)
+    assert abs(normal.mean()) < 0.02
+    assert abs(normal.std() - 1) < 0.02
+    assert uniform.min() >= -1
+    assert uniform.max() <= 1
+    assert abs(uniform.var() - 1 / 3) < 0.01
+
+
+def test_corruption_blanks_its_share_of_whole_blocks():
+    x = torch.ones(200, 1, 28, 28)
+    blanked = corrupt(x, noise=0.0, blank=0.4, block=4, generator=torch.Generator().manual_seed(0), fill=-1.0)
+    blocks = blanked.view(200, 7, 4, 7, 4).permute(0, 1, 3, 2, 4).reshape(-1, 16)
+    assert torch.equal(blocks.min(1).values, blocks.max(1).values)
+    assert abs((blocks[:, 0] == -1).float().mean() - 0.4) < 0.02
+    assert torch.equal(x, torch.ones_like(x))
+
+
+def test_corruption_adds_noise_of_its_deviation_and_nothing_at_zero():
+    x, generator = torch.zeros(50, 1, 28, 28), torch.Generator().manual_seed(0)
+    assert abs(corrupt(x, 2.0, 0.0, 4, generator, 0.0).std() - 2.0) < 0.05
+    assert torch.equal(corrupt(x, 0.0, 0.0, 4, generator, 0.0), x)

@@ -1,0 +1,186 @@
+"""Both phases on real ones: repeatable, resumable, and the frozen stay frozen."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from tests.parts import encoder_parameters, ones, training_parameters, wgan_parameters
+from torch import nn
+
+from fanogan_pipeline.errors import TrainingError
+from fanogan_pipeline.networks import Checkpoint, NetworkSpec
+from fanogan_pipeline.training import health
+from fanogan_pipeline.training.encoder import train_encoder
+from fanogan_pipeline.training.state import StateSlot
+from fanogan_pipeline.training.wgan import Wgan, WganPhase, train_wgan
+
+CPU = torch.device("cpu")
+SPEC = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
+
+
+@dataclass
+class Memory:
+    """A state store in memory."""
+
+    states: dict[str, Checkpoint] = field(default_factory=dict)
+
+    def load(self, key: str) -> Checkpoint | None:
+        return self.states.get(key)
+
+    def save(self, key: str, state: Checkpoint) -> None:
+        self.states[key] = state
+
+    def discard(self, key: str) -> None:
+        self.states.pop(key, None)
+
+    def keys(self) -> list[str]:
+        return list(self.states)
+
+
+class PowerCut(Exception):
+    pass
+
+
+def cut_at(last: int):
+    def observe(step: int, values: dict[str, float]) -> None:
+        if step >= last:
+            raise PowerCut
+
+    return observe
+
+
+def weights(module: nn.Module) -> list[torch.Tensor]:
+    return [tensor.clone() for tensor in module.state_dict().values()]
+
+
+def same(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def trained(steps: int = 6, seed: int = 0, slot: StateSlot | None = None, observe=None, **changes) -> Wgan:
+    parameters = wgan_parameters(steps=steps, **changes)
+    training = training_parameters(save_every_seconds=0.0, log_every=2)
+    return train_wgan(ones(60), SPEC, parameters, training, seed, CPU, slot, observe)
+
+
+@pytest.mark.parametrize("objective", ["wgan_gp", "wgan_clip", "wgan_plain"])
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(objective):
+    first, history = trained(objective=objective)
+    again, _ = trained(objective=objective)
+    other, _ = trained(objective=objective, seed=1)
+    assert same(weights(first.generator), weights(again.generator))
+    assert same(weights(first.critic), weights(again.critic))
+    assert not same(weights(first.generator), weights(other.generator))
+    assert history["step"].tolist() == [2, 4, 6]
+    assert history[["term_real", "term_fake", "loss_critic", "loss_generator"]].notna().all().all()
+    assert history["gradient_penalty"].notna().all() == (objective == "wgan_gp")
+
+
+@pytest.mark.parametrize("architecture", ["convolutional", "reference"])
+def test_a_wgan_that_was_cut_off_ends_with_the_very_same_weights(architecture):
+    spec, parameters = NetworkSpec(architecture, (28, 28), 1, 4, 4), wgan_parameters(steps=8)
+    training = training_parameters(save_every_seconds=0.0, log_every=2)
+
+    def run(slot=None, observe=None):
+        return train_wgan(ones(60), spec, parameters, training, 0, CPU, slot, observe)
+
+    whole, history = run()
+    slot = StateSlot(Memory(), "wgan", {"a": 1})
+    with pytest.raises(PowerCut):
+        run(slot, cut_at(6))
+    assert slot.load().header["step"] == 4
+    resumed, history_resumed = run(slot)
+    assert same(weights(whole.generator), weights(resumed.generator))
+    assert same(weights(whole.critic), weights(resumed.critic))
+    assert history.equals(history_resumed)
+
+
+@pytest.mark.parametrize("objective", ["izi_f", "izi", "ziz"])
+def test_an_encoder_that_was_cut_off_ends_with_the_very_same_weights(objective, caplog):
+    wgan, _ = trained()
+    parameters = encoder_parameters(objective=objective, steps=8)
+    training = training_parameters(save_every_seconds=0.0, log_every=2)
+
+    def run(slot=None, observe=None):
+        return train_encoder(ones(60), wgan, parameters, training, 0, CPU, slot, observe)
+
+    whole, history = run()
+    slot = StateSlot(Memory(), "encoder", {"a": 1})
+    with pytest.raises(PowerCut):
+        run(slot, cut_at(4))
+    with caplog.at_level(logging.INFO):
+        resumed, history_resumed = run(slot)
+    assert "encoder: going on from step 2" in caplog.text
+    assert same(weights(whole), weights(resumed))
+    assert history.equals(history_resumed)
+    used = {"izi_f": {"term_izi", "term_features"}, "izi": {"term_izi"}, "ziz": {"term_ziz"}}[objective]
+    assert {name for name in ("term_izi", "term_ziz", "term_features") if history[name].notna().all()} == used
+
+
+def test_changed_parameters_start_afresh_and_say_so(caplog):
+    store = Memory()
+    with pytest.raises(PowerCut):
+        trained(slot=StateSlot(store, "wgan", {"width": 4}), observe=cut_at(4))
+    with caplog.at_level(logging.INFO):
+        trained(slot=StateSlot(store, "wgan", {"width": 8}))
+    assert "starting afresh" in caplog.text
+
+
+def test_generator_and_critic_stay_as_they_are_while_the_encoder_trains():
+    wgan, _ = trained()
+    before = weights(wgan.generator) + weights(wgan.critic)  # batch norm's running statistics among them
+    train_encoder(ones(60), wgan, encoder_parameters(steps=4), training_parameters(), 0, CPU)
+    assert same(before, weights(wgan.generator) + weights(wgan.critic))
+    assert not wgan.generator.training
+
+
+def test_training_that_runs_away_stops_with_words_and_keeps_the_last_good_state():
+    slot = StateSlot(Memory(), "wgan", {})
+    with pytest.raises(TrainingError, match=r"wgan step \d+: .*(not finite|ran away).*try"):
+        trained(steps=200, objective="wgan_plain", learning_rate=1.0, critic_learning_rate=1.0, slot=slot)
+    kept = slot.load()
+    assert kept is None or all(tensor.isfinite().all() for name, tensor in kept.tensors.items() if "module" in name)
+
+
+def test_losses_and_weights_that_are_not_finite_are_named():
+    module = nn.Linear(2, 1)
+    assert health.finite_complaint({"loss_critic": 1.0}, {"critic": module}) == ""
+    assert "loss_critic is not finite" in health.finite_complaint({"loss_critic": float("nan")}, {"critic": module})
+    module.weight.data[0, 1] = float("inf")
+    assert "a weight of the critic is not finite" in health.finite_complaint({}, {"critic": module})
+
+
+@pytest.mark.parametrize("on_failure", ["stop", "warn"])
+def test_a_complaint_stops_or_warns_as_the_parameter_says(on_failure, caplog):
+    complaint = health.runaway_complaint({"term_real": 1e9})
+    assert "ran away" in complaint
+    if on_failure == "stop":
+        with pytest.raises(TrainingError, match="wgan step 7: the critic ran away"):
+            health.act(complaint, "wgan", 7, on_failure)
+    else:
+        health.act(complaint, "wgan", 7, on_failure)
+        assert "wgan step 7: the critic ran away" in caplog.text
+
+
+def test_a_generator_that_shows_one_image_is_noticed_and_a_varied_one_is_not():
+    real = torch.rand(32, 1, 8, 8)
+    assert "one image only" in health.collapse_complaint(real, real[:1].expand(32, -1, -1, -1))
+    assert health.collapse_complaint(real, torch.rand(32, 1, 8, 8)) == ""
+
+
+def test_the_penalty_may_be_taken_over_part_of_the_batch():
+    phase = WganPhase(ones(60), SPEC, wgan_parameters(penalty_images=3), 0, CPU)
+    drawn = []
+    original = torch.rand
+
+    def counted(*size, **kwargs):
+        drawn.append(size)
+        return original(*size, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "rand", counted)
+        phase.step(0)
+    assert (3,) in drawn

@@ -66,7 +66,7 @@ def test_a_penalised_critic_judges_each_image_by_itself(architecture):
 
 
 def test_an_unknown_architecture_is_refused():
-    with pytest.raises(InputError, match="wgan.architecture: found 'magic'"):
+    with pytest.raises(InputError, match=r"wgan\.architecture: found 'magic'"):
         build_generator(NetworkSpec("magic", (28, 28), 1, 4, 8))
 
 

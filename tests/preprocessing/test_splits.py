@@ -51,7 +51,7 @@ def test_sources_without_a_test_part_keep_some_normal_images_and_all_others_to_t
     found = sides(split_images(table, group("data_prep", normal_classes=["good"]), "", seed=3))
     assert set(range(100, 107)) <= set(found["test"])
     assert len(found["test"]) == 7 + 20
-    assert sorted(sum(found.values(), [])) == list(range(107))
+    assert sorted(row for rows in found.values() for row in rows) == list(range(107))
 
 
 def test_a_group_stays_on_one_side():

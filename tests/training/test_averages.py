@@ -1,6 +1,7 @@
 """The averaged generator and the rates over a phase."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -46,5 +47,5 @@ def test_rates_rise_stay_and_fall():
     assert factors[0] == pytest.approx(1 / 11)
     assert factors[20] == factors[49] == 1.0
     assert factors[75] == pytest.approx(LAST_SHARE + (1 - LAST_SHARE) * 0.5)
-    assert all(late < early for early, late in zip(factors[51:], factors[52:], strict=False))
+    assert all(late < early for early, late in itertools.pairwise(factors[51:]))
     assert [rate_factor(step, 10, 0.0) for step in range(10)] == [1.0] * 10

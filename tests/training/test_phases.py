@@ -40,14 +40,14 @@ class Memory:
         return list(self.states)
 
 
-class PowerCut(Exception):
+class PowerCutError(Exception):
     pass
 
 
 def cut_at(last: int):
     def observe(step: int, values: dict[str, float]) -> None:
         if step >= last:
-            raise PowerCut
+            raise PowerCutError
 
     return observe
 
@@ -89,7 +89,7 @@ def test_a_wgan_that_was_cut_off_ends_with_the_very_same_weights(architecture):
 
     whole, history = run()
     slot = StateSlot(Memory(), "wgan", {"a": 1})
-    with pytest.raises(PowerCut):
+    with pytest.raises(PowerCutError):
         run(slot, cut_at(6))
     assert slot.load().header["step"] == 4
     resumed, history_resumed = run(slot)
@@ -109,7 +109,7 @@ def test_an_encoder_that_was_cut_off_ends_with_the_very_same_weights(objective, 
 
     whole, history = run()
     slot = StateSlot(Memory(), "encoder", {"a": 1})
-    with pytest.raises(PowerCut):
+    with pytest.raises(PowerCutError):
         run(slot, cut_at(4))
     with caplog.at_level(logging.INFO):
         resumed, history_resumed = run(slot)
@@ -122,7 +122,7 @@ def test_an_encoder_that_was_cut_off_ends_with_the_very_same_weights(objective, 
 
 def test_changed_parameters_start_afresh_and_say_so(caplog):
     store = Memory()
-    with pytest.raises(PowerCut):
+    with pytest.raises(PowerCutError):
         trained(slot=StateSlot(store, "wgan", {"width": 4}), observe=cut_at(4))
     with caplog.at_level(logging.INFO):
         trained(slot=StateSlot(store, "wgan", {"width": 8}))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 
 import pytest
 import torch
 from tests.parts import encoder_parameters, ones, training_parameters, wgan_parameters
 from torch import nn
 
+from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import TrainingError
-from fanogan_pipeline.networks import Checkpoint, NetworkSpec
+from fanogan_pipeline.networks import NetworkSpec
 from fanogan_pipeline.training import health
 from fanogan_pipeline.training.encoder import train_encoder
 from fanogan_pipeline.training.state import StateSlot
@@ -19,25 +19,6 @@ from fanogan_pipeline.training.wgan import Wgan, WganPhase, train_wgan
 
 CPU = torch.device("cpu")
 SPEC = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
-
-
-@dataclass
-class Memory:
-    """A state store in memory."""
-
-    states: dict[str, Checkpoint] = field(default_factory=dict)
-
-    def load(self, key: str) -> Checkpoint | None:
-        return self.states.get(key)
-
-    def save(self, key: str, state: Checkpoint) -> None:
-        self.states[key] = state
-
-    def discard(self, key: str) -> None:
-        self.states.pop(key, None)
-
-    def keys(self) -> list[str]:
-        return list(self.states)
 
 
 class PowerCutError(Exception):
@@ -80,7 +61,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(objective
 
 
 @pytest.mark.parametrize("architecture", ["convolutional", "reference"])
-def test_a_wgan_that_was_cut_off_ends_with_the_very_same_weights(architecture):
+def test_a_wgan_that_was_cut_off_ends_with_the_very_same_weights(architecture, tmp_path):
     spec, parameters = NetworkSpec(architecture, (28, 28), 1, 4, 4), wgan_parameters(steps=8)
     training = training_parameters(save_every_seconds=0.0, log_every=2)
 
@@ -88,10 +69,10 @@ def test_a_wgan_that_was_cut_off_ends_with_the_very_same_weights(architecture):
         return train_wgan(ones(60), spec, parameters, training, 0, CPU, slot, observe)
 
     whole, history = run()
-    slot = StateSlot(Memory(), "wgan", {"a": 1})
+    slot = StateSlot(StateStore(tmp_path), "wgan", {"a": 1})
     with pytest.raises(PowerCutError):
         run(slot, cut_at(6))
-    assert slot.load().header["step"] == 4
+    assert slot.load().header["step"] == 5
     resumed, history_resumed = run(slot)
     assert same(weights(whole.generator), weights(resumed.generator))
     assert same(weights(whole.critic), weights(resumed.critic))
@@ -99,7 +80,7 @@ def test_a_wgan_that_was_cut_off_ends_with_the_very_same_weights(architecture):
 
 
 @pytest.mark.parametrize("objective", ["izi_f", "izi", "ziz"])
-def test_an_encoder_that_was_cut_off_ends_with_the_very_same_weights(objective, caplog):
+def test_an_encoder_that_was_cut_off_ends_with_the_very_same_weights(objective, tmp_path, caplog):
     wgan, _ = trained()
     parameters = encoder_parameters(objective=objective, steps=8)
     training = training_parameters(save_every_seconds=0.0, log_every=2)
@@ -108,20 +89,20 @@ def test_an_encoder_that_was_cut_off_ends_with_the_very_same_weights(objective, 
         return train_encoder(ones(60), wgan, parameters, training, 0, CPU, slot, observe)
 
     whole, history = run()
-    slot = StateSlot(Memory(), "encoder", {"a": 1})
+    slot = StateSlot(StateStore(tmp_path), "encoder", {"a": 1})
     with pytest.raises(PowerCutError):
         run(slot, cut_at(4))
     with caplog.at_level(logging.INFO):
         resumed, history_resumed = run(slot)
-    assert "encoder: going on from step 2" in caplog.text
+    assert "encoder: going on from step 3" in caplog.text
     assert same(weights(whole), weights(resumed))
     assert history.equals(history_resumed)
     used = {"izi_f": {"term_izi", "term_features"}, "izi": {"term_izi"}, "ziz": {"term_ziz"}}[objective]
     assert {name for name in ("term_izi", "term_ziz", "term_features") if history[name].notna().all()} == used
 
 
-def test_changed_parameters_start_afresh_and_say_so(caplog):
-    store = Memory()
+def test_changed_parameters_start_afresh_and_say_so(tmp_path, caplog):
+    store = StateStore(tmp_path)
     with pytest.raises(PowerCutError):
         trained(slot=StateSlot(store, "wgan", {"width": 4}), observe=cut_at(4))
     with caplog.at_level(logging.INFO):
@@ -137,8 +118,8 @@ def test_generator_and_critic_stay_as_they_are_while_the_encoder_trains():
     assert not wgan.generator.training
 
 
-def test_training_that_runs_away_stops_with_words_and_keeps_the_last_good_state():
-    slot = StateSlot(Memory(), "wgan", {})
+def test_training_that_runs_away_stops_with_words_and_keeps_the_last_good_state(tmp_path):
+    slot = StateSlot(StateStore(tmp_path), "wgan", {})
     with pytest.raises(TrainingError, match=r"wgan step \d+: .*(not finite|ran away).*try"):
         trained(steps=200, objective="wgan_plain", learning_rate=1.0, critic_learning_rate=1.0, slot=slot)
     kept = slot.load()

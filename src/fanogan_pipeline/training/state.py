@@ -83,7 +83,7 @@ def pack(
         for number, slots in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{name}/{number}/{slot}": torch.as_tensor(value) for slot, value in slots.items()}
     copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
-    return Checkpoint(copies, {"step": step, "history": curves.rows, "since": curves.since})
+    return Checkpoint(copies, {"step": step, "history": list(curves.rows), "since": curves.since})
 
 
 def misfit_of(state: Checkpoint, modules: dict[str, nn.Module]) -> str:

@@ -64,6 +64,16 @@ class TilingParameters(Group):
     max_train_tiles: Annotated[int, Field(ge=1)] | None = None
 
 
+class AugmentationParameters(Group):
+    """`params:data_prep.augmentation`: random changes to training images, and only to them."""
+
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    shift: Annotated[int, Field(ge=0, le=64)] = 0
+    brightness: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    contrast: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+
+
 class DataPrepParameters(Group):
     """`params:data_prep`: which images are normal, how they are split and brought to one size."""
 
@@ -74,6 +84,7 @@ class DataPrepParameters(Group):
     fit: Literal["resize", "pad"]
     local_contrast: Annotated[float, Field(ge=1.0, le=1024.0)] | None
     tiling: TilingParameters | None
+    augmentation: AugmentationParameters | None
     selection_fraction: Fraction
     calibration_fraction: Fraction
     test_fraction: Fraction

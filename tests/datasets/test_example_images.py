@@ -7,7 +7,7 @@ from fanogan_pipeline.errors import InputError
 
 
 def example(path, **settings):
-    return ExampleImageDataset(path=str(path), train=2, test=1, defective=1, sides=(48, 52), **settings)
+    return ExampleImageDataset(filepath=str(path), train=2, test=1, defective=1, sides=(48, 52), **settings)
 
 
 def test_pictures_are_made_where_there_are_none_and_only_there(tmp_path):
@@ -34,4 +34,4 @@ def test_a_broken_off_attempt_leaves_no_folder(tmp_path, monkeypatch):
 
 def test_senseless_settings_are_refused(tmp_path):
     with pytest.raises(InputError, match="sides"):
-        ExampleImageDataset(path=str(tmp_path), sides=(90, 60))
+        ExampleImageDataset(filepath=str(tmp_path), sides=(90, 60))

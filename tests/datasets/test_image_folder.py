@@ -14,6 +14,7 @@ from picture_files import defects_folder, grey, message_of, put
 from PIL import Image
 
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import SOURCE_COLUMNS
 
 
@@ -152,3 +153,11 @@ def test_the_preview_is_a_picture_by_its_annotation(tmp_path):
     assert Image.open(io.BytesIO(base64.b64decode(dataset.preview()))).format == "PNG"
     annotation = ImageFolderDataset.preview.__annotations__["return"]
     assert getattr(annotation, "__name__", annotation) == "ImagePreview"
+
+
+def test_the_folder_goes_by_either_name_and_path_wins(tmp_path):
+    folder = put(tmp_path, "a.png")
+    assert len(ImageFolderDataset(filepath=str(folder)).load()) == 1
+    assert len(ImageFolderDataset(filepath="data/01_raw/mnist", path=str(folder)).load()) == 1
+    with pytest.raises(InputError, match="found no filepath"):
+        ImageFolderDataset()

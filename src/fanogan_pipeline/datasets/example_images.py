@@ -23,7 +23,7 @@ class ExampleImageDataset(ImageFolderDataset):
     have it made again.
 
     Args:
-        path: the folder; local.
+        filepath: the folder; local.
         train: good pictures to learn from, 1 and up.
         test: good pictures to test with, 1 and up.
         defective: pictures of each defect, 0 and up.
@@ -38,7 +38,7 @@ class ExampleImageDataset(ImageFolderDataset):
     def __init__(
         self,
         *,
-        path: str,
+        filepath: str,
         train: int = 120,
         test: int = 40,
         defective: int = 20,
@@ -46,7 +46,7 @@ class ExampleImageDataset(ImageFolderDataset):
         seed: int = 0,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(path=path, layout="defects", metadata=metadata)
+        super().__init__(filepath=filepath, layout="defects", metadata=metadata)
         if min(train, test) < 1 or min(defective, seed) < 0 or not 48 <= sides[0] <= sides[1] <= 4096:
             raise InputError(
                 f"ExampleImageDataset: found train {train}, test {test}, defective {defective}, sides {list(sides)}, "

@@ -44,7 +44,9 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
     Hidden files, files of other kinds and links to folders inside are passed over and counted in the log.
 
     Args:
-        path: the folder, or a URL that fsspec knows.
+        filepath: the folder, or a URL that fsspec knows.
+        path: another name for it, which wins where both are given: an entry in conf/local keeps the keys of the
+            entry in conf/base that it overrides.
         layout: "auto" (see `detect_layout`), "flat", "defects" or "classes".
         on_error: "refuse" the whole folder for one bad file, or "skip" it: then `ImageSource.skipped` lists it.
         verify: "header" checks each file's header on loading; "full" also decodes each once, so that a file
@@ -64,7 +66,8 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
     def __init__(
         self,
         *,
-        path: str,
+        filepath: str = "",
+        path: str = "",
         layout: str = "auto",
         on_error: str = "refuse",
         verify: str = "header",
@@ -87,7 +90,9 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         _check_number("float_maximum", float_maximum, 1e-30, 1e30, whole=False)
         _check_number("max_pixels", max_pixels, 1, 2**31 - 1)
         _check_number("workers", workers, 1, 256)
-        self._path = str(path)
+        if not (path or filepath):
+            raise InputError("ImageFolderDataset: found no filepath, expected the folder that the pictures lie in")
+        self._path = str(path or filepath)
         self._layout = layout
         self._on_error = on_error
         self._verify = verify

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.networks import build_encoder, pixel_range
-from fanogan_pipeline.parameters import EncoderParameters, TrainingParameters
+from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, TrainingParameters
 from fanogan_pipeline.training import objectives
+from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, corrupt, sample_prior, to_pixels
 from fanogan_pipeline.training.loop import Observer, run_phase
 from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_rate
@@ -24,7 +25,13 @@ class EncoderPhase:
     name = "encoder"
 
     def __init__(
-        self, images: Tensor, wgan: Wgan, parameters: EncoderParameters, seed: int, device: torch.device
+        self,
+        images: Tensor,
+        wgan: Wgan,
+        parameters: EncoderParameters,
+        seed: int,
+        device: torch.device,
+        augmentation: AugmentationParameters | None = None,
     ) -> None:
         self.p, self.wgan, self.device = parameters, wgan, device
         torch.manual_seed(seed)
@@ -36,6 +43,7 @@ class EncoderPhase:
         self.optimisers = {"encoder": self.optimiser}
         self.noise = torch.Generator(device).manual_seed(seed + 1)
         self.batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size")
+        self.augment = Augmenter(augmentation, seed + 3, pixel_range(wgan.spec))
         self.image_unit, self.feature_unit = self._units() if parameters.normalise else (1.0, 1.0)
         self.images_a_step = parameters.batch_size
 
@@ -63,6 +71,7 @@ class EncoderPhase:
     def _image_terms(self, number: int) -> dict[str, Tensor]:
         """izi and izi_f: x -> E(x) -> G(E(x)), and on through E where the latent term has a weight."""
         x = to_pixels(self.images[self.batches.rows(number).to(self.device)], pixel_range(self.wgan.spec))
+        x = self.augment(x, number)
         z = self.encoder(self._corrupted(x))
         restored = self.generator(z)
         terms = {"term_izi": objectives.image_term(x, restored, self.p.image_distance)}
@@ -105,6 +114,7 @@ def train_encoder(
     device: torch.device,
     slot: StateSlot | None = None,
     observe: Observer | None = None,
+    augmentation: AugmentationParameters | None = None,
 ) -> tuple[nn.Module, pd.DataFrame]:
     """Train the encoder of a frozen WGAN on normal images.
 
@@ -112,13 +122,13 @@ def train_encoder(
         images: uint8 [N, C, H, W].
         wgan: of phase 1.
         parameters: of the phase; `steps` counts encoder updates.
-        training, seed, device, slot, observe: as for `train_wgan`.
+        training, seed, device, slot, observe, augmentation: as for `train_wgan`.
 
     Returns:
         The encoder in evaluation mode; the curves (columns `step`, `term_izi`, `term_ziz`,
         `term_features`, `loss_encoder`; NaN where the objective has no such term).
     """
-    phase = EncoderPhase(images, wgan, parameters, seed, device)
+    phase = EncoderPhase(images, wgan, parameters, seed, device, augmentation)
     history = run_phase(phase, parameters.steps, training, slot, observe)
     columns = ["step", "term_izi", "term_ziz", "term_features", "loss_encoder"]
     return phase.encoder.eval().requires_grad_(False), history.reindex(columns=columns).astype({"step": int})

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.networks import NetworkSpec, build_critic, build_generator, pixel_range
-from fanogan_pipeline.parameters import TrainingParameters, WganParameters
+from fanogan_pipeline.parameters import AugmentationParameters, TrainingParameters, WganParameters
 from fanogan_pipeline.training import health, objectives
+from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, sample_prior, to_pixels
 from fanogan_pipeline.training.ema import standing_statistics, update_average
 from fanogan_pipeline.training.loop import Observer, run_phase
@@ -44,7 +45,13 @@ class WganPhase:
     name = "wgan"
 
     def __init__(
-        self, images: Tensor, spec: NetworkSpec, parameters: WganParameters, seed: int, device: torch.device
+        self,
+        images: Tensor,
+        spec: NetworkSpec,
+        parameters: WganParameters,
+        seed: int,
+        device: torch.device,
+        augmentation: AugmentationParameters | None = None,
     ) -> None:
         self.p, self.spec, self.device = parameters, spec, device
         torch.manual_seed(seed)
@@ -59,6 +66,7 @@ class WganPhase:
         self.optimisers = {"generator": self.generator_optimiser, "critic": self.critic_optimiser}
         self.noise = torch.Generator(device).manual_seed(seed + 1)
         self.batches = Batches(len(images), parameters.batch_size, seed + 2, "wgan.batch_size")
+        self.augment = Augmenter(augmentation, seed + 3, pixel_range(spec))
         self.images_a_step = parameters.batch_size * parameters.critic_steps
 
     def step(self, number: int) -> dict[str, Tensor]:
@@ -109,7 +117,8 @@ class WganPhase:
         return real_scores, fake_scores
 
     def _real(self, batch: int) -> Tensor:
-        return to_pixels(self.images[self.batches.rows(batch).to(self.device)], pixel_range(self.spec))
+        x = to_pixels(self.images[self.batches.rows(batch).to(self.device)], pixel_range(self.spec))
+        return self.augment(x, batch)
 
     def _fake(self) -> Tensor:
         return self.generator(sample_prior(self.p.latent_prior, self.p.batch_size, self.spec.latent_dim, self.noise))
@@ -130,6 +139,7 @@ def train_wgan(
     device: torch.device,
     slot: StateSlot | None = None,
     observe: Observer | None = None,
+    augmentation: AugmentationParameters | None = None,
 ) -> tuple[Wgan, pd.DataFrame]:
     """Train generator and critic on normal images.
 
@@ -142,12 +152,13 @@ def train_wgan(
         device: where to train.
         slot: where the resumable state is kept; None, nothing is kept.
         observe: called with the step and its terms at every logged step.
+        augmentation: random changes to the images; None, none.
 
     Returns:
         The averaged generator and the critic; the curves (columns `step`, `term_real`, `term_fake`,
         `gradient_penalty`, `loss_critic`, `loss_generator`).
     """
-    phase = WganPhase(images, spec, parameters, seed, device)
+    phase = WganPhase(images, spec, parameters, seed, device, augmentation)
     history = run_phase(phase, parameters.steps, training, slot, observe)
     latents = [
         sample_prior(parameters.latent_prior, parameters.batch_size, spec.latent_dim, phase.noise)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import EncoderParameters, ReportingParameters, TrainingParameters
+from fanogan_pipeline.parameters import DataPrepParameters, EncoderParameters, ReportingParameters, TrainingParameters
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet, StateStore, TensorBoardLogs
 
 with lazily():
@@ -18,6 +18,7 @@ def train(
     wgan_model: Checkpoint,
     parameters: EncoderParameters,
     training: TrainingParameters,
+    data_prep: DataPrepParameters,
     seed: int,
     device: str,
     states: StateStore,
@@ -29,6 +30,8 @@ def train(
     where = devices.choose_device(device)
     wgan = models.load_wgan(wgan_model, where)
     facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}
+    if data_prep.augmentation:
+        facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
     slot = state.StateSlot(states, "encoder", facts | {"wgan": wgan_model.digest, "device": where.type})
     images = data.as_images(train_set.images)
     with tensorboard.run("encoder") as log:

@@ -17,6 +17,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "wgan_model",
                     "params:encoder",
                     "params:training",
+                    "params:data_prep",
                     "params:seed",
                     "params:device",
                     "training_states",

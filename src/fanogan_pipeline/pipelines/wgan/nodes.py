@@ -1,7 +1,7 @@
 """Phase 1: train the WGAN, show what it has learnt."""
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import ReportingParameters, TrainingParameters, WganParameters
+from fanogan_pipeline.parameters import DataPrepParameters, ReportingParameters, TrainingParameters, WganParameters
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet, StateStore, TensorBoardLogs
 
 with lazily():
@@ -13,6 +13,7 @@ def train(
     train_set: ImageSet,
     parameters: WganParameters,
     training: TrainingParameters,
+    data_prep: DataPrepParameters,
     seed: int,
     device: str,
     states: StateStore,
@@ -29,9 +30,13 @@ def train(
         parameters.width,
     )
     facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}
+    if data_prep.augmentation:
+        facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
     slot = state.StateSlot(states, "wgan", facts | {"device": where.type})
     with tensorboard.run("wgan") as log:
-        trained, history = wgan.train_wgan(images, spec, parameters, training, seed, where, slot, log.scalars)
+        trained, history = wgan.train_wgan(
+            images, spec, parameters, training, seed, where, slot, log.scalars, data_prep.augmentation
+        )
         log.network("generator", trained.generator, (spec.latent_dim,))
         log.network("critic", trained.critic, images.shape[1:])
         log.images("generated_samples", sampling.samples(trained, 64, seed))

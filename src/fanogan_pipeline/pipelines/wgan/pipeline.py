@@ -16,6 +16,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "train_set",
                     "params:wgan",
                     "params:training",
+                    "params:data_prep",
                     "params:seed",
                     "params:device",
                     "training_states",

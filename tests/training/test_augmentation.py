@@ -1,0 +1,56 @@
+"""Random changes to training images."""
+
+import pytest
+import torch
+
+from fanogan_pipeline.parameters import AugmentationParameters
+from fanogan_pipeline.training.augmentation import Augmenter, shifted
+
+RANGE = (-1.0, 1.0)
+
+
+@pytest.fixture
+def x():
+    return torch.rand((40, 1, 6, 8), generator=torch.Generator().manual_seed(0)) - 0.5
+
+
+def same(a, b):
+    return (a == b).flatten(1).all(1)
+
+
+def test_off_changes_nothing(x):
+    assert Augmenter(None, 1, RANGE)(x, 0) is x
+    assert torch.equal(Augmenter(AugmentationParameters(), 1, RANGE)(x, 0), x)
+
+
+def test_a_batch_is_changed_by_its_number_alone_and_every_batch_in_another_way(x):
+    augment = Augmenter(AugmentationParameters(flip_horizontal=True, shift=2, brightness=0.1, contrast=0.2), 1, RANGE)
+    first, second = augment(x, 5), augment(x, 6)
+    again = Augmenter(augment.p, 1, RANGE)(x, 5)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, Augmenter(augment.p, 2, RANGE)(x, 5))
+
+
+@pytest.mark.parametrize(("flag", "axis"), [("flip_horizontal", 3), ("flip_vertical", 2)])
+def test_about_every_second_image_is_mirrored(x, flag, axis):
+    found = Augmenter(AugmentationParameters(**{flag: True}), 1, RANGE)(x, 0)
+    kept, mirrored = same(found, x), same(found, x.flip(axis))
+    assert (kept | mirrored).all()
+    assert 8 <= int(mirrored.sum()) <= 32
+
+
+def test_shifting_moves_each_image_and_repeats_its_edge(x):
+    moved = shifted(x[:2], torch.tensor([[2, 0], [0, -3]]))
+    assert torch.equal(moved[0, 0, 2:], x[0, 0, :-2])
+    assert torch.equal(moved[0, 0, :3], x[0, 0, :1].expand(3, -1))
+    assert torch.equal(moved[1, 0, :, :-3], x[1, 0, :, 3:])
+
+
+def test_light_changes_within_its_limits_and_the_pixel_range(x):
+    found = Augmenter(AugmentationParameters(brightness=0.1), 1, RANGE)(x, 0)
+    offset = (found - x).flatten(1)
+    assert offset.std(1).max() < 1e-6
+    assert 0.1 < offset.abs().max() <= 0.2 + 1e-6
+    bright = Augmenter(AugmentationParameters(brightness=0.5, contrast=0.9), 1, RANGE)(x * 2, 0)
+    assert bright.abs().max() <= 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.parameters import DataPrepParameters, did_you_mean
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "selection", "calibration", "test")
 
@@ -53,12 +57,18 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
     """The source's own test part, or a share of the normal images and every abnormal one; the rest is split."""
     rng = np.random.default_rng(seed)
     if (table["part"] == "test").any():
-        test = table[table["part"] == "test"]
-        rest = table[(table["part"] != "test") & ~table["is_anomaly"]]
+        is_test = table["part"] == "test"
     else:
+        is_test = table["is_anomaly"] | _grouped_with(table, table["is_anomaly"])
         normal = table[~table["is_anomaly"]]
-        chosen = _draw_groups(normal, parameters.test_fraction, rng)
-        test, rest = table[table["is_anomaly"] | table.index.isin(chosen)], normal.drop(index=chosen)
+        missing = round(parameters.test_fraction * len(normal)) - int(is_test[normal.index].sum())
+        free = table[~is_test]
+        if missing > 0:
+            is_test |= table.index.isin(_draw_groups(free, missing / len(free), rng))
+    torn = _grouped_with(table, is_test) & ~is_test & ~table["is_anomaly"]
+    if torn.any():
+        logger.warning("data_prep: %d training images left out, others of their groups are test images", torn.sum())
+    test, rest = table[is_test], table[~is_test & ~torn & ~table["is_anomaly"]]
     selection = _draw_groups(rest, parameters.selection_fraction, rng)
     left = rest.drop(index=selection)
     calibration = _draw_groups(left, parameters.calibration_fraction / (1 - parameters.selection_fraction), rng)
@@ -68,6 +78,11 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
     if parameters.max_test is not None:
         test = test.loc[sorted(rng.permutation(test.index)[: parameters.max_test])]
     return _assemble(train, table.loc[selection], table.loc[calibration], test)
+
+
+def _grouped_with(table: pd.DataFrame, chosen: pd.Series) -> pd.Series:
+    """Whether a row belongs to a group of which any row is chosen, bool."""
+    return (table["group"] != "") & table["group"].isin(table.loc[chosen, "group"])
 
 
 def _draw_groups(table: pd.DataFrame, fraction: float, rng: np.random.Generator) -> np.ndarray:

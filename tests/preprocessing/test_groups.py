@@ -1,0 +1,50 @@
+"""Pictures of one patient, part or lot stay on one side of every split."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from fanogan_pipeline.parameters import DataPrepParameters
+from fanogan_pipeline.preprocessing.splits import split_images
+
+BASE = Path(__file__).parents[2] / "conf/base/parameters_data_prep.yml"
+PARAMETERS = DataPrepParameters(**yaml.safe_load(BASE.read_text())["data_prep"])
+
+
+def table(part="", n_groups=40, bad=(3, 7)):
+    rows = [
+        {"image_id": f"{group}/{k}", "label": "bad" if group in bad and k == 0 else "1", "group": f"lot {group}"}
+        for group in range(n_groups)
+        for k in range(1 + group % 5)
+    ]
+    return pd.DataFrame(rows).assign(part=part, has_mask=False)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_group_is_torn_and_that_of_an_anomaly_is_tested_whole(seed):
+    split = split_images(table(), PARAMETERS, "", seed)
+    assert (split.groupby("group")["split"].nunique() == 1).all()
+    assert set(split.loc[split["group"].isin(["lot 3", "lot 7"]), "split"]) == {"test"}
+    assert len(split) == len(table())
+
+
+def test_what_shares_a_group_with_the_source_s_own_test_part_is_not_learnt_from(caplog):
+    found = table(part="train")
+    found.loc[found["group"].isin(["lot 4", "lot 9"]) & found["image_id"].str.endswith("/1"), "part"] = "test"
+    with caplog.at_level(logging.WARNING):
+        split = split_images(found, PARAMETERS, "", 0)
+    assert (split.groupby("group")["split"].nunique() == 1).all()
+    assert split.loc[split["split"] == "test", "image_id"].tolist() == ["4/1", "9/1"]
+    assert "8 training images left out" in caplog.text
+
+
+def test_pictures_without_a_group_stand_alone():
+    found = table().assign(group="")
+    split = split_images(found, PARAMETERS, "", 0)
+    assert len(split) == len(found)
+    normal = split[~split["is_anomaly"]]
+    assert np.isclose((normal["split"] == "test").mean(), PARAMETERS.test_fraction, atol=0.02)

@@ -13,6 +13,7 @@ _PLACES = {
     "ImageFolderDataset": "image_folder",
     "ImageSetDataset": "image_set",
     "JSONDataset": "json_file",
+    "OnnxDataset": "onnx_file",
     "ParquetDataset": "tables",
     "ReportDataset": "html",
     "StateStoreDataset": "state_store",

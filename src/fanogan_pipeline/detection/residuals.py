@@ -64,14 +64,15 @@ class Restorer:
         z = self.encode(x)
         restored = self.wgan.generator(z)
         views = self.residuals(x, restored)
-        plain = [view.square().mean(1) for view in views]
+        # in double precision: a float32 mean over thousands of units is the largest error of a score
+        plain = [view.square().double().mean(1) for view in views]
         whitened = [
-            ((view - mean).square() / variance).mean(1)
+            ((view - mean).square() / variance).double().mean(1)
             for view, mean, variance in zip(views, statistics.means, statistics.variances, strict=True)
         ]
-        image = plain[0] if self.image_distance == "squared" else views[0].abs().sum(1)
+        image = plain[0] if self.image_distance == "squared" else views[0].abs().double().sum(1)
         off = z - statistics.latent_mean
-        latent = (z - self.encoder(restored)).square().sum(1)
+        latent = (z - self.encoder(restored)).square().double().sum(1)
         terms = dict(zip(TERMS, (image, plain[-1], latent), strict=True))
         terms |= {f"feature_residual_{layer}": plain[layer] for layer in range(1, len(views) - 1)}
         terms |= {f"whitened_{layer or 'image'}": whitened[layer] for layer in range(len(views))}

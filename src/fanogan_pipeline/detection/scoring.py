@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,11 +32,12 @@ class ScoreRule:
 
     def score(self, terms: pd.DataFrame) -> np.ndarray:
         """float64 [N] of residual terms, a row per image."""
-        parts = [
-            self.weight[name] * (terms[name].to_numpy(np.float64) - self.centre[name]) / self.scale[name]
-            for name in self.weight
-        ]
-        return np.sum(parts, axis=0)
+        return self.combine({name: terms[name].to_numpy(np.float64) for name in self.weight})
+
+    def combine(self, terms: Mapping[str, Any]) -> Any:
+        """The score of terms given as arrays or as tensors [N], of which it makes one of the same kind."""
+        parts = [self.weight[name] * (terms[name] - self.centre[name]) / self.scale[name] for name in self.weight]
+        return sum(parts[1:], parts[0])
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

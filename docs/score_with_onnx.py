@@ -1,0 +1,26 @@
+"""Scores a folder of pictures with nothing but onnxruntime, numpy and Pillow:
+python score_with_onnx.py onnx_detector.onnx FOLDER
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+session = onnxruntime.InferenceSession(sys.argv[1])
+geometry = json.loads(session.get_modelmeta().custom_metadata_map["geometry"])
+size = np.array(geometry["image_size"])
+for path in sorted(path for path in Path(sys.argv[2]).rglob("*") if path.suffix in Image.registered_extensions()):
+    picture = Image.open(path).convert("L" if geometry["channels"] == 1 else "RGB")
+    inner = size  # "resize" may change the aspect ratio, "pad" keeps it and repeats the edge
+    if geometry["fit"] == "pad":
+        inner = np.round(np.array([picture.height, picture.width]) * min(size / [picture.height, picture.width]))
+    pixels = np.atleast_3d(picture.resize(inner[::-1].astype(int), Image.Resampling.BILINEAR))
+    before = (size - pixels.shape[:2]) // 2
+    around = [*zip(before, size - pixels.shape[:2] - before, strict=True), (0, 0)]
+    images = np.pad(pixels, around, mode="edge").transpose(2, 0, 1)[None]
+    score, p_value, is_flagged = session.run(["score", "p_value", "is_flagged"], {"images": images})
+    print(path, f"{score[0]:.6f} {p_value[0]:.4f}", "anomalous" if is_flagged[0] else "normal", sep="\t")

@@ -1,0 +1,106 @@
+"""The whole detector as one ONNX graph: images uint8 in, score, p-value and verdict out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.training.data import to_pixels
+
+NEEDED = ("onnx", "onnxscript")
+OUTPUTS = ("score", "p_value", "is_flagged")
+
+
+class DetectorModule(nn.Module):
+    """images uint8 [N, C, H, W] -> score float64 [N], p_value float64 [N], is_flagged bool [N].
+
+    The same terms, rule and calibration as `AnomalyDetector.terms` and `.judge`, written in torch.
+
+    Raises:
+        InputError: a detector that searches z by gradient, which no graph of operations can hold.
+    """
+
+    def __init__(self, detector: AnomalyDetector) -> None:
+        super().__init__()
+        settings = detector.detector.settings
+        if settings["method"] != "encoder" or settings["refinement_steps"]:
+            raise InputError(
+                f"detector: found scoring.method {settings['method']} with {settings['refinement_steps']} refinement "
+                "steps, expected encoder and 0: a gradient search cannot be exported; set them and run "
+                "'kedro run --pipelines scoring'"
+            )
+        self.restorer, self.statistics, self.rule = detector.restorer, detector.statistics, detector.detector.rule
+        self.networks = nn.ModuleList([self.restorer.wgan.generator, self.restorer.wgan.critic, self.restorer.encoder])
+        self.threshold = detector.detector.calibration.threshold
+        scores = torch.tensor(detector.detector.calibration_scores, dtype=torch.float64)
+        self.register_buffer("calibration_scores", scores)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = to_pixels(images, self.restorer.pixel_range)
+        terms = self.restorer.terms(x, self.statistics)
+        score = self.rule.combine({name: term.double() for name, term in terms.items()})
+        at_least = (self.calibration_scores[None] >= score[:, None]).sum(1)
+        p_value = (1 + at_least).double() / (len(self.calibration_scores) + 1)
+        return score, p_value, score > self.threshold
+
+
+def to_onnx(detector: AnomalyDetector) -> bytes:
+    """The detector as an ONNX model, the number of images free.
+
+    Its metadata hold `geometry` (JSON, how a picture becomes [C, H, W]), `threshold`,
+    `promised_false_alarm_rate` and `belongs_to` (JSON, digests of what it was made from).
+
+    Args:
+        detector: on the CPU.
+
+    Raises:
+        InputError: onnx is not installed, or as for `DetectorModule`.
+    """
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+        raise InputError(f"{', '.join(missing)}: not installed, run: pip install 'fanogan_pipeline[export]'")
+    module = DetectorModule(detector).eval()
+    spec = detector.restorer.wgan.spec
+    example = torch.zeros(2, spec.channels, *spec.image_size, dtype=torch.uint8)
+    with _quietly():
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            input_names=["images"],
+            output_names=list(OUTPUTS),
+            verbose=False,
+        )
+    model = program.model_proto
+    facts = detector.detector
+    for key, value in {
+        "geometry": facts.geometry,
+        "threshold": repr(facts.calibration.threshold),
+        "promised_false_alarm_rate": repr(facts.calibration.promised_false_alarm_rate),
+        "belongs_to": json.dumps({"detector": facts.digest, **facts.belongs_to}, sort_keys=True),
+    }.items():
+        model.metadata_props.add(key=key, value=value)
+    return model.SerializeToString()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without torch's remarks on packages that this export has no use for."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

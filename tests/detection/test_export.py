@@ -1,0 +1,130 @@
+"""The exported detector says what the detector says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from kedro.io import Version
+from PIL import Image
+from tests.project import ROOT
+
+from fanogan_pipeline.datasets import CheckpointDataset, ImageSetDataset, JSONDataset, OnnxDataset, ParquetDataset
+from fanogan_pipeline.detection import export
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSet
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+KINDS = {"safetensors": CheckpointDataset, "json": JSONDataset, "npz": ImageSetDataset, "parquet": ParquetDataset}
+
+
+def load(project: Path, folder: str, name: str) -> Any:
+    kind = KINDS[name.rsplit(".", 1)[1]]
+    return kind(filepath=str(project / "data" / folder / name), version=Version(None, None)).load()
+
+
+@pytest.fixture(scope="module")
+def files(smoke_project: Path) -> list[Any]:
+    names = ("wgan_model.safetensors", "encoder_model.safetensors", "residual_statistics.safetensors", "detector.json")
+    return [load(smoke_project, "06_models", name) for name in names]
+
+
+@pytest.fixture(scope="module")
+def test_set(smoke_project: Path) -> ImageSet:
+    return load(smoke_project, "05_model_input", "test_set.npz")
+
+
+@pytest.fixture(scope="module")
+def test_scores(smoke_project: Path) -> pd.DataFrame:
+    return load(smoke_project, "07_model_output", "test_scores.parquet")
+
+
+@pytest.fixture(scope="module")
+def model(files: list[Any], tmp_path_factory: pytest.TempPathFactory) -> OnnxDataset:
+    from fanogan_pipeline.pipelines.export.nodes import export_detector
+
+    stored = OnnxDataset(filepath=str(tmp_path_factory.mktemp("onnx") / "onnx_detector.onnx"))
+    stored.save(export_detector(*files))
+    return stored
+
+
+@pytest.fixture(scope="module")
+def session(model: OnnxDataset) -> Any:
+    return onnxruntime.InferenceSession(model.load())
+
+
+def test_scores_are_the_same(session: Any, test_set: ImageSet, test_scores: pd.DataFrame) -> None:
+    score, p_value, is_flagged = session.run(None, {"images": test_set.images})
+    assert score.dtype == np.float64
+    assert float(np.ptp(score)) > 1
+    np.testing.assert_allclose(score, test_scores["score"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(p_value, test_scores["p_value"], rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(is_flagged, test_scores["is_flagged"])
+    assert 0 < is_flagged.sum() < len(is_flagged)
+
+
+def test_the_number_of_images_is_free(session: Any, test_set: ImageSet) -> None:
+    whole = session.run(["score"], {"images": test_set.images[:9]})[0]
+    parts = [session.run(["score"], {"images": test_set.images[rows]})[0] for rows in (slice(0, 1), slice(1, 9))]
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-5, atol=1e-5)
+
+
+def test_the_file_says_what_it_is(model: OnnxDataset, session: Any, files: list[Any]) -> None:
+    facts = json.loads(model.preview())
+    assert facts["inputs"] == {"images": ["N", 1, 28, 28]}
+    assert list(facts["outputs"]) == ["score", "p_value", "is_flagged"]
+    assert float(facts["threshold"]) == files[3]["threshold"]
+    assert json.loads(facts["geometry"])["image_size"] == [28, 28]
+    assert json.loads(facts["belongs_to"])["wgan_model"] == files[0].digest
+    assert session.get_modelmeta().custom_metadata_map["geometry"] == facts["geometry"]
+
+
+def test_the_script_scores_a_folder(
+    model: OnnxDataset, test_set: ImageSet, test_scores: pd.DataFrame, tmp_path: Path
+) -> None:
+    for row in range(3):
+        Image.fromarray(test_set.images[row, 0]).save(tmp_path / f"{row}.png")
+    Image.fromarray(test_set.images[3, 0]).resize((56, 56)).convert("RGB").save(tmp_path / "large.png")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    command = [sys.executable, str(ROOT / "docs/score_with_onnx.py"), str(model._filepath), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"})
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [Path(row[0]).name for row in rows] == ["0.png", "1.png", "2.png", "large.png"]
+    found = [float(row[1].split()[0]) for row in rows[:3]]
+    np.testing.assert_allclose(found, test_scores["score"][:3], rtol=1e-5, atol=2e-5)
+    assert [row[2] == "anomalous" for row in rows[:3]] == test_scores["is_flagged"][:3].tolist()
+
+
+def test_the_script_needs_three_packages_only() -> None:
+    source = (ROOT / "docs/score_with_onnx.py").read_text()
+    imported = {line.split()[1].split(".")[0] for line in source.splitlines() if line.startswith(("import ", "from "))}
+    assert imported <= {"json", "sys", "pathlib", "numpy", "onnxruntime", "PIL"}
+
+
+def test_a_gradient_search_is_refused(files: list[Any]) -> None:
+    detector = {**files[3], "settings": {**files[3]["settings"], "method": "iterative"}}
+    searching = AnomalyDetector.load(*files[:3], detector, torch.device("cpu"))
+    with pytest.raises(InputError, match=r"method iterative .* cannot be exported"):
+        export.DetectorModule(searching)
+
+
+def test_without_onnx_the_way_out_is_named(files: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "NEEDED", ("onnx", "no_such_package"))
+    with pytest.raises(
+        InputError, match=r"no_such_package: not installed, run: pip install 'fanogan_pipeline\[export\]'"
+    ):
+        export.to_onnx(AnomalyDetector.load(*files, torch.device("cpu")))
+
+
+def test_what_is_no_model_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="expected the bytes of an ONNX model"):
+        OnnxDataset(filepath=str(tmp_path / "model.onnx")).save("text")  # type: ignore[arg-type]
+    assert not (tmp_path / "model.onnx").exists()

@@ -13,6 +13,8 @@ from PIL import Image
 session = onnxruntime.InferenceSession(sys.argv[1])
 geometry = json.loads(session.get_modelmeta().custom_metadata_map["geometry"])
 size = np.array(geometry["image_size"])
+if geometry.get("local_contrast"):
+    sys.exit("This detector levels local contrast first (data_prep.local_contrast), which this script does not.")
 for path in sorted(path for path in Path(sys.argv[2]).rglob("*") if path.suffix in Image.registered_extensions()):
     picture = Image.open(path).convert("L" if geometry["channels"] == 1 else "RGB")
     inner = size  # "resize" may change the aspect ratio, "pad" keeps it and repeats the edge

@@ -109,11 +109,19 @@ def test_the_script_needs_three_packages_only() -> None:
     assert imported <= {"json", "sys", "pathlib", "numpy", "onnxruntime", "PIL"}
 
 
-def test_a_gradient_search_is_refused(files: list[Any]) -> None:
-    detector = {**files[3], "settings": {**files[3]["settings"], "method": "iterative"}}
-    searching = AnomalyDetector.load(*files[:3], detector, torch.device("cpu"))
-    with pytest.raises(InputError, match=r"method iterative .* cannot be exported"):
-        export.DetectorModule(searching)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings": {"method": "iterative"}}, "a search by gradient for z, expected scoring.method: encoder"),
+        ({"geometry": {"tiling": {"stride": [16, 16]}}}, r"tiles \(data_prep.tiling\), expected whole pictures"),
+        ({"rule": {key: {"map_residual": 1.0} for key in ("weight", "centre", "scale")}}, "a score of map_residual"),
+    ],
+)
+def test_what_no_graph_can_hold_is_refused(files: list[Any], changes: dict[str, Any], message: str) -> None:
+    detector = {**files[3], **{key: {**files[3][key], **value} for key, value in changes.items()}}
+    other = AnomalyDetector.load(*files[:3], detector, torch.device("cpu"))
+    with pytest.raises(InputError, match=message):
+        export.DetectorModule(other)
 
 
 def test_without_onnx_the_way_out_is_named(files: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,13 @@ def detector(data: dict[str, Any]) -> None:
         raise InputError(f"promised_false_alarm_rate: found {data['promised_false_alarm_rate']}, expected 0 to 1")
 
 
+def onnx_model(data: bytes) -> None:
+    """The bytes of an ONNX model."""
+    _expect(data, bytes)
+    if not data:
+        raise InputError("found no bytes, expected an ONNX model")
+
+
 def metrics(data: dict[str, Any]) -> None:
     """The numbers of the report; null where a number does not exist."""
     _expect(data, dict)

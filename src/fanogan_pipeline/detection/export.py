@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.residuals import TERMS
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.training.data import to_pixels
 
@@ -20,24 +21,31 @@ NEEDED = ("onnx", "onnxscript")
 OUTPUTS = ("score", "p_value", "is_flagged")
 
 
+def refusal(detector: AnomalyDetector) -> str:
+    """Why a detector cannot be one graph from a network's image to a verdict, or ""."""
+    settings, geometry = detector.detector.settings, json.loads(detector.detector.geometry or "{}")
+    if settings["method"] != "encoder" or settings["refinement_steps"]:
+        return "a search by gradient for z, expected scoring.method: encoder with scoring.refinement_steps: 0"
+    if geometry.get("tiling"):
+        return "pictures cut into tiles (data_prep.tiling), expected whole pictures"
+    if strange := set(detector.detector.rule.weight) - set(TERMS):
+        return f"a score of {', '.join(sorted(strange))}, expected one of {', '.join(TERMS)} (scoring.score)"
+    return ""
+
+
 class DetectorModule(nn.Module):
-    """images uint8 [N, C, H, W] -> score float64 [N], p_value float64 [N], is_flagged bool [N].
+    """Whole pictures: images uint8 [N, C, H, W] -> score float64 [N], p_value float64 [N], is_flagged bool [N].
 
     The same terms, rule and calibration as `AnomalyDetector.terms` and `.judge`, written in torch.
 
     Raises:
-        InputError: a detector that searches z by gradient, which no graph of operations can hold.
+        InputError: a detector that such a graph cannot hold, see `refusal`.
     """
 
     def __init__(self, detector: AnomalyDetector) -> None:
         super().__init__()
-        settings = detector.detector.settings
-        if settings["method"] != "encoder" or settings["refinement_steps"]:
-            raise InputError(
-                f"detector: found scoring.method {settings['method']} with {settings['refinement_steps']} refinement "
-                "steps, expected encoder and 0: a gradient search cannot be exported; set them and run "
-                "'kedro run --pipelines scoring'"
-            )
+        if reason := refusal(detector):
+            raise InputError(f"detector: found {reason}; change it and run 'kedro run', then export")
         self.restorer, self.statistics, self.rule = detector.restorer, detector.statistics, detector.detector.rule
         self.networks = nn.ModuleList([self.restorer.wgan.generator, self.restorer.wgan.critic, self.restorer.encoder])
         self.threshold = detector.detector.calibration.threshold

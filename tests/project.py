@@ -25,8 +25,8 @@ def copy_project(folder: Path) -> Path:
 
 
 def kedro(project: Path, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """`kedro ARGUMENTS` in the project, without colours, on two threads at most."""
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "OMP_NUM_THREADS": "2", "DO_NOT_TRACK": "1"}
+    """`kedro ARGUMENTS` in the project, without colours, on one thread."""
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}
     environment["PYTHONPATH"] = str(project / "src")
     command = [sys.executable, "-m", "kedro", *arguments]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)

@@ -22,8 +22,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def set_threads(threads: int) -> int:
-    """Use that many CPU threads, 0 for every core this process may run on; returns the number."""
-    count = threads or len(os.sched_getaffinity(0))
+    """Use that many CPU threads, returned; 0: as OMP_NUM_THREADS says, else every core this process may run on."""
+    wished = os.environ.get("OMP_NUM_THREADS", "")
+    count = threads or (int(wished) if wished.isdigit() and int(wished) else len(os.sched_getaffinity(0)))
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
     return count

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import CatalogProtocol
-from kedro.pipeline import Pipeline
+from kedro.io import AbstractDataset, CatalogProtocol
+from kedro.pipeline import Node, Pipeline
+from kedro.validation.exceptions import DataValidationError
 from pydantic import ValidationError
 
 from fanogan_pipeline.datasets.atomic import AtomicMixin
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.manifest import ManifestHooks
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, complaint, did_you_mean
 
 logger = logging.getLogger(__name__)
+SMALL = 64 << 20  # bytes
 
 
 class ParameterHooks:
@@ -47,7 +50,11 @@ def _check_globals(parameters: dict[str, Any]) -> None:
 
 
 class ForesightHooks:
-    """What would stop a run late stops it before anything is computed or saved."""
+    """What would stop a run late stops it before anything is computed or saved.
+
+    Checked at the start: versions asked for, the content of small inputs, the device; and the batch sizes as
+    soon as the number of images is known.
+    """
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any], load_versions: dict[str, str] | None) -> None:
@@ -59,6 +66,9 @@ class ForesightHooks:
         for name in self._load_versions:
             if isinstance(dataset := catalog[name], AtomicMixin):
                 dataset.resolve_load_version()
+        for name in pipeline.inputs():
+            if name in catalog and _is_small(catalog[name]):
+                _try_out(name, catalog)
         if "params:device" in pipeline.inputs() and self._parameters["device"] == "cuda":
             from fanogan_pipeline.training.devices import choose_device
 
@@ -71,6 +81,37 @@ class ForesightHooks:
 
             for name in self._trained:
                 check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(data))
+
+
+def _try_out(name: str, catalog: CatalogProtocol) -> None:
+    try:
+        catalog.load(name)
+    except DataValidationError as error:
+        error.__cause__.add_note(f"it is in version {catalog[name].resolve_load_version()}")
+        raise
+
+
+def _is_small(dataset: AbstractDataset) -> bool:
+    """Whether reading it once more costs nothing worth a thought."""
+    if not isinstance(dataset, AtomicMixin) or dataset._protocol != "file":
+        return False
+    path = Path(dataset._get_load_path())
+    return path.is_file() and path.stat().st_size <= SMALL
+
+
+class VersionHooks:
+    """A refusal of files that do not belong together names the version of each."""
+
+    @hook_impl
+    def on_node_error(self, error: Exception, node: Node, catalog: CatalogProtocol) -> None:
+        if isinstance(error, MismatchError):
+            stored = {name: catalog[name] for name in node.inputs if name in catalog}
+            versions = [
+                f"{name} {dataset.resolve_load_version()}"
+                for name, dataset in stored.items()
+                if isinstance(dataset, AtomicMixin)
+            ]
+            error.add_note(f"read here: {', '.join(versions)}")
 
 
 class StateHooks:
@@ -111,4 +152,4 @@ class SummaryHooks:
         self._metrics = None
 
 
-HOOKS = (ParameterHooks(), ManifestHooks(), ForesightHooks(), StateHooks(), SummaryHooks())
+HOOKS = (ParameterHooks(), ManifestHooks(), ForesightHooks(), VersionHooks(), StateHooks(), SummaryHooks())

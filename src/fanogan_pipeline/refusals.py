@@ -9,15 +9,18 @@ from pathlib import Path
 from kedro.config import MissingConfigException
 from kedro.framework.project import pipelines
 from kedro.io import DatasetError, DatasetNotFoundError
+from kedro.utils import find_kedro_project
 from kedro.validation.exceptions import DataValidationError
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import MarkedYAMLError, YAMLError
 
 from fanogan_pipeline.errors import PlainError
 from fanogan_pipeline.parameters import did_you_mean
 
 # Kedro's errors about what the user has written, whose text alone says enough.
 _SPEAKING = (DatasetError, MissingConfigException, OmegaConfBaseException, YAMLError)
+_NO_PIPELINE = re.compile(r"An error occurred while importing the '\w+\.pipelines\.([^']*)' module")
 
 
 def plain_line(error: BaseException | None) -> str | None:
@@ -29,7 +32,8 @@ def plain_line(error: BaseException | None) -> str | None:
     plain = next((one for one in chain if isinstance(one, PlainError)), None)
     if plain is not None:
         broken = next((one for one in chain if isinstance(one, DataValidationError)), None)
-        return _joined(f"{broken.dataset_name} (on {broken.mode}): {plain}" if broken else str(plain))
+        text = "; ".join([str(plain), *getattr(plain, "__notes__", [])])
+        return _joined(f"{broken.dataset_name} (on {broken.mode}): {text}" if broken else text)
     return next((line for one in chain if (line := _from_kedro(one))), None)
 
 
@@ -41,7 +45,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _from_kedro(error: BaseException) -> str | None:
     text = str(error)
-    if found := re.match(r"Failed to find the pipeline named '(.*?)'", text):
+    if found := _NO_PIPELINE.match(text):
+        if error.__cause__:  # it is there and cannot be imported: no mistake of the user's
+            return None
         pipelines.set_requested(None)
         return f"--pipelines: found '{found[1]}', no such pipeline; {did_you_mean(found[1], list(pipelines))}"
     if isinstance(error, DatasetNotFoundError) and (found := re.search(r"'load_versions' keys \[(.*?)\]", text)):
@@ -50,8 +56,22 @@ def _from_kedro(error: BaseException) -> str | None:
         folder = Path(found[1])
         known = sorted(path.name for path in folder.parent.glob("*/"))
         return f"--env: found '{folder.name}', but {folder} is not there; {did_you_mean(folder.name, known)}"
+    if isinstance(error, YAMLError) and (line := _broken_yaml()):
+        return line
     is_speaking = isinstance(error, _SPEAKING) or (type(error) is ValueError and text.startswith("Pipeline "))
     return _joined(text) if is_speaking else None
+
+
+def _broken_yaml() -> str | None:
+    """The first configuration file that cannot be read; Kedro does not always name it."""
+    project = find_kedro_project(Path.cwd()) or Path.cwd()
+    for path in sorted(project.glob("conf/**/*.yml")):
+        try:
+            OmegaConf.load(path)
+        except MarkedYAMLError as error:
+            line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+            return _joined(f"{path}: {line}found {error.problem or error}, expected YAML; correct that line")
+    return None
 
 
 def _joined(text: str) -> str:

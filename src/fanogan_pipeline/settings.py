@@ -7,6 +7,6 @@ DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)  # no usage data is sent to any
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
-    # nested overrides keep their siblings
-    "merge_strategy": {"parameters": "soft", "catalog": "soft"},
+    # a nested override of a parameter keeps its siblings; a catalog entry is replaced whole, arguments differ by type
+    "merge_strategy": {"parameters": "soft"},
 }

@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fanogan_pipeline.detection.detector import Detector
+from fanogan_pipeline.detection.detector import MEND, Detector
 from fanogan_pipeline.detection.pictures import Pooling, picture_maps, picture_terms
 from fanogan_pipeline.detection.residuals import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.images import Tiles
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.training import models
-
-MEND = "kedro run --pipelines scoring"
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,7 @@ class AnomalyDetector:
         judged = Detector.from_json(detector)
         files = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
         for name, file in files.items():
-            models.expect_same(
-                f"detector was fitted with the {name}", judged.belongs_to[name], file.digest, "", file.origin, MEND
-            )
+            models.expect_member("detector", judged.belongs_to, name, file, MEND)
         restorer = load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], device)
         return cls(restorer, ResidualStatistics.from_checkpoint(residual_statistics).to(device), judged)
 

@@ -12,6 +12,10 @@ import pandas as pd
 
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule, p_values
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSet
+from fanogan_pipeline.training.models import expect_same
+
+MEND = "kedro run --pipelines scoring"
 
 
 @dataclass(frozen=True)
@@ -85,3 +89,23 @@ class Detector:
                 f"detector: found {type(error).__name__} {error}, expected the JSON that the scoring pipeline writes; "
                 "run 'kedro run --pipelines scoring'"
             ) from error
+
+
+def expect_judged(name: str, table: pd.DataFrame, detector: Detector) -> None:
+    """Refuse a score table that another detector has judged (MismatchError)."""
+    expect_same(f"{name} was judged by the detector", _of(table, "detector"), detector.digest, "", "", MEND)
+
+
+def expect_scores_of(name: str, table: pd.DataFrame, image_set: ImageSet) -> None:
+    """Refuse a score table of another split than the data's (MismatchError)."""
+    expect_same(f"{name} was made on a split", _of(table, "split"), image_set.split_digest, "", "", MEND)
+
+
+def expect_same_detector(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    """Refuse two score tables that different detectors have judged (MismatchError)."""
+    found = _of(other, "detector")
+    expect_same("test_scores was judged by the detector", _of(one, "detector"), found, "", "calibration_scores", MEND)
+
+
+def _of(table: pd.DataFrame, kind: str) -> str:
+    return str(table.attrs.get(kind, "unknown"))

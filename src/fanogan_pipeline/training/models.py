@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 import torch
@@ -64,19 +65,23 @@ def expect_same(what: str, recorded: str, found: str, recorded_by: str, found_in
     Args:
         what: the claim, as the start of a sentence.
         recorded, found: digests that should be the same.
-        recorded_by, found_in: the versions that carry them.
+        recorded_by, found_in: where they stand: the path of a version, or any name; "" where unknown.
         mend: the command that makes a set that fits.
 
     Raises:
         MismatchError: the digests differ.
     """
     if recorded != found:
-        where = f" ({recorded_by})" if recorded_by else ""
-        there = f" ({found_in})" if found_in else ""
         raise MismatchError(
-            f"{what} of digest {recorded[:12]}{where}, but the one loaded has digest {found[:12]}{there}; "
-            f"run '{mend}' to make one that fits, or choose versions that belong together with --load-versions"
+            f"{what} of digest {recorded[:12]}{_place(recorded_by)}, but the one loaded has digest {found[:12]}"
+            f"{_place(found_in)}; run '{mend}' to make one that fits, or choose versions that belong together with "
+            "--load-versions"
         )
+
+
+def expect_member(owner: str, belongs_to: dict[str, str], name: str, member: Checkpoint, mend: str) -> None:
+    """Refuse a model that is not the one whose digest its `owner` names (MismatchError)."""
+    expect_same(f"{owner} was made with the {name}", str(belongs_to.get(name)), member.digest, "", member.origin, mend)
 
 
 def expect_split(model: Checkpoint, split_digest: str) -> None:
@@ -87,9 +92,18 @@ def expect_split(model: Checkpoint, split_digest: str) -> None:
         str(model.header.get("split_digest")),
         split_digest,
         model.origin,
-        "the newest data sets",
+        "the data sets",
         f"kedro run --pipelines {kind}",
     )
+
+
+def _place(origin: str) -> str:
+    """ " (version V, path)" of a version's path, " (name)" of anything else."""
+    if not origin:
+        return ""
+    path = PurePosixPath(origin)
+    is_version = len(path.parts) > 2 and path.parent.parent.name == path.name
+    return f" (version {path.parent.name}, {origin})" if is_version else f" ({origin})"
 
 
 def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:

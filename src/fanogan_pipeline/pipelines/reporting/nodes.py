@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fanogan_pipeline.errors import MismatchError
 from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import ReportingParameters
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet
@@ -39,14 +40,7 @@ def measure_quality(
 ) -> dict:
     """The numbers of the report."""
     judged = detectors.Detector.from_json(detector)
-    models.expect_same(
-        "test_scores were judged by the detector",
-        str(test_scores.attrs.get("detector")),
-        judged.digest,
-        "test_scores",
-        "detector",
-        "kedro run --pipelines scoring",
-    )
+    detectors.expect_judged("test_scores", test_scores, judged)
     return evaluation.evaluate(test_scores, judged.calibration, parameters.confidence) | pixel_quality
 
 
@@ -83,11 +77,13 @@ def draw_boxplot(test_scores: DataFrame, metrics: dict) -> Figure:
 
 def draw_histogram(test_scores: DataFrame, calibration_scores: DataFrame, metrics: dict) -> Figure:
     """Scores of normal, anomalous and calibration images."""
+    detectors.expect_same_detector(test_scores, calibration_scores)
     return figures.score_histogram(test_scores, calibration_scores, metrics["threshold"])
 
 
 def draw_galleries(test_set: ImageSet, test_scores: DataFrame, parameters: ReportingParameters) -> Figure:
     """Images by verdict and truth, those nearest the threshold's far side first."""
+    detectors.expect_scores_of("test_scores", test_scores, test_set)
     groups = {}
     for name, (flagged, anomalous) in GALLERIES.items():
         here = (test_scores["is_flagged"] == flagged) & (test_scores["is_anomaly"] == anomalous)
@@ -110,14 +106,21 @@ def draw_heatmaps(
     detector: dict,
 ) -> Figure:
     """Where the highest and the lowest scoring images of the mapped sample are restored badly."""
+    detectors.expect_scores_of("test_scores", test_scores, test_set)
     table = pictures.picture_table(test_set)
     place = {image_id: row for row, image_id in enumerate(table["image_id"])}
+    if strangers := sorted(set(residual_maps["image_id"]) - set(place)):
+        raise MismatchError(
+            f"residual_maps: found {strangers[0]}, which test_set does not have; run '{detectors.MEND}' to make "
+            "some that fit, or choose versions that belong together with --load-versions"
+        )
     rows = np.array([place[image_id] for image_id in residual_maps["image_id"]], int)
     order = np.argsort(test_scores["score"].to_numpy()[rows], kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(len(order), 8)).astype(int)]
     some = test_set.take(pictures.picture_rows(test_set, rows[chosen]))
     cpu = devices.choose_device("cpu")
     judged = detectors.Detector.from_json(detector)
+    models.expect_member("detector", judged.belongs_to, "wgan_model", wgan_model, detectors.MEND)
     restorer = anomaly_detector.load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], cpu)
     restored = pictures.whole(residuals.restore(some.images, restorer, 64), some.tiles)
     images = pictures.framed(_whole(some), 255).astype(np.uint8)

@@ -96,10 +96,13 @@ def calibrate_detector(
 def judge(image_set: ImageSet, terms: DataFrame, detector: dict) -> DataFrame:
     """The score table of a labelled set."""
     judged = detectors.Detector.from_json(detector)
+    models.expect_same(
+        "detector was calibrated on a split", judged.belongs_to["split"], image_set.split_digest, "", "", detectors.MEND
+    )
     table = judged.judge(terms)
     for place, (name, column) in enumerate(pictures.picture_table(image_set).items()):
         table.insert(place, name, column)
-    table.attrs["detector"] = judged.digest
+    table.attrs |= {"detector": judged.digest, "split": image_set.split_digest}
     return table
 
 
@@ -147,6 +150,8 @@ def _terms(
     with_map: bool,
 ) -> DataFrame:
     models.expect_split(wgan_model, image_set.split_digest)
+    belongs_to = residual_statistics.header.get("belongs_to", {})
+    models.expect_member("residual_statistics", belongs_to, "wgan_model", wgan_model, detectors.MEND)
     fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
     pooling = pictures.Pooling.from_settings(parameters.model_dump())
     return pictures.picture_terms(

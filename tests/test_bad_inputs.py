@@ -1,0 +1,377 @@
+"""The table of bad inputs: each gets one clear line and an exit status, and changes nothing under data/."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from tests import damage
+from tests.damage import VERSION
+from tests.in_process import copy_of, run_here, stored_files
+
+FOLDER = "fanogan_pipeline.datasets.ImageFolderDataset"
+IDX = "fanogan_pipeline.datasets.IdxImageDataset"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One bad input.
+
+    Attributes:
+        arguments: of `kedro run`.
+        expected: what the line must hold: the file or parameter, what was found, what was expected.
+        prepare: makes the bad file; gets the project and an empty folder outside it.
+    """
+
+    arguments: tuple[str, ...]
+    expected: tuple[str, ...]
+    prepare: Callable[[Path, Path], None] = lambda project, folder: None
+
+
+def parameter(setting: str, *expected: str, pipelines: str = "data_prep") -> Row:
+    return Row(("--pipelines", pipelines, "--params", setting), expected)
+
+
+def local(name: str, content: str, *expected: str) -> Row:
+    """A file of the user's own configuration."""
+
+    def prepare(project: Path, folder: Path) -> None:
+        (project / f"conf/local/{name}.yml").write_text(content)
+
+    return Row(("--pipelines", "data_prep"), expected, prepare)
+
+
+def raw(make: Callable[[Path], object], type_name: str, *expected: str, more: str = "", **options: object) -> Row:
+    """Raw pictures in a folder of the user's."""
+
+    def prepare(project: Path, folder: Path) -> None:
+        make(folder)
+        place = "path" if type_name == FOLDER else "filepath"
+        entry = {"raw_images": {"type": type_name, place: str(folder), **options}}
+        (project / "conf/local/catalog.yml").write_text(yaml.safe_dump(entry))
+
+    arguments = ("--pipelines", "data_prep", *(("--params", more) if more else ()))
+    return Row(arguments, expected, prepare)
+
+
+def idx(*expected: str, more: str = "", **files: bytes | None) -> Row:
+    return raw(lambda folder: damage.idx_folder(folder, **files), IDX, *expected, more=more)
+
+
+def folder_with(name: str, data: bytes, *expected: str, **options: object) -> Row:
+    return raw(lambda folder: damage.picture_folder(folder, (name, data)), FOLDER, name, *expected, **options)
+
+
+def defects_with(name: str, data: bytes, *expected: str) -> Row:
+    return raw(lambda folder: damage.defects_folder(folder, (name, data)), FOLDER, name, *expected)
+
+
+def newest(place: str, spoil: Callable[[Path], bytes], arguments: tuple[str, ...], *expected: str) -> Row:
+    """A version newer than all others under data/, made from the newest good one."""
+
+    def prepare(project: Path, folder: Path) -> None:
+        versions = project / "data" / place
+        good = sorted(versions.glob(f"*/{versions.name}"))[-1]
+        bad = versions / VERSION / versions.name
+        bad.parent.mkdir(exist_ok=True)
+        bad.write_bytes(spoil(good))
+
+    return Row(arguments, (VERSION, *expected), prepare)
+
+
+def train_set(spoil: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray] | None], *expected: str) -> Row:
+    def spoiled(good: Path) -> bytes:
+        arrays = damage.arrays(good)
+        return damage.npz(**(spoil(arrays) or arrays))
+
+    return newest("05_model_input/train_set.npz", spoiled, ("--env", "smoke", "--pipelines", "wgan"), *expected)
+
+
+def without_labels(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array for name, array in arrays.items() if name != "labels"}
+
+
+def wgan_model(spoil: Callable[[bytes], bytes], *expected: str) -> Row:
+    place = "06_models/wgan_model.safetensors"
+    return newest(place, lambda good: spoil(good.read_bytes()), ("--env", "smoke", "--pipelines", "encoder"), *expected)
+
+
+def other_shape(data: bytes) -> bytes:
+    """The table says other sides than the tensor's bytes make."""
+    table, rest = damage.split_safetensors(data)
+    name = next(name for name in table if name != "__metadata__")
+    table[name]["shape"] = [*table[name]["shape"], 2]
+    return damage.safetensors(table, rest)
+
+
+def renamed(data: bytes) -> bytes:
+    """Tensors of another network than the header names."""
+    table, rest = damage.split_safetensors(data)
+    return damage.safetensors({name.replace("critic.", "judge."): entry for name, entry in table.items()}, rest)
+
+
+def headless(data: bytes) -> bytes:
+    table, rest = damage.split_safetensors(data)
+    del table["__metadata__"]
+    return damage.safetensors(table, rest)
+
+
+def not_finite(data: bytes) -> bytes:
+    table, rest = damage.split_safetensors(data)
+    first = next(entry["data_offsets"][0] for entry in table.values() if entry.get("dtype") == "F32")
+    return damage.safetensors(table, rest[:first] + np.float32("nan").tobytes() + rest[first + 4 :])
+
+
+def unreadable(folder: Path) -> None:
+    damage.picture_folder(folder, ("locked.png", damage.picture()))
+    (folder / "locked.png").chmod(0)
+
+
+SMALL = np.zeros((60, 20, 20))
+TWENTY = damage.picture()
+
+ROWS: dict[str, Row] = {
+    # ------------------------------------------------------------ idx files
+    "gzip cut short": idx(
+        "train-images-idx3-ubyte: the gzip data is cut short or damaged",
+        "fetch the file again",
+        train_images_idx3=damage.gzip_cut(damage.idx(SMALL)),
+    ),
+    "wrong magic": idx(
+        "train-images-idx3-ubyte: found magic number 0x47494638",
+        "expected 0x00000803 (pictures)",
+        train_images_idx3=b"GIF8" + damage.idx(SMALL),
+    ),
+    "labels in place of pictures": idx(
+        "t10k-images-idx3-ubyte: found magic number 0x00000801 (a file of labels)",
+        "expected 0x00000803",
+        t10k_images_idx3=damage.idx(np.arange(60)),
+    ),
+    "header promises more than the file holds": idx(
+        "train-images-idx3-ubyte: the header says 60 x 20 x 20 = 24,000 bytes of pictures, found fewer",
+        train_images_idx3=damage.idx(SMALL[:50], shape=(60, 20, 20)),
+    ),
+    "header promises more than any memory": idx(
+        "= 79,228,162,458,924,105,385,300,197,375 bytes, expected at most 4,294,967,296",
+        train_images_idx3=damage.idx(SMALL, shape=(2**32 - 1,) * 3),
+    ),
+    "gzip bomb": idx(
+        "found more; fetch the file again", train_images_idx3=gzip.compress(damage.idx(SMALL) + bytes(10**7))
+    ),
+    "pictures and labels of different counts": idx(
+        "train-labels-idx1-ubyte: found 59 labels, expected 60, one for each picture",
+        train_labels_idx1=damage.idx(np.arange(59) % 10),
+    ),
+    "a file is missing": idx("missing t10k-labels-idx1-ubyte", "put the files there", t10k_labels_idx1=None),
+    "an empty file": idx("train-labels-idx1-ubyte: found 0 bytes, expected a header of 8", train_labels_idx1=b""),
+    "folder that is not there": raw(shutil.rmtree, IDX, "no readable folder", "the four files of MNIST"),
+    # ------------------------------------------------------------ classes and splits
+    "class that does not exist": parameter(
+        "data_prep.normal_classes=[77]", "data_prep.normal_classes: found '77'", "no such class; did you mean '7'?"
+    ),
+    "class that is no list": parameter(
+        "data_prep.normal_classes=1", "data_prep.normal_classes: expected a list of class names, found 1"
+    ),
+    "class listed twice": local(
+        "parameters",
+        'data_prep: {normal_classes: ["1", "3", "1"]}',
+        "normal_classes: class '1' is listed twice",
+    ),
+    "class with too few images for its split": idx(
+        "data_prep: the selection split would get 1 images, expected at least 2; add images or change the fractions"
+    ),
+    "fractions that leave nothing": parameter(
+        "data_prep.selection_fraction=0.6,data_prep.calibration_fraction=0.6",
+        "data_prep: selection_fraction + calibration_fraction = 1.2, expected less than 1",
+    ),
+    "reference split of too few images": parameter(
+        "data_prep.protocol=reference,data_prep.reference_count=5000",
+        "data_prep.reference_count: found 5000, but raw_images has 7877 normal",
+        "expected at least 20000 and 5000",
+    ),
+    # ------------------------------------------------------------ image files
+    "empty picture": folder_with("bad.png", b"", "found an empty file (0 bytes), expected a picture"),
+    "no picture": folder_with("bad.png", b"hello", "found no picture", "expected PNG, JPEG, BMP, TIFF or WebP"),
+    "picture cut short": folder_with("bad.png", TWENTY[:-200], "found a picture that is cut short or damaged"),
+    "moving picture": folder_with(
+        "bad.webp", damage.moving_picture(), "found an animated or multi-page file, expected a single picture"
+    ),
+    "decompression bomb": folder_with(
+        "bad.png", damage.png_promising(100_000, 100_000), "found 100,000 x 100,000 pixels, expected at most 80,000,000"
+    ),
+    "floats out of range": folder_with(
+        "bad.tiff",
+        damage.floats(),
+        "found values from 0 to 255, expected 0 to 1; set float_maximum",
+    ),
+    "unreadable by permission": raw(unreadable, FOLDER, "locked.png", "ermission"),
+    "empty folder": raw(lambda folder: None, FOLDER, "found no picture (what else lies there: 0)"),
+    "only bad pictures, skipped": raw(
+        lambda folder: (folder / "bad.png").write_bytes(b""),
+        FOLDER,
+        "found no picture that can be used, 1 file skipped",
+        on_error="skip",
+    ),
+    "mask without its image": defects_with("ground_truth/hole/7_mask.png", TWENTY, "found a mask without its picture"),
+    "mask of another size": defects_with(
+        "ground_truth/hole/0_mask.png", damage.picture(size=(9, 9)), "9 x 9", "expected 20 x 20"
+    ),
+    "layout that nobody knows": raw(
+        damage.picture_folder, FOLDER, "layout", "'circle'", "expected one of", layout="circle"
+    ),
+    # ------------------------------------------------------------ npz
+    "npz cut short": newest(
+        "05_model_input/train_set.npz",
+        lambda good: good.read_bytes()[:-3000],
+        ("--env", "smoke", "--pipelines", "wgan"),
+        "npz file",
+    ),
+    "NaN in an npz": train_set(
+        lambda arrays: arrays.update(images=np.full_like(arrays["images"], np.nan, np.float32)),
+        "images: found float32 [400, 1, 28, 28], expected uint8 [N, C, H, W]",
+    ),
+    "infinite maps": newest(
+        "07_model_output/residual_maps.npz",
+        lambda good: damage.npz(**{**damage.arrays(good), "maps": np.full_like(damage.arrays(good)["maps"], np.inf)}),
+        ("--nodes", "reporting.draw_heatmap_gallery"),
+        "maps: found",
+        "NaN or infinite, expected none",
+    ),
+    "wrong dtype in an npz": train_set(
+        lambda arrays: arrays.update(is_anomaly=arrays["is_anomaly"].astype(np.int8)),
+        "is_anomaly: found int8 [400], expected bool [400]",
+    ),
+    "wrong shape in an npz": train_set(
+        lambda arrays: arrays.update(labels=arrays["labels"][:-1]), "labels: found <U1 [399], expected text [400]"
+    ),
+    "unknown array in an npz": train_set(lambda arrays: arrays.update(extra=np.zeros(3)), "has unknown extra"),
+    "missing array in an npz": train_set(
+        lambda arrays: {name: array for name, array in arrays.items() if name != "labels"}, "lacks labels"
+    ),
+    "objects in an npz": train_set(
+        lambda arrays: arrays.update(labels=np.array([{}] * 400, dtype=object)), "labels: found dtype object"
+    ),
+    "anomalies to learn from": train_set(
+        lambda arrays: arrays.update(is_anomaly=~arrays["is_anomaly"]),
+        "train_set (on load): is_anomaly: found 400 anomalous images, expected normal ones only",
+    ),
+    # ------------------------------------------------------------ models, tables, JSON
+    "safetensors cut short": wgan_model(lambda data: data[:-100], "not a readable safetensors file"),
+    "safetensors cut in its header": wgan_model(lambda data: data[:50], "cut short: found 50 bytes, expected"),
+    "safetensors with a huge header": wgan_model(
+        lambda data: (2**62).to_bytes(8, "little") + data[8:], "cut short: found", "expected 4,611,686,018,427,387,912"
+    ),
+    "tensors other than the table says": wgan_model(other_shape, "not a readable safetensors file"),
+    "tensors other than the header says": wgan_model(renamed, "tensors do not fit the network its header names"),
+    "safetensors without a header": wgan_model(headless, "without the header that this project writes"),
+    "weights that are not finite": wgan_model(
+        not_finite, "wgan_model (on load):", "found weights that are NaN or infinite, expected none; train again"
+    ),
+    "detector that is no JSON": newest(
+        "06_models/detector.json", lambda good: b"{", ("--pipelines", "reporting"), "not a readable JSON file"
+    ),
+    "table cut short": newest(
+        "07_model_output/test_scores.parquet",
+        lambda good: good.read_bytes()[:-500],
+        ("--pipelines", "reporting"),
+        "not a readable parquet file",
+        "delete",
+    ),
+    # ------------------------------------------------------------ parameters
+    "zero steps": parameter("wgan.steps=0", "wgan.steps:", "greater than or equal to 1", "found 0"),
+    "negative seed": parameter("seed=-1", "seed: found -1, expected a whole number from 0 to 2147483647"),
+    "huge batch": parameter("encoder.batch_size=10000000", "encoder.batch_size:", "less than or equal to 65536"),
+    "learning rate of zero": parameter("wgan.learning_rate=0", "wgan.learning_rate:", "greater than 0", "found 0"),
+    "not a number": parameter("encoder.kappa=.nan", "encoder.kappa:", "finite number", "found nan"),
+    "text for a number": parameter("wgan.steps=many", "wgan.steps: expected a number, found str ('many')"),
+    "yes for a number": parameter("wgan.steps=true", "wgan.steps: expected a number, found bool (True)"),
+    "unknown choice": parameter("wgan.objective=wgan", "wgan.objective:", "'wgan_gp', 'wgan_clip' or 'wgan_plain'"),
+    "unknown parameter": parameter("wgan.step=3", "wgan: unknown parameter 'step'; did you mean 'steps'?"),
+    "unknown group": parameter("wgann.steps=3", "parameters: unknown key 'wgann'; did you mean 'wgan'?"),
+    "group that is a number": parameter("wgan=3", "wgan: expected a group of parameters, found int (3)"),
+    "false alarms of two": parameter("scoring.false_alarm_rate=2", "scoring.false_alarm_rate:", "than 1; found 2"),
+    "images too small": local("parameters", "data_prep: {image_size: [8, 28]}", "image_size.0:", "to 16; found 8"),
+    "batch larger than the data": Row(
+        ("--env", "smoke", "--params", "wgan.batch_size=500"),
+        ("wgan.batch_size: found 500, expected at most the 400 images there are to train on",),
+    ),
+    "encoder's batch larger than the data": Row(
+        ("--env", "smoke", "--pipelines", "encoder", "--params", "encoder.batch_size=500"),
+        ("encoder.batch_size: found 500, expected at most the 400 images",),
+    ),
+    "device that is not there": Row(
+        ("--env", "smoke", "--params", "device=cuda"),
+        ("device: found 'cuda', but PyTorch sees no GPU here;",),
+    ),
+    "device that nobody knows": parameter("device=gpu", "device: found 'gpu', expected one of auto, cpu, cuda"),
+    # ------------------------------------------------------------ the command and the configuration
+    "unknown version": Row(
+        ("--env", "smoke", "--pipelines", "encoder", "--load-versions", "wgan_model:2020"),
+        ("wgan_model.safetensors: found no version 2020, expected one of: 20",),
+    ),
+    "unknown version of what the run writes itself": Row(
+        ("--env", "smoke", "--load-versions", "wgan_model:2020"), ("wgan_model.safetensors: found no version 2020",)
+    ),
+    "unknown dataset to load": Row(("--load-versions", "wgan_modl:2020"), ("--load-versions: found 'wgan_modl'",)),
+    "unknown pipeline": Row(("--pipelines", "wgann"), ("--pipelines: found 'wgann'", "did you mean 'wgan'?")),
+    "unknown environment": Row(("--env", "smok"), ("--env: found 'smok'", "did you mean 'smoke'?")),
+    "unknown node": Row(("--nodes", "wgan.trian"), ("does not contain nodes named ['wgan.trian']",)),
+    "broken YAML": local("parameters", "wgan: {steps: 3", "conf/local/parameters.yml", "line 1"),
+    "parameter twice": local("parameters", "seed: 1\nseed: 2\n", "conf/local/parameters.yml", "seed", "line 2"),
+    "dataset of no known type": local(
+        "catalog", "raw_images: {type: fanogan_pipeline.datasets.IdxDataset}", "'raw_images'", "'IdxDataset' not found"
+    ),
+    "argument that a dataset does not take": local(
+        "catalog", f"raw_images: {{type: {FOLDER}, folder: x}}", "unexpected keyword argument 'folder'", "raw_images"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def project(smoke_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a finished run behind it."""
+    copy = copy_of(smoke_project, tmp_path_factory.mktemp("refusing") / "project")
+    (copy / "conf/local").mkdir(exist_ok=True)
+    return copy
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_one_line_says_what_is_wrong_and_nothing_changes(name: str, project: Path, tmp_path: Path) -> None:
+    row = ROWS[name]
+    if name == "unreadable by permission" and os.geteuid() == 0:
+        pytest.skip("root may read everything, so nothing is unreadable here")
+    if name == "device that is not there" and gpu_is_here():
+        pytest.skip("this machine has the GPU that should be missing")
+    (tmp_path / "input").mkdir()
+    try:
+        row.prepare(project, tmp_path / "input")
+        before = stored_files(project)
+        outcome = run_here(project, *row.arguments)
+        assert stored_files(project) == before
+    finally:
+        tidy(project)
+    assert outcome.status == 1
+    assert outcome.line.startswith("Error: ")
+    for part in row.expected:
+        assert part in outcome.line
+    assert "Traceback" not in outcome.output
+
+
+def gpu_is_here() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def tidy(project: Path) -> None:
+    for file in project.glob("conf/local/*"):
+        file.unlink()
+    for version in project.glob(f"data/*/*/{VERSION}"):
+        shutil.rmtree(version)

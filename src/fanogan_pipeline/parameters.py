@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -206,6 +207,9 @@ class TrainingParameters(Group):
     save_every_steps: Annotated[int, Field(ge=0, le=100_000_000)]
     keep_unfinished: Annotated[int, Field(ge=0, le=1000)]
     fresh_start: bool
+    machines: Annotated[int, Field(ge=1, le=1024)]
+    rendezvous: str
+    restarts: Annotated[int, Field(ge=0, le=100)]
     on_failure: Literal["stop", "warn"]
 
     @field_validator("processes", mode="before")
@@ -214,6 +218,15 @@ class TrainingParameters(Group):
         if value != "auto" and not (type(value) is int and 1 <= value <= 1024):
             raise ValueError(f"expected auto or a whole number from 1 to 1024, found {value!r}")
         return value
+
+    @model_validator(mode="after")
+    def _meeting_place(self) -> TrainingParameters:
+        if self.machines > 1 and not re.fullmatch(r"\S+:\d+", self.rendezvous):
+            raise ValueError(
+                f"rendezvous: found {self.rendezvous!r}, expected HOST:PORT of this machine, where {self.machines} "
+                "machines meet"
+            )
+        return self
 
 
 class ComputeParameters(Group):

@@ -34,7 +34,7 @@ def whole_version(target: Path) -> Iterator[Path]:
         FileExistsError: that version is there already; it stays untouched.
     """
     place = target.parent.parent
-    with _private_directory(place) as private:
+    with private_directory(place) as private:
         draft = private / f"partial-{target.name}"
         yield draft
         flush(draft)
@@ -53,7 +53,7 @@ def whole_version(target: Path) -> Iterator[Path]:
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
     """A path to draft the file `target` at; the file of before, if any, is there until the new one is."""
-    with _private_directory(target.parent) as private:
+    with private_directory(target.parent) as private:
         draft = private / f"partial-{target.name}"
         yield draft
         flush(draft)
@@ -106,7 +106,7 @@ def flush_directory(path: Path) -> None:
 
 
 @contextmanager
-def _private_directory(place: Path) -> Iterator[Path]:
+def private_directory(place: Path) -> Iterator[Path]:
     """A new locked directory in `place`; whatever is still in it at the end is removed."""
     _make_directory(place)
     sweep(place)

@@ -36,6 +36,11 @@ class StateStore:
         self._folder = folder
         self._held: dict[str, BinaryIO] = {}
 
+    @property
+    def folder(self) -> Path:
+        """Where the states lie."""
+        return self._folder
+
     def load(self, key: str) -> networks.Checkpoint | None:
         """The state, or None where there is none; one that cannot be read counts as none, with a warning."""
         path = self._path(key)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.training.distributed import SOLO, Group
 
 
 class Batches:
@@ -72,7 +73,9 @@ def sample_prior(prior: str, count: int, latent_dim: int, generator: torch.Gener
     return torch.rand(shape, generator=generator, device=device).mul_(2).sub_(1)
 
 
-def corrupt(x: Tensor, noise: float, blank: float, block: int, generator: torch.Generator, fill: float) -> Tensor:
+def corrupt(
+    x: Tensor, noise: float, blank: float, block: int, generator: torch.Generator, fill: float, group: Group = SOLO
+) -> Tensor:
     """A corrupted copy of x for a denoising encoder: Gaussian noise and blanked blocks.
 
     Args:
@@ -82,13 +85,14 @@ def corrupt(x: Tensor, noise: float, blank: float, block: int, generator: torch.
         block: side of a block, pixels.
         generator: where the randomness comes from, on x's device.
         fill: the pixel value of a blanked block (0 in the middle of [-1, 1]).
+        group: the processes that share the batch; x is this one's share.
     """
     if noise:
-        x = x + noise * torch.randn(x.shape, generator=generator, device=x.device)
+        x = x + noise * group.randn(x.shape, generator)
     if blank:
         n, _, height, width = x.shape
         cells = (n, 1, -(-height // block), -(-width // block))
-        keep = torch.rand(cells, generator=generator, device=x.device) >= blank
+        keep = group.rand(cells, generator) >= blank
         keep = keep.repeat_interleave(block, 2)[:, :, :height].repeat_interleave(block, 3)[..., :width]
         x = torch.where(keep, x, fill)
     return x

@@ -11,6 +11,7 @@ from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameter
 from fanogan_pipeline.training import objectives
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, corrupt, sample_prior, to_pixels
+from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.loop import Observer, run_phase
 from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_rate
 from fanogan_pipeline.training.state import StateSlot
@@ -32,12 +33,14 @@ class EncoderPhase:
         seed: int,
         device: torch.device,
         augmentation: AugmentationParameters | None = None,
+        group: Group = SOLO,
     ) -> None:
-        self.p, self.wgan, self.device = parameters, wgan, device
+        self.p, self.wgan, self.device, self.group = parameters, wgan, device, group
         torch.manual_seed(seed)
         self.images = images.to(device)
         self.generator, self.critic = wgan.generator.to(device).eval(), wgan.critic.to(device).eval()
         self.encoder = build_encoder(wgan.spec, parameters.head).to(device, memory_format=torch.channels_last)
+        group.share_statistics(self.encoder)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder}
         self.optimiser = _optimiser(parameters, self.encoder)
         self.optimisers = {"encoder": self.optimiser}
@@ -54,6 +57,7 @@ class EncoderPhase:
         loss = terms.pop("loss_encoder")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.group.mean_gradients(self.encoder)
         self.optimiser.step()
         return {**{name: term.detach() for name, term in terms.items()}, "loss_encoder": loss.detach()}
 
@@ -62,7 +66,7 @@ class EncoderPhase:
 
     def _latent_terms(self) -> dict[str, Tensor]:
         """ziz: z -> G(z) -> E(G(z))."""
-        z = sample_prior(self.wgan.prior, self.p.batch_size, self.wgan.spec.latent_dim, self.noise)
+        z = self.group.shard(sample_prior(self.wgan.prior, self.p.batch_size, self.wgan.spec.latent_dim, self.noise))
         with torch.no_grad():
             image = self.generator(z)
         term = objectives.latent_term(z, self.encoder(self._corrupted(image)), self.p.image_distance)
@@ -71,7 +75,7 @@ class EncoderPhase:
     def _image_terms(self, number: int) -> dict[str, Tensor]:
         """izi and izi_f: x -> E(x) -> G(E(x)), and on through E where the latent term has a weight."""
         x = to_pixels(self.images[self.batches.rows(number).to(self.device)], pixel_range(self.wgan.spec))
-        x = self.augment(x, number)
+        x = self.group.shard(self.augment(x, number))
         z = self.encoder(self._corrupted(x))
         restored = self.generator(z)
         terms = {"term_izi": objectives.image_term(x, restored, self.p.image_distance)}
@@ -96,7 +100,7 @@ class EncoderPhase:
     def _corrupted(self, x: Tensor) -> Tensor:
         low, high = pixel_range(self.wgan.spec)
         c = self.p.corruption
-        return corrupt(x, c.noise * (high - low) / 2, c.blank, c.block, self.noise, (low + high) / 2)
+        return corrupt(x, c.noise * (high - low) / 2, c.blank, c.block, self.noise, (low + high) / 2, self.group)
 
 
 def _optimiser(parameters: EncoderParameters, encoder: nn.Module) -> torch.optim.Optimizer:

@@ -10,8 +10,13 @@ from types import FrameType
 
 
 @contextmanager
-def polite_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether SIGINT or SIGTERM has come; a second one interrupts at once."""
+def polite_interrupt(insist: bool = True) -> Iterator[Callable[[], bool]]:
+    """Yields a function that tells whether SIGINT or SIGTERM has come; a second one interrupts at once.
+
+    Args:
+        insist: whether a second one does. Not so for one process of several: it gets the signal both
+            from the terminal and from the process that watches over it, which kills what does not end.
+    """
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False  # only the main thread may set handlers
@@ -19,7 +24,7 @@ def polite_interrupt() -> Iterator[Callable[[], bool]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        if len(came) > 1:
+        if insist and len(came) > 1:
             raise KeyboardInterrupt
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fanogan_pipeline.parameters import TrainingParameters
 from fanogan_pipeline.training import health
 from fanogan_pipeline.training.curves import Curves
+from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.interrupt import polite_interrupt
 from fanogan_pipeline.training.progress import Progress
 from fanogan_pipeline.training.state import StateSlot, misfit_of, pack, unpack
@@ -32,6 +33,7 @@ class Phase(Protocol):
         optimisers: by name.
         noise: the one source of randomness besides the order of the data.
         images_a_step: real images seen in a step, for the rate.
+        group: the processes that train it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Phase(Protocol):
     optimisers: dict[str, torch.optim.Optimizer]
     noise: torch.Generator
     images_a_step: int
+    group: Group
 
     def step(self, number: int) -> dict[str, Tensor]:
         """Do step `number` (from 0); returns detached scalar terms."""
@@ -66,11 +69,15 @@ def run_phase(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with the state saved.
     """
     step, curves = _begin(phase, parameters, slot)
+    group = phase.group
+    group.align(step, phase.modules.values())
+    for row in curves.rows if observe else []:
+        observe(int(row["step"]), {name: value for name, value in row.items() if name != "step"})
     progress = Progress(phase.name, steps, step, phase.images_a_step)
     saved_at = time.monotonic()
-    with polite_interrupt() as interrupted:
+    with polite_interrupt(insist=group.size == 1) as interrupted:
         while step < steps:
-            curves.add(phase.step(step))
+            curves.add(group.mean(phase.step(step)))
             step += 1
             complaint = ""
             if step % parameters.log_every == 0 or step == steps:
@@ -80,8 +87,9 @@ def run_phase(
                 progress.show(step, values)
                 if observe:
                     observe(step, values)
-            stopping = interrupted() and step < steps
-            if slot and not complaint and (stopping or step == steps or _is_due(parameters, step, saved_at)):
+            stopping = step < steps and _is_stopping(group, interrupted, step, parameters.log_every)
+            due = stopping or step == steps or _is_due(parameters, step, saved_at)
+            if slot and group.rank == 0 and not complaint and due:
                 _save_healthy(phase, parameters, slot, step, curves)
                 saved_at = time.monotonic()
             if stopping:
@@ -90,6 +98,11 @@ def run_phase(
                 raise KeyboardInterrupt
     progress.close()
     return pd.DataFrame(curves.rows)
+
+
+def _is_stopping(group: Group, interrupted: Callable[[], bool], step: int, log_every: int) -> bool:
+    """Whether to end here. Several processes ask one another only now and then, for it makes them wait."""
+    return (group.size == 1 or step % log_every == 0) and group.any(interrupted())
 
 
 def _is_due(parameters: TrainingParameters, step: int, saved_at: float) -> bool:

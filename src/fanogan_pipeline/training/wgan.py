@@ -14,6 +14,7 @@ from fanogan_pipeline.parameters import AugmentationParameters, TrainingParamete
 from fanogan_pipeline.training import health, objectives
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, sample_prior, to_pixels
+from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.ema import standing_statistics, update_average
 from fanogan_pipeline.training.loop import Observer, run_phase
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
@@ -52,13 +53,16 @@ class WganPhase:
         seed: int,
         device: torch.device,
         augmentation: AugmentationParameters | None = None,
+        group: Group = SOLO,
     ) -> None:
-        self.p, self.spec, self.device = parameters, spec, device
+        self.p, self.spec, self.device, self.group = parameters, spec, device, group
         torch.manual_seed(seed)
         self.images = images.to(device)
         self.generator = build_generator(spec).to(device, memory_format=torch.channels_last)
         self.critic = build_critic(spec).to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        group.share_statistics(self.generator)
+        group.share_statistics(self.critic)
         self.modules = {"generator": self.generator, "critic": self.critic, "average": self.average}
         adam = {"betas": parameters.adam_betas, "fused": True}
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), parameters.learning_rate, **adam)
@@ -81,7 +85,9 @@ class WganPhase:
         return terms
 
     def complaint(self, values: dict[str, float]) -> str:
-        return health.runaway_complaint(values) or health.collapse_complaint(self._real(0), self._last_fake.float())
+        return health.runaway_complaint(values) or health.collapse_complaint(
+            self.group.gather(self._real(0)), self.group.gather(self._last_fake.float())
+        )
 
     def _critic_step(self, real: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -90,14 +96,14 @@ class WganPhase:
         loss = objectives.wasserstein_critic_loss(real_scores, fake_scores)
         terms = {"term_real": real_scores.mean().detach(), "term_fake": fake_scores.mean().detach()}
         if self.p.objective == "wgan_gp":
-            some = self.p.penalty_images or len(real)
-            mix = torch.rand(len(real[:some]), generator=self.noise, device=self.device)
+            some = self.group.share(self.p.penalty_images) or len(real)
+            mix = self.group.rand((len(real[:some]),), self.noise)
             penalty = objectives.gradient_penalty(self.critic, real[:some], fake[:some], mix)
             loss = loss + self.p.gradient_penalty * penalty
             terms["gradient_penalty"] = penalty.detach()
         if self.p.drift:
             loss = loss + self.p.drift * objectives.drift(real_scores, fake_scores)
-        self._update(self.critic_optimiser, loss)
+        self._update(self.critic, self.critic_optimiser, loss)
         if self.p.objective == "wgan_clip":
             objectives.clip_weights(self.critic, self.p.clip)
         return {**terms, "loss_critic": loss.detach()}
@@ -105,7 +111,7 @@ class WganPhase:
     def _generator_step(self) -> Tensor:
         self.critic.requires_grad_(False)  # its gradients would be thrown away
         loss = objectives.wasserstein_generator_loss(self.critic(self._fake()))
-        self._update(self.generator_optimiser, loss)
+        self._update(self.generator, self.generator_optimiser, loss)
         self.critic.requires_grad_(True)
         return loss.detach()
 
@@ -118,15 +124,16 @@ class WganPhase:
 
     def _real(self, batch: int) -> Tensor:
         x = to_pixels(self.images[self.batches.rows(batch).to(self.device)], pixel_range(self.spec))
-        return self.augment(x, batch)
+        return self.group.shard(self.augment(x, batch))
 
     def _fake(self) -> Tensor:
-        return self.generator(sample_prior(self.p.latent_prior, self.p.batch_size, self.spec.latent_dim, self.noise))
+        z = sample_prior(self.p.latent_prior, self.p.batch_size, self.spec.latent_dim, self.noise)
+        return self.generator(self.group.shard(z))
 
-    @staticmethod
-    def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    def _update(self, module: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.group.mean_gradients(module)
         optimiser.step()
 
 

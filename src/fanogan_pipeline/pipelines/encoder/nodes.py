@@ -8,6 +8,7 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 
 with lazily():
     from fanogan_pipeline import figures
+    from fanogan_pipeline.compute import job, side_by_side
     from fanogan_pipeline.detection import anomaly_detector, residuals
     from fanogan_pipeline.training import data, devices, models, state
     from fanogan_pipeline.training import encoder as phase
@@ -33,6 +34,10 @@ def train(
     if data_prep.augmentation:
         facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
     slot = state.StateSlot(states, "encoder", facts | {"wgan": wgan_model.digest, "device": where.type})
+    whole = job.TrainingJob(
+        parameters, training, wgan.spec, seed + 1000, where.type, slot, wgan_model, data_prep.augmentation
+    )
+    training = side_by_side.train_first(whole, train_set.images)
     images = data.as_images(train_set.images)
     with tensorboard.run("encoder") as log:
         trained, history = phase.train_encoder(

@@ -6,6 +6,7 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 
 with lazily():
     from fanogan_pipeline import figures, networks
+    from fanogan_pipeline.compute import job, side_by_side
     from fanogan_pipeline.training import data, devices, models, sampling, state, wgan
 
 
@@ -33,6 +34,8 @@ def train(
     if data_prep.augmentation:
         facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
     slot = state.StateSlot(states, "wgan", facts | {"device": where.type})
+    whole = job.TrainingJob(parameters, training, spec, seed, where.type, slot, None, data_prep.augmentation)
+    training = side_by_side.train_first(whole, train_set.images)
     with tensorboard.run("wgan") as log:
         trained, history = wgan.train_wgan(
             images, spec, parameters, training, seed, where, slot, log.scalars, data_prep.augmentation

@@ -1,0 +1,184 @@
+"""Training with several processes at once, from inside one process that alone speaks for the project."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fanogan_pipeline import errors
+from fanogan_pipeline.compute import worker
+from fanogan_pipeline.compute.job import TrainingJob
+from fanogan_pipeline.datasets.atomic import one_line
+from fanogan_pipeline.datasets.staging import private_directory
+from fanogan_pipeline.errors import InputError, TrainingError
+from fanogan_pipeline.parameters import TrainingParameters, WganParameters
+
+logger = logging.getLogger(__name__)
+
+# A store of its own for every start: in a shared one, processes that start again read the addresses of the dead.
+FRESH_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
+
+
+def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], None] = worker.work) -> TrainingParameters:
+    """Let several processes train the job up to its last state, where `training.processes` asks for them.
+
+    Args:
+        job: the phase; its slot receives the states.
+        images: uint8 [N, C, H, W].
+        entry: what each process runs, on the folder of the job.
+
+    Returns:
+        What to train on with: one process that goes on from the state kept in the slot has nothing
+        left to do but to read it.
+
+    Raises:
+        InputError: a number of processes that does not divide the batch.
+        TrainingError: processes that do not start or die again and again; training gone wrong.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, with the state saved.
+    """
+    processes = processes_here(job)
+    if processes * job.training.machines == 1:
+        return job.training
+    if job.training.fresh_start:
+        job.slot.discard()
+    rest = job.training.model_copy(update={"fresh_start": False})
+    if not _is_done(job):
+        job = TrainingJob(**{**vars(job), "training": rest})
+        with private_directory(job.slot.store.folder) as folder:
+            job.write(folder, images)
+            _launch(job, processes, folder, entry)
+        if not _is_done(job):
+            raise TrainingError(f"{job.phase}: {processes} processes have ended without leaving a finished state")
+    return rest
+
+
+def processes_here(job: TrainingJob) -> int:
+    """Processes on this machine: as asked for, or with `auto` one a GPU, as many of them as divide the batch."""
+    machines, asked = job.training.machines, job.training.processes
+    batches = {f"{job.phase}.batch_size": job.parameters.batch_size}
+    if isinstance(job.parameters, WganParameters) and 0 < job.parameters.penalty_images < job.parameters.batch_size:
+        batches["wgan.penalty_images"] = job.parameters.penalty_images
+    if asked == "auto":
+        gpus = torch.cuda.device_count() if job.device == "cuda" else 1
+        return next(
+            n for n in range(max(gpus, 1), 0, -1) if n == 1 or not any(b % (n * machines) for b in batches.values())
+        )
+    for name, size in batches.items():
+        if size % (asked * machines):
+            raise InputError(
+                f"training.processes: found {asked}"
+                + (f" on each of {machines} machines" if machines > 1 else "")
+                + f", expected a number that divides {name} ({size}); change one of the two"
+            )
+    return asked
+
+
+def _is_done(job: TrainingJob) -> bool:
+    state = job.slot.load()
+    return state is not None and state.header["step"] == job.parameters.steps
+
+
+def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str], None]) -> None:
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    training, run = job.training, uuid.uuid4().hex[:12]
+    config = LaunchConfig(
+        min_nodes=training.machines,
+        max_nodes=training.machines,
+        nproc_per_node=processes,
+        run_id=run,
+        rdzv_backend="c10d",
+        rdzv_endpoint=training.rendezvous or "localhost:0",
+        rdzv_configs={"join_timeout": 3600, "timeout": 3600},
+        local_addr=None if training.rendezvous else "localhost",
+        max_restarts=training.restarts,
+        start_method="forkserver",
+        logs_specs=DefaultLogsSpecs(str(folder / "logs"), {rank: Std.ALL for rank in range(1, processes)} or Std.NONE),
+    )
+    logger.info("%s: %d processes train side by side", job.phase, processes * training.machines)
+    if training.machines > 1:
+        logger.info(
+            "waiting for %d other machines, each with: %s=1 torchrun --nnodes %d --nproc-per-node %d "
+            "--rdzv-backend c10d --rdzv-id %s --rdzv-endpoint %s -m fanogan_pipeline.compute.worker %s",
+            *(
+                training.machines - 1,
+                FRESH_STORE,
+                training.machines,
+                processes,
+                run,
+                training.rendezvous,
+                folder.resolve(),
+            ),
+        )
+    try:
+        with _as_it_was():
+            os.environ[FRESH_STORE] = "1"
+            elastic_launch(config, entry)(str(folder))
+    except SignalException as error:
+        raise KeyboardInterrupt from error
+    except ChildFailedError as error:
+        _raise_outcome(folder)
+        rank, failure = error.get_first_failure()
+        raise TrainingError(
+            f"{job.phase}: process {rank} of {processes * training.machines} {_reason(failure)}, and again after "
+            f"{training.restarts} restarts; the last state is kept, the same command goes on from there"
+        ) from error
+    except (RuntimeError, OSError) as error:  # no rendezvous: an address of another machine, a port in use
+        reason = one_line(error)
+        raise TrainingError(
+            f"{job.phase}: {processes} processes cannot start ({reason}); check training.rendezvous and the memory left"
+        ) from error
+    _raise_outcome(folder)
+
+
+def _raise_outcome(folder: Path) -> None:
+    """Raise what the processes wrote down, if they did."""
+    if (folder / worker.OUTCOME).exists():
+        outcome = json.loads((folder / worker.OUTCOME).read_text())
+        if outcome["kind"] == "KeyboardInterrupt":
+            raise KeyboardInterrupt
+        raise getattr(errors, outcome["kind"])(outcome["message"])
+
+
+def _reason(failure: Any) -> str:
+    """What ended a process: its exception or its exit code."""
+    told = failure.error_file_data.get("message") if failure.error_file_data else None
+    text = told.get("message") if isinstance(told, dict) else told
+    return f"failed ({' '.join(str(text).split())[:200]})" if text else f"died (exit code {failure.exitcode})"
+
+
+@contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Keeps the launcher's own words to itself, and undoes what it does to signals and environment."""
+    talkers = [
+        logging.getLogger(name)
+        for name in ("torch.distributed.elastic", "torch.distributed.launcher", "torch.multiprocessing")
+    ]
+    levels = [talker.level for talker in talkers]
+    main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT) if main else ()
+    handlers, environment = {number: signal.getsignal(number) for number in numbers}, dict(os.environ)
+    for talker in talkers:
+        talker.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for talker, level in zip(talkers, levels, strict=True):
+            talker.setLevel(level)
+        os.environ.clear()
+        os.environ.update(environment)

@@ -1,0 +1,80 @@
+"""One of the processes that train together: started by the training node, or on another machine by torchrun.
+
+    torchrun ... -m fanogan_pipeline.compute.worker FOLDER
+
+The training node says the whole command.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from fanogan_pipeline.compute.job import TrainingJob
+from fanogan_pipeline.errors import PlainError
+from fanogan_pipeline.training import devices, models
+from fanogan_pipeline.training.data import as_images
+from fanogan_pipeline.training.distributed import Group
+from fanogan_pipeline.training.encoder import EncoderPhase
+from fanogan_pipeline.training.loop import Phase, run_phase
+from fanogan_pipeline.training.wgan import WganPhase
+
+OUTCOME = "outcome.json"
+
+
+def work(folder: str) -> None:
+    """Train the job in the folder to its end, as the rank that the launcher's variables give.
+
+    What a restart cannot mend (an error with words, an interrupt) is written down as the outcome
+    instead of being raised; a launcher that starts the processes again finds it and ends.
+    """
+    place = Path(folder)
+    if (place / OUTCOME).exists():
+        return
+    logging.basicConfig(
+        format="%(asctime)s %(message)s", level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR
+    )
+    try:
+        _train(place)
+    except PlainError as error:
+        _write_outcome(place, type(error).__name__, str(error))
+        raise SystemExit(1) from None  # the others may wait for this one: the launcher has to end them
+    except KeyboardInterrupt:
+        _write_outcome(place, "KeyboardInterrupt", "")
+        raise SystemExit(1) from None
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _train(folder: Path) -> None:
+    job, images = TrainingJob.read(folder)
+    local_rank, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    device = devices.of_process(job.device, local_rank)
+    devices.set_threads(job.training.threads, local_size)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    group = Group(dist.get_rank(), dist.get_world_size())
+    run_phase(_phase(job, as_images(images), device, group), job.parameters.steps, job.training, job.slot)
+
+
+def _phase(job: TrainingJob, images: torch.Tensor, device: torch.device, group: Group) -> Phase:
+    if job.phase == "wgan":
+        return WganPhase(images, job.spec, job.parameters, job.seed, device, job.augmentation, group)
+    wgan = models.load_wgan(job.wgan_model, device)
+    return EncoderPhase(images, wgan, job.parameters, job.seed, device, job.augmentation, group)
+
+
+def _write_outcome(folder: Path, kind: str, message: str) -> None:
+    draft = folder / f"{OUTCOME}.{os.environ['RANK']}"
+    draft.write_text(json.dumps({"kind": kind, "message": message}))
+    draft.replace(folder / OUTCOME)
+
+
+if __name__ == "__main__":
+    work(sys.argv[1])

@@ -1,0 +1,167 @@
+"""Several processes train one model: the same weights, whatever dies; nothing is left behind."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from tests.compute import jobs
+
+from fanogan_pipeline.compute.side_by_side import FRESH_STORE, processes_here, train_first
+from fanogan_pipeline.errors import InputError, TrainingError
+from fanogan_pipeline.training.distributed import SOLO
+from fanogan_pipeline.training.wgan import train_wgan
+
+CLOSE = {"rtol": 1e-6, "atol": 1e-6}  # in float64; a step moves a weight by about 1e-4
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _server() -> None:
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.compute.jobs"])
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, dict[str, torch.Tensor]]:
+    """Every case trained by one process."""
+    torch.set_num_threads(1)
+    return {case: jobs.train_case(case, SOLO) for case in jobs.CASES}
+
+
+def launch(processes: int, folder: Path) -> None:
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(1, 1, processes, rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="localhost")
+    config.start_method, config.run_id = "forkserver", "cases"
+    elastic_launch(config, jobs.train_cases)(str(folder))
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_any_number_of_processes_gives_the_same_weights(processes, alone, tmp_path):
+    launch(processes, tmp_path)
+    for case in jobs.CASES:
+        together = safetensors.torch.load_file(tmp_path / f"{case}-{processes}")
+        assert together.keys() == alone[case].keys()
+        for name, tensor in alone[case].items():
+            torch.testing.assert_close(together[name], tensor, **CLOSE, msg=lambda text: f"{case} {name}: {text}")  # noqa: B023
+
+
+@pytest.fixture(scope="module")
+def finished() -> dict[str, torch.Tensor]:
+    """Phase 1 of the job, trained by one process from beginning to end, and its curves."""
+    return weights(jobs.job(Path("unused")), None)
+
+
+def weights(job, slot) -> dict[str, torch.Tensor]:
+    """What the training node would store, given what the slot holds."""
+    torch.set_num_threads(1)
+    images = torch.from_numpy(jobs.digits())
+    trained, curves = train_wgan(images, job.spec, job.parameters, job.training, job.seed, jobs.CPU, slot)
+    named = {f"g.{name}": tensor for name, tensor in trained.generator.state_dict().items()}
+    named |= {f"c.{name}": tensor for name, tensor in trained.critic.state_dict().items()}
+    return {**named, "curves": torch.from_numpy(curves.to_numpy("float64"))}
+
+
+def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-3, msg=lambda text: f"{name}: {text}")  # noqa: B023
+
+
+def remains(folder: Path) -> list[str]:
+    """All that a launch has left beside states, and processes that it has left running."""
+    processes = [child.pid for child in multiprocessing.active_children()]
+    return sorted(p.name for p in folder.iterdir() if p.suffix != ".safetensors" and p.name != "begun") + processes
+
+
+def test_a_killed_process_starts_again_from_the_last_state(finished, tmp_path):
+    job = jobs.job(tmp_path, processes=2, fresh_start=True)
+    rest = train_first(job, jobs.digits(), jobs.work_and_die_once)
+    assert (tmp_path / "begun").read_text() == str(jobs.RESUMED_STEP)
+    (tmp_path / "begun").unlink()
+    assert remains(tmp_path) == []
+    assert not rest.fresh_start
+    assert_same(weights(job, job.slot), finished)
+
+
+def test_an_interrupt_keeps_the_state_and_the_same_command_goes_on(finished, tmp_path):
+    job = jobs.job(tmp_path, processes=2, save_every_steps=0)
+    (tmp_path / "launcher").write_text(str(os.getpid()))
+    with pytest.raises(KeyboardInterrupt):
+        train_first(job, jobs.digits(), jobs.work_and_interrupt)
+    (tmp_path / "launcher").unlink()
+    assert remains(tmp_path) == []
+    assert jobs.DYING_STEP < job.slot.load().header["step"] < jobs.STEPS
+    assert_same(weights(job, job.slot), finished)  # by one process, where two have begun
+
+
+def test_a_process_that_cannot_start_is_told_in_one_line(tmp_path, capfd):
+    job = jobs.job(tmp_path, processes=2, restarts=0)
+    with pytest.raises(TrainingError) as caught:
+        train_first(job, jobs.digits(), jobs.work_never)
+    assert str(caught.value).startswith("wgan: process 1 of 2 failed (RuntimeError: no such library)")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+    assert remains(tmp_path) == []
+    assert job.slot.load() is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has GPUs")
+def test_words_reach_the_user_and_no_restart_is_tried(tmp_path):
+    job = jobs.job(tmp_path, processes=2, restarts=5)
+    with pytest.raises(InputError, match="finds no GPU of its own among 0"):
+        train_first(type(job)(**{**vars(job), "device": "cuda"}), jobs.digits())
+    assert remains(tmp_path) == []
+
+
+def test_two_machines(finished, tmp_path, caplog, unused_port):
+    """Two launchers on one machine, the second as a user would type it elsewhere."""
+    job = jobs.job(tmp_path, processes=1, machines=2, rendezvous=f"localhost:{unused_port}")
+    others: list[subprocess.Popen] = []
+
+    class Elsewhere(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if found := re.search(rf"{FRESH_STORE}=1 torchrun (.*)", record.getMessage()):
+                command = [sys.executable, "-m", "torch.distributed.run", *found[1].split()]
+                environment = {**os.environ, FRESH_STORE: "1"}
+                others.append(
+                    subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                )
+
+    handler, told = Elsewhere(), logging.getLogger("fanogan_pipeline")
+    told.setLevel(logging.INFO)
+    told.addHandler(handler)
+    try:
+        train_first(job, jobs.digits())
+    finally:
+        told.removeHandler(handler)
+        words = [other.communicate(timeout=60)[0].decode() for other in others]
+    assert [other.returncode for other in others] == [0], words
+    assert remains(tmp_path) == []
+    assert_same(weights(job, job.slot), finished)
+
+
+def test_processes_divide_the_batch(tmp_path):
+    with pytest.raises(
+        InputError, match=r"training.processes: found 3, expected a number that divides wgan.batch_size"
+    ):
+        processes_here(jobs.job(tmp_path, processes=3))
+    with pytest.raises(InputError, match=r"divides wgan.penalty_images \(4\)"):
+        processes_here(jobs.job(tmp_path, processes=8))
+    assert processes_here(jobs.job(tmp_path, processes=4)) == 4
+    assert processes_here(jobs.job(tmp_path, processes="auto")) == 1
+
+
+@pytest.fixture
+def unused_port() -> int:
+    import socket
+
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return found.getsockname()[1]

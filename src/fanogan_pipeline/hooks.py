@@ -17,6 +17,7 @@ from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.manifest import ManifestHooks
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, complaint, did_you_mean
+from fanogan_pipeline.tracking import TrackingHooks
 
 logger = logging.getLogger(__name__)
 SMALL = 64 << 20  # bytes
@@ -152,4 +153,12 @@ class SummaryHooks:
         self._metrics = None
 
 
-HOOKS = (ParameterHooks(), ManifestHooks(), ForesightHooks(), VersionHooks(), StateHooks(), SummaryHooks())
+HOOKS = (
+    ParameterHooks(),
+    ManifestHooks(),
+    ForesightHooks(),
+    VersionHooks(),
+    StateHooks(),
+    TrackingHooks(),
+    SummaryHooks(),
+)

@@ -34,7 +34,7 @@ class ManifestHooks:
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
-        self._parameters = {name: _plain(value) for name, value in parameters["parameters"].items()}
+        self._parameters = {name: plain(value) for name, value in parameters["parameters"].items()}
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
@@ -59,7 +59,7 @@ class ManifestHooks:
     def _write(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol, error: Exception | None
     ) -> None:
-        written = _written(pipeline, catalog)
+        written = written_versions(pipeline, catalog)
         if NAME not in catalog or (error is not None and not written):
             return
         versions = {name: version for name, version in self._read.items() if version}
@@ -99,9 +99,9 @@ class ManifestHooks:
         return provenance.differences(loader["parameters"], tracked["parameters"])
 
 
-def _written(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, str | None]:
+def written_versions(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, str]:
     """Name -> version of the persisted outputs that this run has saved."""
-    found = {}
+    found: dict[str, str] = {}
     for name in sorted(pipeline.all_outputs() & set(catalog.keys())):
         dataset = catalog[name]
         version = dataset.resolve_save_version() if isinstance(dataset, AtomicMixin) else None
@@ -117,7 +117,8 @@ def _sums(versions: dict[str, str | None], catalog: CatalogProtocol) -> dict[str
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A parameter as JSON can hold it."""
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 

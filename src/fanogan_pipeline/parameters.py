@@ -236,6 +236,14 @@ class ComputeParameters(Group):
     scheduler: str
 
 
+class TrackingParameters(Group):
+    """`params:tracking`: where runs are logged beside the catalog."""
+
+    mlflow: bool
+    uri: Annotated[str, Field(min_length=1)]
+    experiment: Annotated[str, Field(min_length=1)]
+
+
 def complaint(group: str, error: ValidationError) -> str:
     """The first thing wrong with a group, on one line: parameter, what was found, what was expected."""
     first = error.errors()[0]
@@ -258,5 +266,6 @@ GROUPS: dict[str, type[Group]] = {
     "reporting": ReportingParameters,
     "training": TrainingParameters,
     "compute": ComputeParameters,
+    "tracking": TrackingParameters,
 }
 GLOBALS = ("seed", "device", "precision")

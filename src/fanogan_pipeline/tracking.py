@@ -1,0 +1,127 @@
+"""Runs in MLflow: a hook that is off until `tracking.mlflow` says otherwise."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.io.core import get_filepath_str
+from kedro.pipeline import Pipeline
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.manifest import NAME as MANIFEST
+from fanogan_pipeline.manifest import plain, written_versions
+from fanogan_pipeline.parameters import TrackingParameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+
+CURVES = ("wgan_history", "encoder_history")
+METRICS = ("metrics", "pixel_quality")
+FILES = {"FigureDataset": "figures", "FigureFolderDataset": "figures", "ReportDataset": "report"}
+LONGEST_VALUE = 6000  # characters of a parameter that every MLflow store takes
+BATCH = 500  # values in one request; servers take up to 1,000 metrics, or 100 parameters
+PARAMETERS_BATCH = 100
+
+
+def flat(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Nested groups as `group.name`, `value` pairs of text."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from flat(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, str(values)[:LONGEST_VALUE]
+
+
+class TrackingHooks:
+    """Parameters, curves, metrics, figures, report and manifest of each run.
+
+    A run that another plugin has opened (kedro-mlflow) is joined and left open; otherwise one is opened and closed.
+    """
+
+    def __init__(self) -> None:
+        self._run_id = ""
+
+    @hook_impl
+    def after_catalog_created(self, parameters: dict[str, Any], save_version: str | None) -> None:
+        self._parameters = {name: plain(value) for name, value in parameters["parameters"].items()}
+        self._settings = TrackingParameters.model_validate(self._parameters["tracking"])
+        self._version = save_version
+        if self._settings.mlflow and importlib.util.find_spec("mlflow") is None:
+            raise InputError(
+                "tracking.mlflow: found true, but mlflow is not installed; "
+                "run: pip install 'fanogan_pipeline[mlflow]', or set it to false"
+            )
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        if not self._settings.mlflow:
+            return
+        import mlflow
+
+        self._is_ours = mlflow.active_run() is None
+        if self._is_ours:
+            mlflow.set_tracking_uri(self._settings.uri)
+            mlflow.set_experiment(self._settings.experiment)
+            mlflow.start_run(run_name=self._version)
+        self._run_id = mlflow.active_run().info.run_id
+        logged = {name: value for name, value in self._parameters.items() if name != "tracking"}
+        pairs = list(flat({**logged, "pipelines": run_params["pipeline_names"] or ["__default__"]}))
+        for start in range(0, len(pairs), PARAMETERS_BATCH):
+            mlflow.log_params(dict(pairs[start : start + PARAMETERS_BATCH]))
+
+    @hook_impl(trylast=True)  # after the manifest has been written
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        self._finish(pipeline, catalog, "FINISHED")
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        self._finish(pipeline, catalog, "FAILED")
+
+    def _finish(self, pipeline: Pipeline, catalog: CatalogProtocol, status: str) -> None:
+        if not self._run_id:
+            return
+        import mlflow
+
+        client, run_id, self._run_id = mlflow.MlflowClient(), self._run_id, ""
+        try:
+            for name, version in written_versions(pipeline, catalog).items():
+                _log_dataset(client, run_id, name, catalog[name], version)
+            if MANIFEST in catalog and status == "FINISHED":
+                client.log_dict(run_id, catalog.load(MANIFEST), f"{MANIFEST}.json")
+        finally:
+            if self._is_ours:
+                mlflow.end_run(status)
+
+
+def _log_dataset(client: MlflowClient, run_id: str, name: str, dataset: Any, version: str | None) -> None:
+    """What MLflow can show of a dataset that this run has saved; nothing of the others."""
+    if name in CURVES:
+        _log_curves(client, run_id, name.removesuffix("_history"), dataset.load())
+    elif name in METRICS:
+        for metric, value in dataset.load().items():
+            if isinstance(value, int | float) and math.isfinite(value):
+                client.log_metric(run_id, metric, value)
+    elif folder := FILES.get(type(dataset).__name__):
+        client.log_artifact(run_id, get_filepath_str(dataset._get_versioned_path(version), dataset._protocol), folder)
+
+
+def _log_curves(client: MlflowClient, run_id: str, phase: str, history: pd.DataFrame) -> None:
+    """A metric for each column, a point for each row that has a number."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    points = [
+        Metric(f"{phase}/{column}", float(value), now, int(step))
+        for column in history.columns.drop("step")
+        for step, value in zip(history["step"], history[column], strict=True)
+        if math.isfinite(value)
+    ]
+    for start in range(0, len(points), BATCH):
+        client.log_batch(run_id, metrics=points[start : start + BATCH])

@@ -1,0 +1,150 @@
+"""Runs in MLflow: what is logged, where, and what happens without it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, Version
+from kedro.pipeline import Node, Pipeline
+from tests.project import ROOT
+
+from fanogan_pipeline.datasets import FigureDataset, JSONDataset, ParquetDataset
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.parameters import WganParameters
+from fanogan_pipeline.tracking import TrackingHooks, flat
+
+HISTORY = pd.DataFrame({"step": [4, 8, 12], "loss_critic": [3.0, 2.0, 1.0], "gradient_penalty": [np.nan, 0.5, 0.25]})
+NAMES = ("wgan_history", "metrics", "roc_curve", "run_manifest")
+VERSION = "2026-01-01T00.00.00.000Z"
+
+
+def parameters(mlflow: bool, uri: str = "unused") -> dict[str, Any]:
+    import yaml
+
+    wgan = yaml.safe_load((ROOT / "conf/base/parameters_wgan.yml").read_text())["wgan"]
+    tracking = {"mlflow": mlflow, "uri": uri, "experiment": "tests"}
+    return {"parameters": {"seed": 3, "wgan": WganParameters.model_validate(wgan), "tracking": tracking}}
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> DataCatalog:
+    kinds = (ParquetDataset, JSONDataset, FigureDataset, JSONDataset)
+    files = ("wgan_history.parquet", "metrics.json", "roc_curve.png", "run_manifest.json")
+    return DataCatalog(
+        {
+            name: kind(filepath=str(tmp_path / file), version=Version(None, VERSION))
+            for name, kind, file in zip(NAMES, kinds, files, strict=True)
+        }
+    )
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    return Pipeline([Node(lambda seed: None, "params:seed", list(NAMES[:3]), name="everything")])
+
+
+def save(catalog: DataCatalog) -> None:
+    catalog.save("wgan_history", HISTORY)
+    catalog.save("metrics", {"auroc": 0.75, "pixel_auroc": None, "n_normal": 40})
+    catalog.save("roc_curve", matplotlib.figure.Figure())
+
+
+@pytest.fixture
+def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    module = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
+    monkeypatch.chdir(tmp_path)
+    yield module
+    module.end_run()
+
+
+def run(catalog: DataCatalog, pipeline: Pipeline, uri: str, error: bool = False) -> None:
+    hooks = TrackingHooks()
+    hooks.after_catalog_created(parameters(mlflow=True, uri=uri), VERSION)
+    hooks.before_pipeline_run({"pipeline_names": ["wgan"]})
+    save(catalog)
+    if error:
+        hooks.on_pipeline_error(pipeline, catalog)
+    else:
+        catalog.save("run_manifest", {"command": "kedro run"})
+        hooks.after_pipeline_run(pipeline, catalog)
+
+
+def only_run(mlflow: Any, uri: str) -> tuple[Any, Any]:
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name("tests")
+    (found,) = client.search_runs([experiment.experiment_id])
+    return client, found
+
+
+def test_a_run_is_logged_whole_and_a_failed_one_as_failed(
+    mlflow: Any, catalog: DataCatalog, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{tmp_path}/runs.db"
+    run(catalog, pipeline, uri)
+    client, found = only_run(mlflow, uri)
+    assert (found.info.run_name, found.info.status) == (VERSION, "FINISHED")
+    assert found.data.params["wgan.steps"] == str(parameters(True)["parameters"]["wgan"].steps)
+    assert found.data.params["seed"] == "3"
+    assert not any(name.startswith("tracking") for name in found.data.params)
+    assert found.data.metrics["auroc"] == 0.75
+    assert found.data.metrics["n_normal"] == 40
+    assert "pixel_auroc" not in found.data.metrics
+    curve = client.get_metric_history(found.info.run_id, "wgan/loss_critic")
+    assert [(point.step, point.value) for point in curve] == [(4, 3.0), (8, 2.0), (12, 1.0)]
+    gaps = client.get_metric_history(found.info.run_id, "wgan/gradient_penalty")
+    assert [point.step for point in gaps] == [8, 12]
+    artifacts = {entry.path for entry in client.list_artifacts(found.info.run_id)}
+    assert artifacts == {"figures", "run_manifest.json"}
+    (tmp_path / "fetched").mkdir()
+    place = client.download_artifacts(found.info.run_id, "run_manifest.json", str(tmp_path / "fetched"))
+    assert json.loads(Path(place).read_text()) == {"command": "kedro run"}
+    assert mlflow.active_run() is None
+
+    client.delete_run(found.info.run_id)
+    for name in NAMES:
+        path = catalog[name]._get_versioned_path(VERSION)
+        Path(path).unlink()
+        Path(path).parent.rmdir()
+    run(catalog, pipeline, uri, error=True)
+    client, failed = only_run(mlflow, uri)
+    assert failed.info.status == "FAILED"
+    assert failed.data.metrics["auroc"] == 0.75
+
+
+def test_a_run_that_is_open_is_joined_and_left_open(
+    mlflow: Any, catalog: DataCatalog, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/others.db")
+    mlflow.set_experiment("others")
+    with mlflow.start_run() as opened:
+        run(catalog, pipeline, f"sqlite:///{tmp_path}/unused.db")
+        assert mlflow.active_run().info.run_id == opened.info.run_id
+    assert mlflow.get_run(opened.info.run_id).data.metrics["auroc"] == 0.75
+    assert not (tmp_path / "unused.db").exists()
+
+
+def test_off_until_configured(catalog: DataCatalog, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "mlflow", None)  # importing it would fail
+    hooks = TrackingHooks()
+    hooks.after_catalog_created(parameters(mlflow=False), VERSION)
+    hooks.before_pipeline_run({"pipeline_names": None})
+    save(catalog)
+    hooks.after_pipeline_run(pipeline, catalog)
+
+
+def test_without_mlflow_one_line_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"mlflow is not installed; run: pip install 'fanogan_pipeline\[mlflow\]'"):
+        TrackingHooks().after_catalog_created(parameters(mlflow=True), VERSION)
+
+
+def test_groups_become_flat_names() -> None:
+    nested = {"encoder": {"corruption": {"noise": 1.0}, "steps": 5}, "classes": ["1", "2"]}
+    assert dict(flat(nested)) == {"encoder.corruption.noise": "1.0", "encoder.steps": "5", "classes": "['1', '2']"}

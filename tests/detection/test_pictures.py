@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from fanogan_pipeline.detection.localisation import MapStatistics, residual_maps, smoothed
-from fanogan_pipeline.detection.pictures import Pooling, framed, picture_maps, picture_table, picture_terms, sample
+from fanogan_pipeline.detection.pictures import (
+    Pooling,
+    fit_rim,
+    framed,
+    picture_maps,
+    picture_table,
+    picture_terms,
+    rim_distance,
+    sample,
+)
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
 from fanogan_pipeline.images import ImageSet, Tiles
@@ -103,6 +112,29 @@ def test_only_aligned_images_have_a_level_for_each_pixel(restorer):
     assert own.std() > 0
     assert float(one.std()) == pytest.approx(0, abs=1e-6)
     assert float(one.mean()) == pytest.approx(float(own.mean()), rel=1e-4)
+
+
+def test_towards_the_rim_maps_are_as_level_and_as_steady_as_in_the_middle(restorer, statistics):
+    images, tiles = tiled(pictures(60, 8, sizes=((40, 47),)))
+    fitted = fit_rim(images, tiles, restorer, statistics, 256, 1.0)
+
+    def spread(used):
+        maps = np.stack(list(picture_maps(images, tiles, restorer, used, 256, 1.0)))
+        distance = rim_distance(maps.shape[1:], 8)
+        parts = [maps[:, distance == d] for d in range(9)]
+        return np.array([part.mean() for part in parts]), np.array([part.std() for part in parts])
+
+    mean, deviation = spread(fitted)
+    assert mean == pytest.approx(np.ones(9), abs=0.02)
+    assert deviation == pytest.approx(np.full(9, deviation[-1]), rel=0.05)
+    assert spread(statistics)[1].max() > 1.2 * spread(statistics)[1].min()
+    again = ResidualStatistics.from_checkpoint(fitted.to_checkpoint({}))
+    assert torch.equal(again.maps.rim, fitted.maps.rim)
+
+
+def test_distances_from_the_rim():
+    assert rim_distance((3, 5), 9).tolist() == [[0, 0, 0, 0, 0], [0, 1, 1, 1, 0], [0, 0, 0, 0, 0]]
+    assert rim_distance((40, 40), 4).max() == 4
 
 
 def test_statistics_survive_the_checkpoint(statistics):

@@ -28,12 +28,15 @@ class MapStatistics:
         whiteners: W with W W^T the inverse covariance of the same over the channels, each [channels, channels].
         weights: of each view, [views]; they fall with the spread of the view's map and sum to 1.
         level: mean over images of the map of each pixel, drawn to the mean of all, or that mean alone, [H, W].
+        rim: mean and deviation of the smoothed map of a whole picture by the distance to its rim, 0, 1, ...
+            pixels, the last for all beyond, [2, distances]; no distances where images are whole pictures.
     """
 
     means: tuple[Tensor, ...]
     whiteners: tuple[Tensor, ...]
     weights: Tensor
     level: Tensor
+    rim: Tensor
 
     def to(self, device: torch.device) -> MapStatistics:
         """The same on another device."""
@@ -42,11 +45,12 @@ class MapStatistics:
             tuple(whitener.to(device) for whitener in self.whiteners),
             self.weights.to(device),
             self.level.to(device),
+            self.rim.to(device),
         )
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, on the CPU."""
-        named = {"map_level": self.level, "map_weights": self.weights}
+        named = {"map_level": self.level, "map_weights": self.weights, "map_rim": self.rim}
         named |= {f"map_mean.{view}": mean for view, mean in enumerate(self.means)}
         named |= {f"map_whitener.{view}": whitener for view, whitener in enumerate(self.whiteners)}
         return {name: tensor.cpu().contiguous() for name, tensor in named.items()}
@@ -56,7 +60,7 @@ class MapStatistics:
         """What `tensors` gave. Raises KeyError where one is missing."""
         views = range(sum(name.startswith("map_mean.") for name in tensors))
         means, whiteners = (tuple(tensors[f"{name}.{view}"] for view in views) for name in ("map_mean", "map_whitener"))
-        return cls(means, whiteners, tensors["map_weights"], tensors["map_level"])
+        return cls(means, whiteners, tensors["map_weights"], tensors["map_level"], tensors["map_rim"])
 
 
 @torch.inference_mode()
@@ -97,7 +101,8 @@ def fit_map_statistics(
     level = (total + PRIOR_IMAGES * overall) / (len(images) + PRIOR_IMAGES)
     if not is_aligned:
         level = overall.expand_as(level).contiguous()
-    return MapStatistics(*ready, weights.float(), level.clamp_min(1e-6).float())
+    rim = torch.empty(2, 0, device=restorer.device)
+    return MapStatistics(*ready, weights.float(), level.clamp_min(1e-6).float(), rim)
 
 
 @torch.inference_mode()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from fanogan_pipeline.detection.localisation import residual_maps, smoothed
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
@@ -56,7 +57,7 @@ def picture_maps(
 ) -> Iterator[np.ndarray]:
     """The residual map of each picture in turn, smoothed, without seams: float32 [h, w], the prepared picture's size.
 
-    Memory does not grow with the number of pictures.
+    Memory does not grow with the number of pictures. Tiled pictures' maps are levelled towards the rim (`fit_rim`).
 
     Args:
         images: uint8 [N, C, H, W], whole pictures or tiles.
@@ -66,6 +67,7 @@ def picture_maps(
         batch_size: images computed at once.
         smoothing: standard deviation of the Gaussian, pixels.
     """
+    rim = statistics.maps.rim.cpu().numpy()
     ready = np.empty((0, *images.shape[2:]), np.float32)
     batches = residual_maps(images, restorer, statistics.maps, batch_size)
     runs = [slice(row, row + 1) for row in range(len(images))] if tiles is None else tiles.runs()
@@ -78,7 +80,47 @@ def picture_maps(
             ready = ready[missing:]
             missing -= len(parts[-1])
         values = np.concatenate(parts)
-        yield smoothed(values[0] if tiles is None else stitched(values, tiles, run), smoothing)
+        whole_map = smoothed(values[0] if tiles is None else stitched(values, tiles, run), smoothing)
+        yield rim_levelled(whole_map, rim) if rim.size else whole_map
+
+
+def fit_rim(
+    images: np.ndarray,
+    tiles: Tiles,
+    restorer: Restorer,
+    statistics: ResidualStatistics,
+    batch_size: int,
+    smoothing: float,
+) -> ResidualStatistics:
+    """The statistics with the level of pictures' maps towards their rim, where fewer tiles overlap and the map is
+    less steady; fitted on the tiles of the selection set. The arguments are those of `picture_maps`.
+    """
+    reach = min(images.shape[2:]) // 2
+    sums = np.zeros((3, reach + 1))
+    for found in picture_maps(images, tiles, restorer, statistics, batch_size, smoothing):
+        distance = rim_distance(found.shape, reach).ravel()
+        values = found.ravel().astype(np.float64)
+        sums += [np.bincount(distance, power, reach + 1) for power in (np.ones_like(values), values, values**2)]
+    seen = sums[0] > 0  # small pictures have no pixel far from the rim
+    count, total, square = sums[:, seen]
+    mean = total / count
+    rim = np.stack([mean, np.sqrt(np.clip(square / count - mean**2, 1e-12, None))])
+    device = statistics.maps.level.device
+    maps = replace(statistics.maps, rim=torch.from_numpy(rim.astype(np.float32)).to(device))
+    return replace(statistics, maps=maps)
+
+
+def rim_levelled(found: np.ndarray, rim: np.ndarray) -> np.ndarray:
+    """A map [h, w] with the mean 1 and the spread of a picture's middle at every distance from the rim; at least 0."""
+    distance = rim_distance(found.shape, rim.shape[1] - 1)
+    mean, spread = rim[:, distance]
+    return np.maximum(0, 1 + (found - mean) * (rim[1, -1] / spread)).astype(np.float32)
+
+
+def rim_distance(size: tuple[int, ...], reach: int) -> np.ndarray:
+    """Distance of each pixel from the nearest rim, at most `reach`, int [h, w]."""
+    down, across = (np.minimum(np.arange(side), np.arange(side)[::-1]) for side in size)
+    return np.minimum(np.minimum(down[:, None], across), reach)
 
 
 def stitched(values: np.ndarray, tiles: Tiles, run: slice) -> np.ndarray:

@@ -37,8 +37,10 @@ def fit_residuals(
 ) -> Checkpoint:
     """What residuals are measured against, from the selection set."""
     models.expect_split(wgan_model, selection_set.split_digest)
-    is_aligned = selection_set.tiles is None
-    fitted = statistics.fit_statistics(selection_set.images, restorer, parameters.batch_size, is_aligned)
+    images, tiles, batch_size = selection_set.images, selection_set.tiles, parameters.batch_size
+    fitted = statistics.fit_statistics(images, restorer, batch_size, is_aligned=tiles is None)
+    if tiles is not None:
+        fitted = pictures.fit_rim(images, tiles, restorer, fitted, batch_size, parameters.map_smoothing)
     return fitted.to_checkpoint({"wgan_model": wgan_model.digest, "encoder_model": encoder_model.digest})
 
 

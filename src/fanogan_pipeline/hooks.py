@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import InputError, MismatchError
+from fanogan_pipeline.freshness import FreshnessHooks
 from fanogan_pipeline.manifest import ManifestHooks
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, complaint, did_you_mean
 from fanogan_pipeline.tracking import TrackingHooks
@@ -155,6 +156,7 @@ class SummaryHooks:
 
 HOOKS = (
     ParameterHooks(),
+    FreshnessHooks(),
     ManifestHooks(),
     ForesightHooks(),
     VersionHooks(),

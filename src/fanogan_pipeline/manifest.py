@@ -11,7 +11,7 @@ from typing import Any
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 from pydantic import BaseModel
 
 from fanogan_pipeline import provenance
@@ -37,11 +37,18 @@ class ManifestHooks:
         self._parameters = {name: plain(value) for name, value in parameters["parameters"].items()}
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         self._started, self._clock = datetime.now(UTC), time.monotonic()
-        inputs = sorted(name for name in pipeline.inputs() if name in catalog and not _is_parameter(name))
+        self._ran: list[str] = []
+        inputs = sorted(name for name in pipeline.inputs() if name in catalog and not is_parameter(name))
+        if run_params["only_missing_outputs"]:  # the outputs that are kept are read instead
+            inputs += sorted(name for name in pipeline.all_outputs() if _is_kept(name, catalog))
         # All at one moment, and before anything is computed: no other run's end can mix versions into this one.
         self._read = {name: provenance.version_read(catalog[name]) for name in inputs}
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        self._ran.append(node.name)
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
@@ -63,6 +70,8 @@ class ManifestHooks:
         if NAME not in catalog or (error is not None and not written):
             return
         versions = {name: version for name, version in self._read.items() if version}
+        if run_params["only_missing_outputs"] and self._ran:  # said of another day's outputs it would mean other nodes
+            run_params = {**run_params, "node_names": self._ran}
         options = provenance.run_options(run_params, self._stated(), versions)
         place = PurePosixPath(catalog[NAME]._get_versioned_path(catalog[NAME].resolve_save_version()))
         if place.is_relative_to(project := self._context.project_path.as_posix()):
@@ -78,6 +87,7 @@ class ManifestHooks:
             "parameters": self._parameters,
             "started": self._started.isoformat(),
             "seconds": round(time.monotonic() - self._clock, 1),
+            "code": provenance.code_digest(),
             "git": provenance.git_state(self._context.project_path),
             **provenance.machine(),
             "packages": provenance.packages(),
@@ -110,6 +120,11 @@ def written_versions(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, 
     return found
 
 
+def _is_kept(name: str, catalog: CatalogProtocol) -> bool:
+    """Whether a run of what is missing leaves an output as it is."""
+    return name in catalog and isinstance(catalog[name], AtomicMixin) and catalog[name].exists()
+
+
 def _sums(versions: dict[str, str | None], catalog: CatalogProtocol) -> dict[str, dict[str, str | None]]:
     places = {name: provenance.stored(catalog[name], version) for name, version in versions.items()}
     return {
@@ -122,5 +137,5 @@ def plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
-def _is_parameter(name: str) -> bool:
+def is_parameter(name: str) -> bool:
     return name == "parameters" or name.startswith("params:")

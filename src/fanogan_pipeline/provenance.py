@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fsspec.implementations.local import LocalFileSystem
 from kedro.io import AbstractDataset
 from kedro.io.core import get_filepath_str
 
@@ -43,6 +44,11 @@ def git_state(folder: Path) -> dict[str, Any] | None:
             return None
         answers.append(done.stdout.strip())
     return {"commit": answers[0], "is_clean": not answers[1]}
+
+
+def code_digest() -> str:
+    """SHA-256 (hex) over every module of this package."""
+    return sha256([(LocalFileSystem(), str(path)) for path in sorted(Path(__file__).parent.rglob("*.py"))])
 
 
 def packages() -> dict[str, str]:

@@ -45,6 +45,7 @@ class AtomicMixin:
     _IS_FOLDER = False
     _draft: Path | None = None
     _own_version: str | None = None
+    is_out_of_date = False  # stored, yet to be made again: does not count as existing until it is saved
 
     _fs: fsspec.AbstractFileSystem
     _protocol: str
@@ -110,7 +111,7 @@ class AtomicMixin:
                 f"{target}: not saved ({error.strerror or one_line(error)}), and nothing changed; check the space left "
                 "on the disk, the permissions, and whether a file stands where a folder should"
             ) from error
-        self._own_version = version
+        self._own_version, self.is_out_of_date = version, False
         if self._version and self._version.load and self._version.load != version:
             logger.warning(
                 "%s: this run wrote version %s, yet --load-versions makes it read %s",
@@ -181,6 +182,8 @@ class AtomicMixin:
         return bool(self._fs.isdir(path) if self._protocol == "file" else self._fs.exists(f"{path}/{COMPLETE}"))
 
     def _exists(self) -> bool:
+        if self.is_out_of_date:
+            return False
         if not self._version:
             return self._is_there(get_filepath_str(self._filepath, self._protocol))
         if self._version.load:

@@ -1,0 +1,134 @@
+"""Which stored results changed parameters, data or code would change: what `--only-missing-outputs` must make again."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from fanogan_pipeline import provenance
+from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.manifest import NAME as MANIFEST
+from fanogan_pipeline.manifest import is_parameter, plain
+
+logger = logging.getLogger(__name__)
+WITHOUT_EFFECT = ("tracking", "compute")  # groups that change no result
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a result is made from, in-memory steps left out: names of stored datasets and of parameters."""
+
+    stored: frozenset[str]
+    parameters: frozenset[str]
+
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(self.stored | other.stored, self.parameters | other.parameters)
+
+
+class Freshness:
+    """Compares each stored output with the manifest of the run that wrote it.
+
+    Args:
+        pipeline: the nodes that make the outputs.
+        catalog: where they lie, and the manifests.
+        parameters: of this run, as JSON holds them.
+    """
+
+    def __init__(self, pipeline: Pipeline, catalog: CatalogProtocol, parameters: dict[str, Any]) -> None:
+        self._pipeline, self._catalog, self._parameters = pipeline, catalog, parameters
+        self._code = provenance.code_digest()
+        self._manifest = cache(self._load_manifest)
+        self._sum = cache(self._sum_of)
+
+    def out_of_date(self) -> dict[str, str]:
+        """Output -> why it is not what this run would make; outputs that were never stored are not among them."""
+        found: dict[str, str] = {}
+        needs: dict[str, Needs] = {}
+        for node in self._pipeline.nodes:  # upstream first
+            required = self._needs(node, needs)
+            for name in node.outputs:
+                needs[name] = required
+                if self._is_stored(name) and self._catalog[name].exists() and (why := self._why(name, required, found)):
+                    found[name] = why
+        return found
+
+    def _needs(self, node: Node, known: dict[str, Needs]) -> Needs:
+        parameters = frozenset(name.removeprefix("params:") for name in node.inputs if is_parameter(name))
+        required = Needs(frozenset(), parameters)
+        for name in node.inputs:
+            if self._is_stored(name) or name not in known:
+                required |= Needs(frozenset([name] if not is_parameter(name) else []), frozenset())
+            else:
+                required |= known[name]
+        return required
+
+    def _why(self, name: str, required: Needs, found: dict[str, str]) -> str:
+        """The first reason, or ""."""
+        made = self._manifest(self._catalog[name].resolve_load_version())
+        if not made or name not in made["written"]:
+            return "no manifest says how it was made"
+        if made.get("code") != self._code:
+            return "the code has changed"
+        if changed := self._changed_parameter(required.parameters, made["parameters"]):
+            return f"{changed} has changed"
+        upstream = next((one for one in sorted(required.stored) if one in found), None)
+        if upstream:
+            return f"{upstream} is out of date"
+        recorded = made["read"] | made["written"]
+        other = next((one for one in sorted(required.stored) if self._differs(one, recorded.get(one))), None)
+        return f"{other} is another" if other else ""
+
+    def _changed_parameter(self, names: frozenset[str], before: dict[str, Any]) -> str:
+        groups = set(self._parameters) if "parameters" in names else {name.split(".")[0] for name in names}
+        for group in sorted(groups - set(WITHOUT_EFFECT)):
+            was, now = {group: before.get(group)}, {group: self._parameters.get(group)}
+            if changed := provenance.differences(now, was) or provenance.differences(was, now):
+                return next(iter(changed))
+        return ""
+
+    def _differs(self, name: str, recorded: dict[str, str | None] | None) -> bool:
+        """Whether an input is not the one that was read then; what has no sum, such as a folder of logs, never is."""
+        if not provenance.stored(self._catalog[name], None):
+            return False
+        version = provenance.version_read(self._catalog[name])
+        if recorded is None:
+            return True
+        same_version = version is not None and version == recorded["version"]
+        return not same_version and self._sum(name) != recorded["sha256"]
+
+    def _is_stored(self, name: str) -> bool:
+        return name in self._catalog and isinstance(self._catalog[name], AtomicMixin)
+
+    def _sum_of(self, name: str) -> str:
+        dataset = self._catalog[name]
+        return provenance.sha256(provenance.stored(dataset, provenance.version_read(dataset)))
+
+    def _load_manifest(self, version: str | None) -> dict[str, Any] | None:
+        manifests = self._catalog[MANIFEST]
+        if not version or not manifests._is_complete(version):
+            return None
+        return json.loads(manifests._fs.cat_file(str(manifests._get_versioned_path(version))))
+
+
+class FreshnessHooks:
+    """`kedro run --only-missing-outputs` makes again what is missing and what is out of date."""
+
+    @hook_impl
+    def after_catalog_created(self, parameters: dict[str, Any]) -> None:
+        self._parameters = {name: plain(value) for name, value in parameters["parameters"].items()}
+
+    @hook_impl(tryfirst=True)  # before the manifest settles which versions are read
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        if not run_params["only_missing_outputs"] or MANIFEST not in catalog:
+            return
+        for name, why in Freshness(pipeline, catalog, self._parameters).out_of_date().items():
+            logger.info("%s is made again: %s", name, why)
+            catalog[name].is_out_of_date = True

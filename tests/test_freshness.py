@@ -1,0 +1,98 @@
+"""`kedro run --only-missing-outputs` makes again what has changed, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from tests.in_process import Outcome, copy_of, run_here
+from tests.project import newest
+
+from fanogan_pipeline import provenance
+from fanogan_pipeline.freshness import Freshness
+from fanogan_pipeline.manifest import plain
+
+
+@pytest.fixture(scope="module")
+def project(smoke_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_of(smoke_project, tmp_path_factory.mktemp("fresh") / "project")
+
+
+def run(project: Path, *arguments: str) -> tuple[Outcome, dict[str, Any]]:
+    """The run's outcome and its manifest."""
+    done = run_here(project, "--env", "smoke", "--only-missing-outputs", *arguments)
+    assert done.status == 0, done.output
+    return done, json.loads(newest(project, "run_manifest.json").read_text())
+
+
+@pytest.fixture
+def stale(project: Path) -> Callable[..., dict[str, str]]:
+    def look(**changes: dict[str, Any]) -> dict[str, str]:
+        with KedroSession.create(project, env="smoke", runtime_params=changes) as session:
+            context = session.load_context()
+            parameters = {name: plain(value) for name, value in context.params.items()}
+            return Freshness(pipelines["__default__"], context.catalog, parameters).out_of_date()
+
+    return look
+
+
+def test_nothing_runs_where_nothing_has_changed_and_then_only_what_has(project: Path) -> None:
+    assert run(project)[1]["written"] == {}
+    versions = {path: path.stat().st_mtime_ns for path in project.glob("data/06_models/*/*/*")}
+    _, manifest = run(project, "--params", "reporting.walk_steps=4")
+    assert {"latent_walk", "report"} <= set(manifest["written"])
+    assert not {"train_set", "wgan_model", "encoder_model", "detector", "roc_curve"} & set(manifest["written"])
+    assert {"wgan_model", "raw_images"} <= set(manifest["read"])
+    assert "draw_latent_walk" in manifest["command"]
+    assert "train_wgan" not in manifest["command"]
+    assert {path: path.stat().st_mtime_ns for path in project.glob("data/06_models/*/*/*")} == versions
+    # what was made from kept outputs is itself recognised next time
+    assert run(project, "--params", "reporting.walk_steps=4")[1]["written"] == {}
+
+
+def test_a_changed_parameter_reaches_what_is_made_from_it(stale: Callable[..., dict[str, str]]) -> None:
+    found = stale(encoder={"steps": 13})
+    assert found["encoder_model"] == "encoder.steps has changed"
+    assert found["test_scores"] == "detector is out of date"
+    assert {"detector", "test_scores", "metrics", "score_histogram"} <= set(found)
+    assert not {"train_set", "test_set", "wgan_model", "wgan_history", "wgan_curves"} & set(found)
+
+
+def test_where_runs_are_logged_makes_no_difference(stale: Callable[..., dict[str, str]]) -> None:
+    before = set(stale())
+    assert set(stale(tracking={"experiment": "another"})) - before <= {"report"}
+
+
+def test_changed_code_makes_all_of_it_again(
+    stale: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "code_digest", lambda: "another")
+    found = stale()
+    assert found["train_set"] == found["report"] == "the code has changed"
+
+
+def test_other_pictures_make_all_of_it_again(
+    stale: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Freshness, "_sum_of", lambda self, name: "another")
+    found = stale()
+    assert found["train_set"] == "raw_images is another"
+    assert found["wgan_model"] == "train_set is out of date"
+
+
+def test_what_no_manifest_tells_of_is_made_again(
+    project: Path, stale: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    before = set(stale())
+    assert "wgan_model" not in before
+    manifests = project / "data/08_reporting/run_manifest.json"
+    manifests.rename(tmp_path / "elsewhere")
+    try:
+        assert stale()["wgan_model"] == "no manifest says how it was made"
+    finally:
+        (tmp_path / "elsewhere").rename(manifests)

@@ -16,3 +16,7 @@ class MismatchError(PlainError):
 
 class TrainingError(PlainError):
     """Training went wrong: a loss that is not finite, a critic that ran away, a collapsed generator."""
+
+
+class ClusterError(PlainError):
+    """The machines that work was spread over are lost; what they had finished is kept."""

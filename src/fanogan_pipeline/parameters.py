@@ -234,6 +234,8 @@ class ComputeParameters(Group):
 
     engine: Literal["local", "dask"]
     scheduler: str
+    workers: Annotated[int, Field(ge=0, le=1024)]
+    shard_size: Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 class TrackingParameters(Group):

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import EncoderParameters, ScoringParameters, TrainingParameters
-from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSet, Restorer
+from fanogan_pipeline.parameters import ComputeParameters, EncoderParameters, ScoringParameters, TrainingParameters
+from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSet, Restorer, StateStore
 
 with lazily():
+    from fanogan_pipeline.compute import terms
     from fanogan_pipeline.detection import anomaly_detector, pictures, pixel_metrics, scoring, statistics
     from fanogan_pipeline.detection import detector as detectors
     from fanogan_pipeline.training import devices, models
@@ -49,10 +50,14 @@ def measure(
     restorer: Restorer,
     residual_statistics: Checkpoint,
     wgan_model: Checkpoint,
+    encoder_model: Checkpoint,
     parameters: ScoringParameters,
+    compute: ComputeParameters,
+    states: StateStore,
 ) -> DataFrame:
     """Residual terms of a set, a row per picture; those of the residual map only where the score needs them."""
-    return _terms(image_set, restorer, residual_statistics, wgan_model, parameters, parameters.score == "map")
+    found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
+    return _terms(image_set, restorer, found, parameters, compute, states, parameters.score == "map")
 
 
 def measure_with_map(
@@ -60,10 +65,14 @@ def measure_with_map(
     restorer: Restorer,
     residual_statistics: Checkpoint,
     wgan_model: Checkpoint,
+    encoder_model: Checkpoint,
     parameters: ScoringParameters,
+    compute: ComputeParameters,
+    states: StateStore,
 ) -> DataFrame:
     """Residual terms of a set, a row per picture, with those of the residual map."""
-    return _terms(image_set, restorer, residual_statistics, wgan_model, parameters, with_map=True)
+    found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
+    return _terms(image_set, restorer, found, parameters, compute, states, with_map=True)
 
 
 def calibrate_detector(
@@ -146,19 +155,18 @@ def measure_pixels(
 def _terms(
     image_set: ImageSet,
     restorer: Restorer,
-    residual_statistics: Checkpoint,
-    wgan_model: Checkpoint,
+    found: dict[str, Checkpoint],
     parameters: ScoringParameters,
+    compute: ComputeParameters,
+    states: StateStore,
     with_map: bool,
 ) -> DataFrame:
-    models.expect_split(wgan_model, image_set.split_digest)
-    belongs_to = residual_statistics.header.get("belongs_to", {})
-    models.expect_member("residual_statistics", belongs_to, "wgan_model", wgan_model, detectors.MEND)
-    fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
+    models.expect_split(found["wgan_model"], image_set.split_digest)
+    belongs_to = found["residual_statistics"].header.get("belongs_to", {})
+    models.expect_member("residual_statistics", belongs_to, "wgan_model", found["wgan_model"], detectors.MEND)
     pooling = pictures.Pooling.from_settings(parameters.model_dump())
-    return pictures.picture_terms(
-        image_set.images, image_set.tiles, restorer, fitted, parameters.batch_size, pooling, with_map
-    )
+    settings = terms.Settings(restorer.image_distance, restorer.device.type, parameters.batch_size, pooling, with_map)
+    return terms.measure(image_set, restorer, found, settings, compute, states.folder)
 
 
 def _maps(

@@ -11,7 +11,16 @@ def measured(split: str, measure: Callable = nodes.measure) -> Node:
     """The residual terms of one set."""
     return Node(
         measure,
-        [f"{split}_set", "restorer", "residual_statistics", "wgan_model", "params:scoring"],
+        [
+            f"{split}_set",
+            "restorer",
+            "residual_statistics",
+            "wgan_model",
+            "encoder_model",
+            "params:scoring",
+            "params:compute",
+            "training_states",
+        ],
         f"{split}_terms",
         name=f"measure_{split}",
     )

@@ -1,0 +1,89 @@
+"""Where work is spread over: this process itself, or the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from fanogan_pipeline.datasets.atomic import one_line
+from fanogan_pipeline.errors import ClusterError, InputError
+from fanogan_pipeline.parameters import ComputeParameters
+
+CONNECT_SECONDS = 20
+RETRIES = 3  # of a piece of work whose worker has died
+
+
+@contextmanager
+def cluster_of(parameters: ComputeParameters) -> Iterator[Executor | None]:
+    """The cluster's workers as an executor, or None where the engine is local and the caller computes by itself.
+
+    What is submitted travels to other machines: functions of modules, and small things.
+
+    Raises:
+        InputError: no Dask here, or no scheduler at the address.
+        ClusterError: the scheduler or all workers are lost; what was finished before is kept by whoever asked.
+    """
+    if parameters.engine == "local":
+        yield None
+        return
+    try:
+        import distributed
+    except ImportError as error:
+        raise InputError(
+            "compute.engine: found 'dask', which is not installed; pip install 'fanogan_pipeline[dask]'"
+        ) from error
+    lost = (distributed.KilledWorker, distributed.comm.CommClosedError, CancelledError)
+    with _client(distributed, parameters) as client:
+        try:
+            yield client.get_executor(pure=False, retries=RETRIES)
+        except lost as error:
+            where = parameters.scheduler or "the cluster on this machine"
+            raise ClusterError(
+                f"compute: {where} was lost ({type(error).__name__}: {one_line(error)}); what is finished is kept, "
+                "the same command goes on from there"
+            ) from error
+
+
+@contextmanager
+def _client(distributed: Any, parameters: ComputeParameters) -> Iterator[Any]:
+    """A connection to the scheduler at the address, or to a cluster of its own on this machine."""
+    if not parameters.scheduler:
+        count = parameters.workers or cores()
+        with (
+            distributed.LocalCluster(
+                n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client
+        return
+    try:
+        client = distributed.Client(parameters.scheduler, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"compute.scheduler: found {parameters.scheduler!r}, where no Dask scheduler answers ({one_line(error)}); "
+            "start one with 'dask scheduler', or leave it empty for a cluster on this machine"
+        ) from error
+    with client:
+        yield client
+
+
+@contextmanager
+def threads(count: int) -> Iterator[Executor]:
+    """Threads of this process, each of which computes by itself, as a Dask worker of one thread does."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)
+
+
+def cores() -> int:
+    """CPU cores that this process may run on."""
+    return len(os.sched_getaffinity(0))

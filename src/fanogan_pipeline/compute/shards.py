@@ -1,0 +1,62 @@
+"""Work cut into shards; a shard's table may be kept as one parquet part, so that none is ever done twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, as_completed
+from pathlib import Path
+
+import pandas as pd
+
+from fanogan_pipeline.datasets.staging import sweep, whole_file
+
+logger = logging.getLogger(__name__)
+
+Compute = Callable[[slice], pd.DataFrame]
+
+
+def cut(count: int, size: int) -> list[slice]:
+    """`count` rows in shards of `size`, the last one smaller; a single empty one where there are none."""
+    return [slice(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
+
+
+def table(shards: Sequence[slice], compute: Compute, executor: Executor) -> pd.DataFrame:
+    """The shards' tables one below the other, in their order."""
+    return pd.concat(executor.map(compute, shards), ignore_index=True)
+
+
+def table_of_parts(shards: Sequence[slice], compute: Compute, folder: Path, executor: Executor) -> pd.DataFrame:
+    """The same by way of a part for each shard in a folder that all workers see; parts that are there stay.
+
+    Args:
+        shards: rows of each.
+        compute: rows -> their table; travels to the workers.
+        folder: of this work and no other.
+        executor: where shards are computed, in any order, several at once.
+
+    Raises:
+        whatever `compute` raises; the parts finished before stay.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    parts = [folder / f"part-{number:06}.parquet" for number in range(len(shards))]
+    missing = [(shard, part) for shard, part in zip(shards, parts, strict=True) if not part.exists()]
+    if kept := len(parts) - len(missing):
+        logger.info("%s: going on, %d of %d parts are there", folder, kept, len(parts))
+    futures = [executor.submit(write_part, compute, shard, str(part)) for shard, part in missing]
+    try:
+        for future in as_completed(futures):
+            future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+    return pd.concat(map(pd.read_parquet, parts), ignore_index=True)
+
+
+def write_part(compute: Compute, shard: slice, part: str) -> None:
+    """Compute a shard and put its part in place in one step; nothing to do where it is there already."""
+    if not Path(part).exists():
+        found = compute(shard)
+        with whole_file(Path(part)) as draft:
+            found.to_parquet(draft, index=False)

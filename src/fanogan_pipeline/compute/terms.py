@@ -1,0 +1,192 @@
+"""Residual terms of a set, shard by shard: the same bytes whatever computes them and in whatever order."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fanogan_pipeline.compute import shards
+from fanogan_pipeline.compute.executors import cluster_of, cores, threads
+from fanogan_pipeline.datasets import safetensors_format
+from fanogan_pipeline.datasets.staging import whole_file
+from fanogan_pipeline.detection.anomaly_detector import load_restorer
+from fanogan_pipeline.detection.pictures import Pooling, picture_terms
+from fanogan_pipeline.detection.residuals import Restorer
+from fanogan_pipeline.detection.statistics import ResidualStatistics
+from fanogan_pipeline.images import ImageSet, Tiles
+from fanogan_pipeline.networks import Checkpoint
+from fanogan_pipeline.parameters import ComputeParameters
+from fanogan_pipeline.training import devices
+
+MODELS = ("wgan_model", "encoder_model", "residual_statistics")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What terms depend on besides images and models.
+
+    Attributes:
+        image_distance: as `Restorer`'s.
+        device: "cpu" or "cuda".
+        batch_size: images computed at once.
+        pooling: of tiles and maps.
+        with_map: whether the map's terms are wanted.
+    """
+
+    image_distance: str
+    device: str
+    batch_size: int
+    pooling: Pooling
+    with_map: bool
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Pictures [a, b) of a set -> their residual terms."""
+
+    images: np.ndarray
+    tiles: Tiles | None
+    restorer: Restorer
+    statistics: ResidualStatistics
+    settings: Settings
+
+    @cached_property
+    def runs(self) -> list[slice]:
+        """The rows of each picture."""
+        return [slice(row, row + 1) for row in range(len(self.images))] if self.tiles is None else self.tiles.runs()
+
+    def __call__(self, pictures: slice) -> pd.DataFrame:
+        runs = self.runs[pictures]
+        rows = np.arange(runs[0].start, runs[-1].stop) if runs else np.arange(0)
+        s, tiles = self.settings, None if self.tiles is None else self.tiles.take(rows)
+        images = self.images[rows[0] : rows[-1] + 1] if len(rows) else self.images[:0]
+        return picture_terms(images, tiles, self.restorer, self.statistics, s.batch_size, s.pooling, s.with_map)
+
+
+@dataclass(frozen=True)
+class TermsFrom:
+    """The same from what lies in a folder, which a worker reads once."""
+
+    folder: str
+
+    def __call__(self, pictures: slice) -> pd.DataFrame:
+        return _read(self.folder)(pictures)
+
+
+def measure(
+    image_set: ImageSet,
+    restorer: Restorer,
+    models: dict[str, Checkpoint],
+    settings: Settings,
+    compute: ComputeParameters,
+    place: Path,
+) -> pd.DataFrame:
+    """Residual terms of a set, a row per picture.
+
+    Args:
+        image_set: what to measure.
+        restorer: the networks.
+        models: the checkpoints of `MODELS`.
+        settings: everything else that counts.
+        compute: engine and size of a shard.
+        place: a local folder, seen by all workers, for the parts of unfinished work on a cluster.
+
+    Raises:
+        ClusterError: the cluster was lost; its finished parts are kept for the next try.
+    """
+    statistics = ResidualStatistics.from_checkpoint(models["residual_statistics"]).to(restorer.device)
+    local = Terms(image_set.images, image_set.tiles, restorer, statistics, settings)
+    cuts = shards.cut(len(local.runs), compute.shard_size)
+    with cluster_of(compute) as cluster:
+        if cluster is None:
+            with threads(cores() if settings.device == "cpu" else 1) as pool:
+                return shards.table(cuts, local, pool)
+        with _folder(place, models, image_set, settings, compute) as folder:
+            write(folder, image_set, models, settings)
+            found = shards.table_of_parts(cuts, TermsFrom(str(folder)), folder / "parts", cluster)
+            (folder / "images.npy").unlink()
+            return found
+
+
+@contextmanager
+def _folder(
+    place: Path, models: dict[str, Checkpoint], image_set: ImageSet, settings: Settings, compute: ComputeParameters
+) -> Iterator[Path]:
+    """The folder of this very work; those of other models go, unless a living run is at work there."""
+    facts = [models[name].digest for name in MODELS]
+    root = place.resolve() / f"scoring-{_digest(facts)}"
+    root.mkdir(parents=True, exist_ok=True)
+    held = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        for other in place.resolve().glob("scoring-*"):
+            if other != root:
+                _remove_unless_held(other)
+        facts = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
+        folder = root / _digest(facts)
+        folder.mkdir(exist_ok=True)
+        yield folder
+    finally:
+        os.close(held)
+
+
+def _remove_unless_held(folder: Path) -> None:
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return
+    finally:
+        os.close(lock)
+
+
+def _digest(facts: list) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def write(folder: Path, image_set: ImageSet, models: dict[str, Checkpoint], settings: Settings) -> None:
+    """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
+    with whole_file(folder / "images.npy") as draft, draft.open("wb") as file:
+        np.save(file, image_set.images, allow_pickle=False)
+    if image_set.tiles is not None:
+        with whole_file(folder / "tiles.npz") as draft, draft.open("wb") as file:
+            np.savez(file, allow_pickle=False, **vars(image_set.tiles))
+    for name in MODELS:
+        with whole_file(folder / f"{name}.safetensors") as draft:
+            draft.write_bytes(safetensors_format.to_bytes(models[name]))
+    with whole_file(folder / "settings.json") as draft:
+        draft.write_text(json.dumps(asdict(settings)))
+
+
+@lru_cache(maxsize=2)
+def _read(folder: str) -> Terms:
+    """What `write` left, ready to compute on one thread; the images stay in their file."""
+    place = Path(folder)
+    values = json.loads((place / "settings.json").read_text())
+    settings = Settings(**values | {"pooling": Pooling(**values["pooling"])})
+    device = devices.choose_device(settings.device)
+    devices.set_threads(1)
+    wgan, encoder, fitted = (
+        safetensors_format.from_bytes((place / f"{name}.safetensors").read_bytes(), name) for name in MODELS
+    )
+    tiles = Tiles(**np.load(place / "tiles.npz", allow_pickle=False)) if (place / "tiles.npz").exists() else None
+    return Terms(
+        np.load(place / "images.npy", mmap_mode="r", allow_pickle=False),
+        tiles,
+        load_restorer(wgan, encoder, settings.image_distance, device),
+        ResidualStatistics.from_checkpoint(fitted).to(device),
+        settings,
+    )

@@ -112,3 +112,25 @@ def save_many(form: str, folder: str, versions: list[str]) -> None:
         stored, number = dataset(form, folder, version), int(version)
         stored.save(example(form, number))
         assert same(form, stored.load(), example(form, number))
+
+
+def save_dying_at_put(form: str, folder: str, version: str, number: int, credentials: dict, put: int) -> None:
+    """On an object store; dies just before its `put`th (from 0) write to it."""
+    from s3fs import S3FileSystem
+    from stored_forms import dataset, example
+
+    count = 0
+
+    def armed(original: Callable[..., Any]) -> Callable[..., Any]:
+        def write(*arguments: Any, **options: Any) -> Any:
+            nonlocal count
+            if count == put:
+                die()
+            count += 1
+            return original(*arguments, **options)
+
+        return write
+
+    for name in ("put_file", "pipe_file"):
+        setattr(S3FileSystem, name, armed(getattr(S3FileSystem, name)))
+    dataset(form, folder, version, credentials=credentials).save(example(form, number))

@@ -176,7 +176,7 @@ class EncoderParameters(Group):
 class ScoringParameters(Group):
     """`params:scoring`: how residuals become a score, a threshold and a verdict."""
 
-    score: Literal["standardised", "article", "image", "map"]
+    score: Literal["chosen", "standardised", "article", "image", "map"]
     pooling: Literal["mean", "maximum", "top_share"]
     top_share: Annotated[float, Field(gt=0.0, le=1.0)]
     map_smoothing: Annotated[float, Field(ge=0.0, le=64.0)]

@@ -60,6 +60,7 @@ TABLES = {
     "score_table": {"image_id": "text", **_TRUTH, **_VERDICT},
     "new_score_table": {"image_id": "text", **_VERDICT},
     "history": {"step": "whole numbers"},
+    "score_choice": {"mix": "text", "made_up_auroc": "numbers", "chosen": "true or false"},
     "class_table": {**_TRUTH, "images": "whole numbers", "flagged": "whole numbers", "share": "probabilities"},
 }
 
@@ -112,6 +113,13 @@ def history(data: pd.DataFrame) -> None:
     _columns(data, TABLES["history"])
     if not data["step"].is_monotonic_increasing:
         raise InputError("step: found steps out of order, expected them ascending")
+
+
+def score_choice(data: pd.DataFrame) -> None:
+    """What the score is made of: one mix chosen."""
+    _columns(data, TABLES["score_choice"])
+    if (count := int(data["chosen"].sum())) != 1:
+        raise InputError(f"chosen: found {count} mixes chosen, expected one")
 
 
 def class_table(data: pd.DataFrame) -> None:

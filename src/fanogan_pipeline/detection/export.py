@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
-from fanogan_pipeline.detection.residuals import TERMS
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.training.data import to_pixels
 
@@ -28,8 +27,8 @@ def refusal(detector: AnomalyDetector) -> str:
         return "a search by gradient for z, expected scoring.method: encoder with scoring.refinement_steps: 0"
     if geometry.get("tiling"):
         return "pictures cut into tiles (data_prep.tiling), expected whole pictures"
-    if strange := set(detector.detector.rule.weight) - set(TERMS):
-        return f"a score of {', '.join(sorted(strange))}, expected one of {', '.join(TERMS)} (scoring.score)"
+    if strange := [name for name in detector.detector.rule.weight if name.startswith("map_")]:
+        return f"a score of {', '.join(strange)}, expected one of residual terms (scoring.score)"
     return ""
 
 
@@ -55,7 +54,7 @@ class DetectorModule(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = to_pixels(images, self.restorer.pixel_range)
         terms = self.restorer.terms(x, self.statistics)
-        score = self.rule.combine({name: term.double() for name, term in terms.items()})
+        score = self.rule.combine({name: term.double() for name, term in terms.items()}, torch.log)
         at_least = (self.calibration_scores[None] >= score[:, None]).sum(1)
         p_value = (1 + at_least).double() / (len(self.calibration_scores) + 1)
         return score, p_value, score > self.threshold

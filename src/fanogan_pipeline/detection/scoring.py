@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,26 +17,40 @@ from fanogan_pipeline.errors import InputError
 logger = logging.getLogger(__name__)
 
 
+# What a chosen score may be made of: the share of each family of terms, spread evenly over its members.
+MIXES: dict[str, dict[str, float]] = {
+    "restoration": {"plain": 1.0},
+    "restoration_and_latent": {"plain": 1.0, "distance": 0.5},
+    "whitened_and_latent": {"whitened": 1.0, "distance": 0.5},
+    "everything": {"plain": 1.0, "whitened": 1.0, "distance": 0.5, "latent": 0.25},
+}
+LOG_FLOOR = 1e-9  # a residual below it counts as it
+
+
 @dataclass(frozen=True)
 class ScoreRule:
-    """score = sum over terms of weight * (term - centre) / scale.
+    """score = sum over terms of weight * (term - centre) / scale, of the terms or of their logarithms.
 
     The article's A(x) = A_R(x) + kappa * A_D(x) is centre 0, scale 1, weights 1 and kappa; the
-    standardised sum takes centre and scale from the selection set, so that no kappa is needed
+    standardised sums take centre and scale from the selection set, so that no kappa is needed
     and calibration images stay exchangeable with new ones.
     """
 
     weight: dict[str, float]
     centre: dict[str, float]
     scale: dict[str, float]
+    logarithmic: bool = False
 
     def score(self, terms: pd.DataFrame) -> np.ndarray:
         """float64 [N] of residual terms, a row per image."""
         return self.combine({name: terms[name].to_numpy(np.float64) for name in self.weight})
 
-    def combine(self, terms: Mapping[str, Any]) -> Any:
-        """The score of terms given as arrays or as tensors [N], of which it makes one of the same kind."""
-        parts = [self.weight[name] * (terms[name] - self.centre[name]) / self.scale[name] for name in self.weight]
+    def combine(self, terms: Mapping[str, Any], log: Callable[[Any], Any] = np.log) -> Any:
+        """The score of terms given as arrays or as tensors [N] (with torch's `log`), of which it makes one alike."""
+        parts = []
+        for name, weight in self.weight.items():
+            value = log(terms[name].clip(LOG_FLOOR)) if self.logarithmic else terms[name]
+            parts.append(weight * (value - self.centre[name]) / self.scale[name])
         return sum(parts[1:], parts[0])
 
     def to_json(self) -> dict[str, Any]:
@@ -47,23 +61,45 @@ def fit_rule(kind: str, kappa: float, selection_terms: pd.DataFrame) -> ScoreRul
     """The rule of a given kind.
 
     Args:
-        kind: "standardised", "article", "image" or "map" (the pooled residual map alone).
+        kind: "standardised", "article", "image", "map" (the pooled residual map alone) or a name of `MIXES`.
         kappa: weight of the feature residual in the article's score.
         selection_terms: residual terms of the selection set, normal images only.
     """
+    if kind in MIXES:
+        return fit_mix(kind, selection_terms)
     if kind == "standardised":
-        spread = selection_terms[list(TERMS)].std(ddof=1)
-        if not (np.isfinite(spread) & (spread > 0)).all():
-            raise InputError(
-                f"selection_set: the residual terms' standard deviations are {spread.to_dict()}, expected all above 0; "
-                "the models do not tell images apart, train longer"
-            )
-        centre = selection_terms[list(TERMS)].mean()
-        return ScoreRule(dict.fromkeys(TERMS, 1.0), centre.to_dict(), spread.to_dict())
+        centre, scale = _moments(selection_terms[list(TERMS)])
+        return ScoreRule(dict.fromkeys(TERMS, 1.0), centre, scale)
     if kind == "map":
         return ScoreRule({"map_residual": 1.0}, {"map_residual": 0.0}, {"map_residual": 1.0})
     weight = {"image_residual": 1.0} | ({"feature_residual": kappa} if kind == "article" else {})
     return ScoreRule(weight, dict.fromkeys(weight, 0.0), dict.fromkeys(weight, 1.0))
+
+
+def fit_mix(mix: str, selection_terms: pd.DataFrame) -> ScoreRule:
+    """The rule of a mix: logarithms of its terms, each standardised on the selection set.
+
+    A residual's law has a long right tail; its logarithm is near normal, so that no term rules the sum by its tail.
+    """
+    families = {
+        "plain": [name for name in selection_terms if name.startswith(("image_residual", "feature_residual"))],
+        "whitened": [name for name in selection_terms if name.startswith("whitened_")],
+        "distance": ["latent_distance"],
+        "latent": ["latent_residual"],
+    }
+    weight = {name: share / len(families[family]) for family, share in MIXES[mix].items() for name in families[family]}
+    centre, scale = _moments(np.log(selection_terms[list(weight)].clip(lower=LOG_FLOOR)))
+    return ScoreRule(weight, centre, scale, logarithmic=True)
+
+
+def _moments(terms: pd.DataFrame) -> tuple[dict[str, float], dict[str, float]]:
+    spread = terms.std(ddof=1)
+    if not (np.isfinite(spread) & (spread > 0)).all():
+        raise InputError(
+            f"selection_set: the residual terms' standard deviations are {spread.to_dict()}, expected all above 0; "
+            "the models do not tell images apart, train longer"
+        )
+    return terms.mean().to_dict(), spread.to_dict()
 
 
 @dataclass(frozen=True)

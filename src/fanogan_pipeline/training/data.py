@@ -84,7 +84,7 @@ def corrupt(
         blank: share of the blocks that are set to `fill`, 0 to 1.
         block: side of a block, pixels.
         generator: where the randomness comes from, on x's device.
-        fill: the pixel value of a blanked block (0 in the middle of [-1, 1]).
+        fill: the pixel value of a blanked block.
         group: the processes that share the batch; x is this one's share.
     """
     if noise:

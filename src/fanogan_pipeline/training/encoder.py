@@ -17,7 +17,7 @@ from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_r
 from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import Wgan
 
-UNIT_IMAGES = 256  # real images that the loss terms' units are taken over
+UNIT_IMAGES = 256  # real images that the loss terms' units and the typical pixel are taken over
 
 
 class EncoderPhase:
@@ -47,6 +47,11 @@ class EncoderPhase:
         self.noise = torch.Generator(device).manual_seed(seed + 1)
         self.batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size")
         self.augment = Augmenter(augmentation, seed + 3, pixel_range(wgan.spec))
+        low, high = pixel_range(wgan.spec)
+        typical = float(
+            self.images[:UNIT_IMAGES].median()
+        )  # a blanked block is background, where there is such a thing
+        self.fill = low + typical * (high - low) / 255
         self.image_unit, self.feature_unit = self._units() if parameters.normalise else (1.0, 1.0)
         self.images_a_step = parameters.batch_size
 
@@ -100,7 +105,7 @@ class EncoderPhase:
     def _corrupted(self, x: Tensor) -> Tensor:
         low, high = pixel_range(self.wgan.spec)
         c = self.p.corruption
-        return corrupt(x, c.noise * (high - low) / 2, c.blank, c.block, self.noise, (low + high) / 2, self.group)
+        return corrupt(x, c.noise * (high - low) / 2, c.blank, c.block, self.noise, self.fill, self.group)
 
 
 def _optimiser(parameters: EncoderParameters, encoder: nn.Module) -> torch.optim.Optimizer:

@@ -45,7 +45,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.write_report,
-                ["metrics", "class_recall", "split_manifest", "detector", "parameters", *nodes.FIGURES],
+                ["metrics", "class_recall", "split_manifest", "detector", "score_choice", "parameters", *nodes.FIGURES],
                 "report",
                 name="write_report",
             ),

@@ -10,7 +10,15 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSet, Re
 
 with lazily():
     from fanogan_pipeline.compute import terms
-    from fanogan_pipeline.detection import anomaly_detector, pictures, pixel_metrics, scoring, statistics
+    from fanogan_pipeline.detection import (
+        anomaly_detector,
+        choice,
+        pictures,
+        pixel_metrics,
+        residuals,
+        scoring,
+        statistics,
+    )
     from fanogan_pipeline.detection import detector as detectors
     from fanogan_pipeline.training import devices, models
 
@@ -75,7 +83,20 @@ def measure_with_map(
     return _terms(image_set, restorer, found, parameters, compute, states, with_map=True)
 
 
+def choose_score(selection_set: ImageSet, restorer: Restorer, parameters: ScoringParameters, seed: int) -> DataFrame:
+    """What the score is made of: as the parameter says, or chosen with the help of made-up anomalies."""
+    if parameters.score != "chosen":
+        return choice.as_given(parameters.score)
+
+    def measured(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[DataFrame]:
+        fitted = statistics.fit_statistics(fitted_on, restorer, parameters.batch_size)
+        return [residuals.residual_terms(images, restorer, fitted, parameters.batch_size) for images in sets]
+
+    return choice.choose_mix(selection_set.images, measured, seed)
+
+
 def calibrate_detector(
+    score_choice: DataFrame,
     selection_terms: DataFrame,
     calibration_terms: DataFrame,
     wgan_model: Checkpoint,
@@ -85,7 +106,8 @@ def calibrate_detector(
     parameters: ScoringParameters,
 ) -> dict:
     """Score rule from the selection set, thresholds from the calibration set, as JSON."""
-    rule = scoring.fit_rule(parameters.score, encoder.kappa, selection_terms)
+    chosen = str(score_choice.loc[score_choice["chosen"], "mix"].iloc[0])
+    rule = scoring.fit_rule(chosen, encoder.kappa, selection_terms)
     scores = rule.score(calibration_terms)
     detector = detectors.Detector(
         rule=rule,

@@ -50,8 +50,15 @@ def create_pipeline(**kwargs) -> Pipeline:
             measured("calibration", nodes.measure_with_map),
             measured("test"),
             Node(
+                nodes.choose_score,
+                ["selection_set", "restorer", "params:scoring", "params:seed"],
+                "score_choice",
+                name="choose_score",
+            ),
+            Node(
                 nodes.calibrate_detector,
                 [
+                    "score_choice",
                     "selection_terms",
                     "calibration_terms",
                     "wgan_model",

@@ -1,0 +1,58 @@
+"""Made-up anomalies and the choice that they settle."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.parts import ones
+
+from fanogan_pipeline.detection.choice import choose_mix
+from fanogan_pipeline.detection.made_up import MAKERS, made_up_anomalies
+from fanogan_pipeline.detection.scoring import MIXES, fit_mix
+from fanogan_pipeline.errors import InputError
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, (28, 28)), (3, (17, 40))])
+def test_every_kind_changes_images_and_keeps_their_form(channels, size):
+    images = np.random.default_rng(0).integers(0, 256, (6, channels, *size)).astype(np.uint8)
+    made = made_up_anomalies(images, seed=3)
+    assert set(made) == set(MAKERS)
+    for kind, changed in made.items():
+        assert changed.dtype == np.uint8
+        assert changed.shape == images.shape
+        assert (changed != images).any(axis=(1, 2, 3)).all(), kind
+    again = made_up_anomalies(images, seed=3)
+    assert all(np.array_equal(again[kind], made[kind]) for kind in made)
+
+
+def terms_of(images: np.ndarray, blind: str) -> pd.DataFrame:
+    """Terms of which one family sees roughness and the other nothing but noise."""
+    rng = np.random.default_rng(int(images.astype(np.int64).sum() % 2**32))
+    rough = np.abs(np.diff(images[:, 0].astype(float), axis=1)).mean((1, 2)) + 1
+    noise = rng.lognormal(size=(len(images), 8))
+    names = ["image_residual", "feature_residual", "feature_residual_1", "latent_residual", "latent_distance"]
+    table = pd.DataFrame(noise[:, :7], columns=[*names, "whitened_image", "whitened_1"])
+    seeing = "whitened_" if blind == "plain" else ("image_residual", "feature_residual")
+    for name in table:
+        if name.startswith(seeing):
+            table[name] = rough
+    return table
+
+
+@pytest.mark.parametrize(("blind", "right"), [("plain", "whitened_and_latent"), ("whitened", "restoration")])
+def test_the_choice_falls_on_the_terms_that_see_changes(blind, right):
+    table = choose_mix(ones(120).numpy(), lambda fitted, sets: [terms_of(images, blind) for images in sets], seed=0)
+    assert table["mix"].tolist() == list(MIXES)
+    assert table.loc[table["chosen"], "mix"].tolist() == [right]
+    assert table[list(MAKERS)].mean(axis=1).to_numpy() == pytest.approx(table["made_up_auroc"])
+
+
+def test_a_mix_by_hand():
+    terms = pd.DataFrame({"image_residual": np.exp([0.0, 2.0]), "feature_residual": np.exp([1.0, 1.5])})
+    rule = fit_mix("restoration", terms)
+    # each logarithm standardised: -1/sqrt(2) and 1/sqrt(2), half a weight each
+    assert rule.score(terms) == pytest.approx([-(0.5**0.5), 0.5**0.5])
+
+
+def test_too_few_images_to_choose_with_are_refused():
+    with pytest.raises(InputError, match=r"selection_set: found 3 images.*scoring\.score"):
+        choose_mix(ones(3).numpy(), lambda fitted, sets: [], seed=0)

@@ -1,0 +1,33 @@
+"""Kedro's own commands do here what a Kedro user expects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.in_process import copy_of, run_here
+from tests.project import kedro, newest
+
+
+def test_ipython_gives_the_catalog(smoke_project: Path) -> None:
+    done = kedro(smoke_project, "ipython", "--env", "smoke", "-c", "print('FOUND', len(catalog.load('test_set')))")
+    assert "FOUND 300" in done.stdout
+
+
+def test_params_from_nodes_and_load_versions_act_together(smoke_project: Path, tmp_path: Path) -> None:
+    project = copy_of(smoke_project, tmp_path / "project")
+    first = newest(project, "test_scores.parquet").parent.name
+    done = run_here(project, "--env", "smoke", "--from-nodes", "reporting.measure_quality", "--to-outputs", "metrics")
+    assert done.status == 0, done.output
+    done = run_here(
+        project,
+        *("--env", "smoke", "--pipelines", "reporting", "--to-outputs", "metrics"),
+        *("--params", "reporting.confidence=0.5", "--load-versions", f"test_scores:{first}"),
+    )
+    assert done.status == 0, done.output
+    versions = sorted(project.glob("data/08_reporting/metrics.json/*/metrics.json"))
+    wide, narrow = (json.loads(path.read_text()) for path in versions[-2:])
+    assert wide["auroc"] == narrow["auroc"]
+    assert wide["auroc_ci_high"] - wide["auroc_ci_low"] > narrow["auroc_ci_high"] - narrow["auroc_ci_low"]
+    manifest = json.loads(newest(project, "run_manifest.json").read_text())
+    assert manifest["read"]["test_scores"]["version"] == first

@@ -53,9 +53,8 @@ PARAMETERS = {
     "compute": {"engine", "scheduler"},
 }
 ENVIRONMENTS = ("base", "local", "smoke", "reference", "paper", "example")
-PENDING = {"inference", "benchmark"}  # promised, not here yet: who brings one takes it off this list
+PENDING = {"benchmark"}  # promised, not here yet: who brings one takes it off this list
 PENDING_DATASETS = {
-    "inference": {"new_images", "new_scores", "new_heatmaps"},
     "benchmark": {"benchmark_scores", "benchmark_table"},
     "export": {"onnx_detector"},
 }

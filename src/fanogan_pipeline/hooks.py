@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ class VersionHooks:
 
 
 class StateHooks:
-    """A phase's resumable state goes once its model is safely stored."""
+    """What unfinished work had kept goes once its result is safely stored."""
 
     @hook_impl
     def after_catalog_created(self, catalog: CatalogProtocol) -> None:
@@ -129,6 +130,8 @@ class StateHooks:
             key = data.header.get("state_key")
             if key:
                 self._catalog["training_states"].load().discard(key)
+        if dataset_name == "new_scores" and data.attrs.get("parts"):
+            shutil.rmtree(data.attrs["parts"], ignore_errors=True)
 
 
 class SummaryHooks:

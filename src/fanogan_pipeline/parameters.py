@@ -197,6 +197,16 @@ class ReportingParameters(Group):
     confidence: Fraction
 
 
+class InferenceParameters(Group):
+    """`params:inference`: how new pictures are gone through and what is said of them as a batch."""
+
+    false_discovery_rate: Fraction | None
+    max_heatmaps: Annotated[int, Field(ge=0, le=100_000)]
+    drift_alarm: Fraction
+    shard_size: Annotated[int, Field(ge=1, le=1_000_000)]
+    workers: Annotated[int, Field(ge=1, le=256)]
+
+
 class TrainingParameters(Group):
     """`params:training`: what both phases share."""
 
@@ -266,6 +276,7 @@ GROUPS: dict[str, type[Group]] = {
     "encoder": EncoderParameters,
     "scoring": ScoringParameters,
     "reporting": ReportingParameters,
+    "inference": InferenceParameters,
     "training": TrainingParameters,
     "compute": ComputeParameters,
     "tracking": TrackingParameters,

@@ -23,6 +23,7 @@ from fanogan_pipeline.datasets import safetensors_format
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
 from fanogan_pipeline.detection.pictures import Pooling, picture_terms
+from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
 from fanogan_pipeline.detection.residuals import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.images import ImageSet, Tiles
@@ -43,6 +44,7 @@ class Settings:
         batch_size: images computed at once.
         pooling: of tiles and maps.
         with_map: whether the map's terms are wanted.
+        refinement: how z is found.
     """
 
     image_distance: str
@@ -50,6 +52,7 @@ class Settings:
     batch_size: int
     pooling: Pooling
     with_map: bool
+    refinement: Refinement = UNREFINED
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,9 @@ def _read(folder: str) -> Terms:
     """What `write` left, ready to compute on one thread; the images stay in their file."""
     place = Path(folder)
     values = json.loads((place / "settings.json").read_text())
-    settings = Settings(**values | {"pooling": Pooling(**values["pooling"])})
+    settings = Settings(
+        **values | {"pooling": Pooling(**values["pooling"]), "refinement": Refinement(**values["refinement"])}
+    )
     device = devices.choose_device(settings.device)
     devices.set_threads(1)
     wgan, encoder, fitted = (
@@ -186,7 +191,7 @@ def _read(folder: str) -> Terms:
     return Terms(
         np.load(place / "images.npy", mmap_mode="r", allow_pickle=False),
         tiles,
-        load_restorer(wgan, encoder, settings.image_distance, device),
+        load_restorer(wgan, encoder, settings.image_distance, device, settings.refinement),
         ResidualStatistics.from_checkpoint(fitted).to(device),
         settings,
     )

@@ -30,6 +30,12 @@ class FolderReader:
         name = self._name(self.masks[row])
         return decode_mask(self._opener(name), name, self.settings)
 
+    def stamp(self, row: int) -> str:
+        """Size and time of change: another one means another picture under the same name."""
+        facts = self.filesystem.info(self._name(self.paths[row]))
+        changed = next((facts[key] for key in ("mtime", "LastModified", "updated", "ETag") if facts.get(key)), "")
+        return f"{facts.get('size')}-{changed}"
+
     def fault(self, row: int, is_full: bool) -> str:
         """What is wrong with the picture or its mask, "" where nothing is."""
         name = self._name(self.paths[row])

@@ -178,6 +178,7 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
                 "part": [arrangement.parts[row] for row in rows],
                 "group": [arrangement.groups[row] for row in rows],
                 "has_mask": [bool(mask) for mask in masks],
+                "stamp": [reader.stamp(row) for row in rows],
             }
         )
         reader = FolderReader(reader.filesystem, reader.root, paths, masks, reader.settings)

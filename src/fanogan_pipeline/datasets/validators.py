@@ -188,6 +188,12 @@ def figure(data: Any) -> None:
         raise InputError(f"found {type(data).__name__}, expected a matplotlib Figure or the bytes of a PNG")
 
 
+def new_summary(data: dict[str, Any]) -> None:
+    """What is said of new pictures as a batch."""
+    _expect(data, dict)
+    _keys(data, ("pictures", "flagged", "threshold", "drift_p_value", "drifted", "skipped", "detector"))
+
+
 def figure_folder(data: Any) -> None:
     """Names and figures."""
     _expect(data, dict)

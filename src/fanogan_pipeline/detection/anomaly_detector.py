@@ -11,6 +11,7 @@ import torch
 
 from fanogan_pipeline.detection.detector import MEND, Detector
 from fanogan_pipeline.detection.pictures import Pooling, picture_maps, picture_terms
+from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
 from fanogan_pipeline.detection.residuals import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.images import Tiles
@@ -50,7 +51,8 @@ class AnomalyDetector:
         files = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
         for name, file in files.items():
             models.expect_member("detector", judged.belongs_to, name, file, MEND)
-        restorer = load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], device)
+        refinement = Refinement.from_settings(judged.settings)
+        restorer = load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], device, refinement)
         return cls(restorer, ResidualStatistics.from_checkpoint(residual_statistics).to(device), judged)
 
     def terms(self, images: np.ndarray, tiles: Tiles | None = None) -> pd.DataFrame:
@@ -72,8 +74,12 @@ class AnomalyDetector:
 
 
 def load_restorer(
-    wgan_model: Checkpoint, encoder_model: Checkpoint, image_distance: str, device: torch.device
+    wgan_model: Checkpoint,
+    encoder_model: Checkpoint,
+    image_distance: str,
+    device: torch.device,
+    refinement: Refinement = UNREFINED,
 ) -> Restorer:
     """The networks, checked to belong together."""
     wgan = models.load_wgan(wgan_model, device)
-    return Restorer(wgan, models.load_encoder(encoder_model, wgan_model, device), image_distance, device)
+    return Restorer(wgan, models.load_encoder(encoder_model, wgan_model, device), image_distance, device, refinement)

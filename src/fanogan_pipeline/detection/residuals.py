@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
 from fanogan_pipeline.networks import pixel_range
 from fanogan_pipeline.training.data import to_bytes, to_pixels
 from fanogan_pipeline.training.wgan import Wgan
@@ -30,20 +31,22 @@ class Restorer:
         encoder: of phase 2.
         image_distance: "squared" (mean over pixels) or "absolute" (sum over pixels, the reference's score).
         device: where they compute.
+        refinement: how z is found; without one it is E(x).
     """
 
     wgan: Wgan
     encoder: nn.Module
     image_distance: str
     device: torch.device
+    refinement: Refinement = UNREFINED
 
     @property
     def pixel_range(self) -> tuple[float, float]:
         return pixel_range(self.wgan.spec)
 
     def encode(self, x: Tensor) -> Tensor:
-        """x [N, C, H, W] -> z [N, latent_dim]."""
-        return self.encoder(x)
+        """x [N, C, H, W] -> z [N, latent_dim], refined where the refinement says so."""
+        return self.refinement.encode(x, self.encoder, self.wgan)
 
     def residuals(self, x: Tensor, restored: Tensor) -> list[Tensor]:
         """x - G(z) and f(x) - f(G(z)) of every critic layer, from the image inwards, each [N, units]."""
@@ -94,8 +97,17 @@ def residual_terms(
     Returns:
         A float64 column for each term of `Restorer.terms`, a row per image.
     """
-    rows = [restorer.terms(x, statistics) for x in batches(images, restorer, batch_size)]
+    rows = [
+        {name: term[: len(x)] for name, term in restorer.terms(_filled_up(x, batch_size), statistics).items()}
+        for x in batches(images, restorer, batch_size)
+    ]
     return pd.DataFrame({name: torch.cat([row[name] for row in rows]).double().cpu().numpy() for name in rows[0]})
+
+
+def _filled_up(x: Tensor, size: int) -> Tensor:
+    """x [N, C, H, W] with its last image again until it holds `size`: kernels round differently at other batch
+    sizes, and an image's terms are to be the same to the last bit in any company."""
+    return x if len(x) == size else torch.cat([x, x[-1:].expand(size - len(x), -1, -1, -1)])
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ with lazily():
         choice,
         pictures,
         pixel_metrics,
+        refinement,
         residuals,
         scoring,
         statistics,
@@ -27,14 +28,15 @@ def load_restorer(
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
     encoder: EncoderParameters,
+    parameters: ScoringParameters,
     training: TrainingParameters,
     device: str,
 ) -> Restorer:
     """The networks, checked to belong together, ready to judge."""
     devices.set_threads(training.threads)
-    return anomaly_detector.load_restorer(
-        wgan_model, encoder_model, encoder.image_distance, devices.choose_device(device)
-    )
+    how = refinement.Refinement.from_settings(parameters.model_dump())
+    where = devices.choose_device(device)
+    return anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, where, how)
 
 
 def fit_residuals(
@@ -187,7 +189,9 @@ def _terms(
     belongs_to = found["residual_statistics"].header.get("belongs_to", {})
     models.expect_member("residual_statistics", belongs_to, "wgan_model", found["wgan_model"], detectors.MEND)
     pooling = pictures.Pooling.from_settings(parameters.model_dump())
-    settings = terms.Settings(restorer.image_distance, restorer.device.type, parameters.batch_size, pooling, with_map)
+    settings = terms.Settings(
+        restorer.image_distance, restorer.device.type, parameters.batch_size, pooling, with_map, restorer.refinement
+    )
     return terms.measure(image_set, restorer, found, settings, compute, states.folder)
 
 

@@ -36,7 +36,7 @@ def create_pipeline(**kwargs) -> Pipeline:
         [
             Node(
                 nodes.load_restorer,
-                ["wgan_model", "encoder_model", "params:encoder", "params:training", "params:device"],
+                ["wgan_model", "encoder_model", "params:encoder", "params:scoring", "params:training", "params:device"],
                 "restorer",
                 name="load_restorer",
             ),

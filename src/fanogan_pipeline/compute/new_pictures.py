@@ -1,0 +1,84 @@
+"""New pictures, shard by shard: read, prepared as the detector's own file says, measured; memory stays flat."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fanogan_pipeline.compute import shards
+from fanogan_pipeline.compute.executors import threads
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSource
+from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.prepare import prepare_pictures
+
+
+@dataclass(frozen=True)
+class NewTerms:
+    """Pictures [a, b) of a source -> `image_id`, residual terms and `reason` ("" unless the picture is broken)."""
+
+    source: ImageSource
+    detector: AnomalyDetector
+    workers: int
+
+    @property
+    def geometry(self) -> Geometry:
+        """The detector's own."""
+        return Geometry.from_json(json.loads(self.detector.detector.geometry))
+
+    def __call__(self, pictures: slice) -> pd.DataFrame:
+        rows = np.arange(pictures.start, pictures.stop)
+        try:
+            found = self._measured(rows).assign(reason="")
+        except InputError:  # one of them is broken: each by itself
+            found = pd.concat([self._alone(row) for row in rows], ignore_index=True)
+        found.insert(0, "image_id", self.source.table["image_id"].to_numpy(dtype=str)[rows])
+        return found
+
+    def _measured(self, rows: np.ndarray) -> pd.DataFrame:
+        images, tiles = prepare_pictures(self.source, rows, self.geometry, self.workers)
+        return self.detector.terms(images, tiles)
+
+    def _alone(self, row: int) -> pd.DataFrame:
+        try:
+            return self._measured(np.array([row])).assign(reason="")
+        except InputError as error:
+            return pd.DataFrame({"reason": [str(error)]})
+
+
+def parts_folder(place: Path, source: ImageSource, detector: AnomalyDetector, shard_size: int) -> Path:
+    """The folder of the parts of this very work: these pictures, unchanged, through this detector."""
+    names = source.table[[name for name in ("image_id", "stamp") if name in source.table]].to_csv(index=False)
+    facts = json.dumps([detector.detector.digest, shard_size, hashlib.sha256(names.encode()).hexdigest()])
+    return place.resolve() / f"inference-{hashlib.sha256(facts.encode()).hexdigest()[:32]}"
+
+
+def measure(
+    source: ImageSource, detector: AnomalyDetector, shard_size: int, workers: int, place: Path
+) -> tuple[pd.DataFrame, Path]:
+    """The table of `NewTerms` over all pictures, going on from the parts of a run that was stopped.
+
+    Args:
+        source: the pictures.
+        detector: that judges them.
+        shard_size: pictures in memory at once.
+        workers: threads that decode.
+        place: a local folder for the parts of unfinished work.
+
+    Returns:
+        The table and the folder of its parts, to be removed once the table is safe.
+    """
+    folder = parts_folder(place, source, detector, shard_size)
+    for other in place.resolve().glob("inference-*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    with threads(1) as pool:  # one shard at a time: a shard decodes and computes on every core by itself
+        cuts = shards.cut(len(source), shard_size)
+        return shards.table_of_parts(cuts, NewTerms(source, detector, workers), folder, pool), folder

@@ -1,0 +1,51 @@
+"""A batch of new pictures as a whole: how many of those flagged are false, and whether the batch has drifted."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image
+from scipy import stats
+
+STRENGTH = 0.6  # of the map's colour where the map is highest
+
+
+def benjamini_hochberg(p_values: np.ndarray, rate: float) -> np.ndarray:
+    """Which pictures to flag so that among those flagged at most `rate` are false alarms, on average.
+
+    The largest k with p_(k) <= k rate / n, and every picture up to the k-th smallest p-value (Benjamini
+    and Hochberg 1995). Conformal p-values of one calibration set are dependent in a way that keeps the
+    promise (Bates et al. 2023, theorem 2).
+
+    Args:
+        p_values: [N].
+        rate: in (0, 1).
+
+    Returns:
+        bool [N].
+    """
+    ordered = np.sort(p_values)
+    below = np.flatnonzero(ordered <= rate * np.arange(1, len(ordered) + 1) / max(len(ordered), 1))
+    return p_values <= (ordered[below[-1]] if len(below) else -1.0)
+
+
+def drift_p_value(scores: np.ndarray, calibration_scores: np.ndarray) -> float:
+    """Probability of score laws at least this far apart by chance: Kolmogorov and Smirnov's two-sample test."""
+    return float(stats.ks_2samp(scores, calibration_scores).pvalue)
+
+
+def overlay(picture: np.ndarray, residual_map: np.ndarray, threshold: float) -> Image.Image:
+    """A picture under its residual map, whose colour starts at half the pixel threshold and is full at twice it.
+
+    Args:
+        picture: uint8 [h, w] or [h, w, 3], in its own size.
+        residual_map: float [h', w'], of the whole picture; stretched to it.
+        threshold: from which a pixel counts as anomalous.
+    """
+    grey = picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
+    share = np.clip((residual_map - threshold / 2) / max(1.5 * threshold, 1e-12), 0, 1).astype(np.float32)
+    size = (grey.shape[1], grey.shape[0])
+    share = np.asarray(Image.fromarray(share).resize(size, Image.Resampling.BILINEAR))[..., None]
+    colour = colormaps["plasma"](share[..., 0])[..., :3] * 255
+    mixed = grey[..., None] * (1 - STRENGTH * share) + colour * STRENGTH * share
+    return Image.fromarray(mixed.round().astype(np.uint8))

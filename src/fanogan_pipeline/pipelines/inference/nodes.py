@@ -1,0 +1,103 @@
+"""Verdicts on new pictures, with the newest complete detector."""
+
+import io
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fanogan_pipeline.lazy import lazily
+from fanogan_pipeline.parameters import InferenceParameters, TrainingParameters
+from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSource, StateStore
+
+with lazily():
+    from fanogan_pipeline.compute import new_pictures as shards
+    from fanogan_pipeline.detection import anomaly_detector as detectors
+    from fanogan_pipeline.detection import new_pictures as batch
+    from fanogan_pipeline.training import devices
+
+logger = logging.getLogger(__name__)
+
+
+def load_detector(
+    wgan_model: Checkpoint,
+    encoder_model: Checkpoint,
+    residual_statistics: Checkpoint,
+    detector: dict,
+    training: TrainingParameters,
+    device: str,
+) -> Any:
+    """The detector of a complete set of files."""
+    devices.set_threads(training.threads)
+    where = devices.choose_device(device)
+    return detectors.AnomalyDetector.load(wgan_model, encoder_model, residual_statistics, detector, where)
+
+
+def measure_pictures(
+    new_images: ImageSource, anomaly_detector: Any, parameters: InferenceParameters, states: StateStore
+) -> DataFrame:
+    """Residual terms of every picture, in shards; what is broken has a reason instead."""
+    table, folder = shards.measure(
+        new_images, anomaly_detector, parameters.shard_size, parameters.workers, states.folder
+    )
+    table.attrs["parts"] = str(folder)
+    return table
+
+
+def judge_pictures(
+    new_images: ImageSource, new_terms: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
+) -> tuple[DataFrame, dict]:
+    """Score, p-value and verdict of each picture; counts, drift and what was skipped."""
+    whole = new_terms[new_terms["reason"] == ""].drop(columns="reason").reset_index(drop=True)
+    scores = anomaly_detector.judge(whole)
+    if parameters.false_discovery_rate is not None:
+        scores["is_flagged"] = batch.benjamini_hochberg(scores["p_value"].to_numpy(), parameters.false_discovery_rate)
+    scores["verdict"] = np.where(scores["is_flagged"], "anomalous", "normal")
+    scores.attrs |= {"detector": anomaly_detector.detector.digest, "parts": new_terms.attrs["parts"]}
+    return scores, _summary(new_images, new_terms, scores, anomaly_detector, parameters)
+
+
+def _summary(
+    source: ImageSource, terms: DataFrame, scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
+) -> dict:
+    judged = anomaly_detector.detector
+    drift = batch.drift_p_value(scores["score"].to_numpy(), np.asarray(judged.calibration_scores))
+    if drift < parameters.drift_alarm:
+        logger.warning(
+            "inference: the scores of these %d pictures are not distributed as the calibration set's (p = %.2g); if "
+            "most should be normal, the camera or the goods have changed and the threshold's promise does not hold",
+            *(len(scores), drift),
+        )
+    broken = terms.loc[terms["reason"] != "", ["image_id", "reason"]].to_dict("records")
+    return {
+        "pictures": len(scores),
+        "flagged": int(scores["is_flagged"].sum()),
+        "threshold": judged.calibration.threshold,
+        "promised_false_alarm_rate": judged.calibration.promised_false_alarm_rate,
+        "false_discovery_rate": parameters.false_discovery_rate,
+        "drift_p_value": drift,
+        "drifted": drift < parameters.drift_alarm,
+        "skipped": source.skipped.to_dict("records") + broken,
+        "detector": judged.digest,
+    }
+
+
+def draw_overlays(
+    new_images: ImageSource, new_scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
+) -> dict[str, Callable[[], bytes]]:
+    """A picture under its residual map for each one flagged, the highest scores first."""
+    flagged = new_scores[new_scores["is_flagged"]].nlargest(parameters.max_heatmaps, "score")["image_id"]
+    rows = {image_id: row for row, image_id in enumerate(new_images.table["image_id"])}
+    return {image_id: partial(_overlay, new_images, rows[image_id], anomaly_detector) for image_id in flagged}
+
+
+def _overlay(source: ImageSource, row: int, anomaly_detector: Any) -> bytes:
+    images, tiles = shards.prepare_pictures(
+        source, np.array([row]), shards.NewTerms(source, anomaly_detector, 1).geometry, 1
+    )
+    (found,) = anomaly_detector.maps(images, tiles)
+    file = io.BytesIO()
+    batch.overlay(source.read(row), found, anomaly_detector.detector.pixel_threshold).save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,47 @@
+"""The search for a better z: it gets better, and no image's search touches another's."""
+
+import pytest
+import torch
+
+from fanogan_pipeline.detection.refinement import Refinement, random_start, search
+from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
+from fanogan_pipeline.training.wgan import Wgan
+
+SPEC = NetworkSpec("convolutional", (16, 16), 1, 4, 4)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    torch.manual_seed(0)
+    parts = [build_generator(SPEC), build_critic(SPEC), build_encoder(SPEC, "linear")]
+    generator, critic, encoder = (part.eval().requires_grad_(False) for part in parts)
+    return Wgan(SPEC, "normal", generator, critic), encoder, torch.rand(40, 1, 16, 16) * 2 - 1
+
+
+def distance(wgan, x, z):
+    return (x - wgan.generator(z)).abs().flatten(1).sum(1)
+
+
+def test_steps_from_the_encoder_s_z_restore_better(networks):
+    wgan, encoder, x = networks
+    start = Refinement().encode(x, encoder, wgan)
+    refined = Refinement("encoder", 30, 0.05).encode(x, encoder, wgan)
+    assert torch.equal(start, encoder(x))
+    assert (distance(wgan, x, refined) < distance(wgan, x, start)).float().mean() > 0.9
+    assert torch.equal(search(x, start, wgan, 0, 0.05), start)
+
+
+@pytest.mark.parametrize("method", ["encoder", "iterative"])
+def test_an_image_gets_the_same_z_in_any_company(networks, method):
+    wgan, encoder, x = networks
+    refinement = Refinement(method, 5, 0.05)
+    together = refinement.encode(x, encoder, wgan)
+    assert torch.allclose(refinement.encode(x[7:9], encoder, wgan), together[7:9], atol=1e-5)
+    assert torch.allclose(refinement.encode(x.flip(0), encoder, wgan).flip(0), together, atol=1e-5)
+
+
+def test_anogan_starts_where_the_image_s_own_pixels_say(networks):
+    wgan, _, x = networks
+    start = random_start(x, wgan)
+    assert torch.equal(random_start(x[3:4], wgan)[0], start[3])
+    assert len({tuple(z.tolist()) for z in start}) == len(x)

@@ -1,0 +1,130 @@
+"""Verdicts on new pictures: the very scores of the test set, whatever is broken, and where a stopped run goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from tests.project import kedro, newest
+
+from fanogan_pipeline.compute import new_pictures
+from fanogan_pipeline.datasets.checkpoint import CheckpointDataset
+from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
+from fanogan_pipeline.datasets.image_set import ImageSetDataset
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.new_pictures import benjamini_hochberg, drift_p_value, overlay
+from fanogan_pipeline.errors import MismatchError
+
+
+@pytest.fixture(scope="module")
+def project(smoke_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smoke project with its test images as PNG files among the new ones, and two that are no pictures."""
+    project = Path(shutil.copytree(smoke_project, tmp_path_factory.mktemp("new") / "project", symlinks=True))
+    test_set = ImageSetDataset(filepath=str(newest(project, "test_set.npz"))).load()
+    for image, name in zip(test_set.images, test_set.image_id, strict=True):
+        path = project / "data/01_raw/new_images" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0]).save(path)
+    whole = path.read_bytes()
+    (path.parent / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (path.parent / "words.png").write_text("no picture")
+    done = kedro(project, "run", "--env", "smoke", "--pipelines", "inference", "--params", "inference.max_heatmaps=3")
+    (project / "inference.log").write_text(done.stdout + done.stderr)
+    return project
+
+
+def detector_of(project: Path) -> AnomalyDetector:
+    names = ("wgan_model", "encoder_model", "residual_statistics")
+    models = [CheckpointDataset(filepath=str(newest(project, f"{name}.safetensors"))).load() for name in names]
+    judged = json.loads(newest(project, "detector.json").read_text())
+    return AnomalyDetector.load(*models, judged, torch.device("cpu"))
+
+
+def test_new_pictures_get_the_very_scores_of_the_test_set(project):
+    ours = pd.read_parquet(newest(project, "new_scores.parquet")).set_index("image_id")
+    theirs = pd.read_parquet(newest(project, "test_scores.parquet")).set_index("image_id")
+    ours.index = ours.index.str.removesuffix(".png")
+    columns = ["image_residual", "feature_residual", "latent_residual", "score", "p_value", "is_flagged"]
+    pd.testing.assert_frame_equal(ours.loc[theirs.index, columns], theirs[columns], check_exact=True)
+    assert set(ours.index) == set(theirs.index)
+    assert ((ours["verdict"] == "anomalous") == ours["is_flagged"]).all()
+
+
+def test_what_is_broken_is_listed_and_stops_nothing(project):
+    summary = json.loads(newest(project, "new_summary.json").read_text())
+    assert {Path(entry["image_id"]).name for entry in summary["skipped"]} == {"cut.png", "words.png"}
+    assert all(entry["reason"] for entry in summary["skipped"])
+
+
+def test_flagged_pictures_get_an_overlay_in_their_own_size(project):
+    folder = sorted((project / "data/07_model_output/new_heatmaps").iterdir())[-1] / "new_heatmaps"
+    pictures = list(folder.rglob("*.png"))
+    assert len(pictures) == 3
+    scores = pd.read_parquet(newest(project, "new_scores.parquet")).nlargest(3, "score")
+    assert {path.relative_to(folder).as_posix() for path in pictures} == set(scores["image_id"])
+    with Image.open(pictures[0]) as picture:
+        assert picture.size == (28, 28)
+        assert picture.mode == "RGB"
+
+
+def test_a_batch_that_has_drifted_earns_a_warning(project):
+    assert "are not distributed as the calibration set's" in (project / "inference.log").read_text()  # mostly others
+    rng = np.random.default_rng(0)
+    assert drift_p_value(rng.normal(size=300), rng.normal(size=300)) > 0.001
+    assert drift_p_value(rng.normal(size=300) + 1, rng.normal(size=300)) < 0.001
+
+
+def test_a_stopped_run_goes_on_where_it_was(project, tmp_path, caplog, monkeypatch):
+    source = ImageFolderDataset(filepath=str(project / "data/01_raw/new_images"), layout="flat", on_error="skip").load()
+    detector = detector_of(project)
+    original, shards = new_pictures.NewTerms.__call__, []
+
+    def counted(self, pictures):
+        shards.append(pictures)
+        if len(shards) == 3:
+            raise KeyboardInterrupt
+        return original(self, pictures)
+
+    monkeypatch.setattr(new_pictures.NewTerms, "__call__", counted)
+    with pytest.raises(KeyboardInterrupt):
+        new_pictures.measure(source, detector, 50, 1, tmp_path)
+    with caplog.at_level(logging.INFO):
+        table, _ = new_pictures.measure(source, detector, 50, 1, tmp_path)
+    assert re.search(r"[2-6] of 7 parts are there", caplog.text)
+    monkeypatch.undo()
+    whole, _ = new_pictures.measure(source, detector, 1000, 1, tmp_path / "other")
+    pd.testing.assert_frame_equal(table, whole, rtol=1e-9)
+    assert (table["reason"] != "").sum() == 1  # the one whose header is whole and whose pixels are not
+
+
+def test_files_of_different_detectors_are_refused(project):
+    names = ("wgan_model", "encoder_model", "residual_statistics")
+    models = [CheckpointDataset(filepath=str(newest(project, f"{name}.safetensors"))).load() for name in names]
+    judged = json.loads(newest(project, "detector.json").read_text())
+    judged["belongs_to"]["encoder_model"] = "0" * 64
+    with pytest.raises(MismatchError, match="encoder_model"):
+        AnomalyDetector.load(*models, judged, torch.device("cpu"))
+
+
+def test_benjamini_hochberg_by_hand():
+    p_values = np.array([0.01, 0.6, 0.02, 0.035, 0.9])
+    # sorted against 0.1 k / 5: 0.01 <= 0.02, 0.02 <= 0.04, 0.035 <= 0.06, 0.6 > 0.08
+    assert benjamini_hochberg(p_values, 0.1).tolist() == [True, False, True, True, False]
+    assert benjamini_hochberg(np.array([0.5, 0.9]), 0.1).tolist() == [False, False]
+    assert benjamini_hochberg(np.array([]), 0.1).tolist() == []
+
+
+def test_an_overlay_colours_what_is_above_the_threshold_and_leaves_the_rest():
+    residual_map = np.zeros((10, 20), np.float32)
+    residual_map[:, 10:] = 4.0
+    drawn = np.asarray(overlay(np.full((10, 20), 100, np.uint8), residual_map, threshold=2.0))
+    assert (drawn[:, :9] == 100).all()
+    assert np.ptp(drawn[:, 11:].astype(int), axis=2).min() > 50

@@ -189,7 +189,7 @@ def _read(folder: str) -> Terms:
     )
     tiles = Tiles(**np.load(place / "tiles.npz", allow_pickle=False)) if (place / "tiles.npz").exists() else None
     return Terms(
-        np.load(place / "images.npy", mmap_mode="r", allow_pickle=False),
+        np.load(place / "images.npy", mmap_mode="c", allow_pickle=False),
         tiles,
         load_restorer(wgan, encoder, settings.image_distance, device, settings.refinement),
         ResidualStatistics.from_checkpoint(fitted).to(device),

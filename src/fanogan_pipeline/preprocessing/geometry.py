@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.preprocessing.tiling import Tiling, cut
+
+with lazily():
+    from scipy import ndimage
 
 QUIET = 1.0  # grey levels
 
@@ -123,8 +126,8 @@ def level_contrast(picture: np.ndarray, sigma: float) -> np.ndarray:
     """
     values = picture.astype(np.float32)
     wide = (0,) * (picture.ndim - 2)
-    values -= gaussian_filter(values, (sigma, sigma, *wide), mode="reflect")
-    power = gaussian_filter(np.square(values), (2 * sigma, 2 * sigma, *wide), mode="reflect")
+    values -= ndimage.gaussian_filter(values, (sigma, sigma, *wide), mode="reflect")
+    power = ndimage.gaussian_filter(np.square(values), (2 * sigma, 2 * sigma, *wide), mode="reflect")
     return np.clip(np.rint(127.5 + 127.5 / 3 * values / np.sqrt(power + QUIET**2)), 0, 255).astype(np.uint8)
 
 

@@ -22,6 +22,7 @@ from fanogan_pipeline.parameters import GLOBALS, GROUPS, complaint, did_you_mean
 from fanogan_pipeline.tracking import TrackingHooks
 
 logger = logging.getLogger(__name__)
+PHASES = ("wgan", "encoder")
 SMALL = 64 << 20  # bytes
 
 
@@ -65,7 +66,7 @@ class ForesightHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        self._trained = [name for name in ("wgan", "encoder") if f"{name}_model" in pipeline.all_outputs()]
+        self._trained = [name for name in PHASES if f"{name}_model" in pipeline.all_outputs()]
         for name in self._load_versions:
             if isinstance(dataset := catalog[name], AtomicMixin):
                 dataset.resolve_load_version()
@@ -126,10 +127,9 @@ class StateHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        if dataset_name in ("wgan_model", "encoder_model") and "training_states" in self._catalog:
-            key = data.header.get("state_key")
-            if key:
-                self._catalog["training_states"].load().discard(key)
+        phase = dataset_name.removesuffix("_model")
+        if phase in PHASES and "training_states" in self._catalog:
+            self._catalog["training_states"].load().discard_held(f"{phase}-")
         if dataset_name == "new_scores" and data.attrs.get("parts"):
             shutil.rmtree(data.attrs["parts"], ignore_errors=True)
 

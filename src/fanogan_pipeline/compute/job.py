@@ -60,6 +60,7 @@ class TrainingJob:
             "device": self.device,
             "states": str(self.slot.store.folder.resolve()),
             "facts": self.slot.facts,
+            "own_key": self.slot.own_key,
         }
         (folder / "job.json").write_text(json.dumps(facts))
 
@@ -76,7 +77,7 @@ class TrainingJob:
             spec=NetworkSpec.from_json(facts["spec"]),
             seed=facts["seed"],
             device=facts["device"],
-            slot=StateSlot(StateStore(Path(facts["states"])), facts["phase"], facts["facts"]),
+            slot=StateSlot(StateStore(Path(facts["states"])), facts["phase"], facts["facts"], facts["own_key"]),
             wgan_model=safetensors_format.from_bytes(model.read_bytes(), str(model)) if model.exists() else None,
             augmentation=AugmentationParameters.model_validate(changes) if changes else None,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import logging
 import os
 import re
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _SUFFIX = ".safetensors"
+_HELD: dict[Path, BinaryIO] = {}  # the states that this process holds, in whichever `StateStore`
 
 
 class StateStore:
@@ -34,7 +36,6 @@ class StateStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._held: dict[str, BinaryIO] = {}
 
     @property
     def folder(self) -> Path:
@@ -83,9 +84,20 @@ class StateStore:
         self._path(key).unlink(missing_ok=True)
         self._release(key)
 
+    def discard_held(self, prefix: str) -> None:
+        """Remove the states that this process holds and whose key starts with the prefix: their work is done."""
+        for key in self.keys():
+            if key.startswith(prefix) and self._path(key).absolute() in _HELD:
+                self.discard(key)
+
     def keys(self) -> list[str]:
         """The keys of all states, sorted."""
         return sorted(path.stem for path in self._folder.glob(f"*{_SUFFIX}") if _KEY.fullmatch(path.stem))
+
+    def unheld(self, key: str) -> str:
+        """The key, or where another living process holds its state the first of key-2, key-3, ... that none does."""
+        keys = (key if number == 1 else f"{key}-{number}" for number in itertools.count(1))
+        return next(key for key in keys if not self._path(key).exists() or self._is_free(key))
 
     def sweep(self, prefix: str, keep: str, most: int) -> list[str]:
         """Remove stale states: those whose key starts with `prefix`, but for `keep`, the `most` last saved of the
@@ -116,18 +128,18 @@ class StateStore:
     def _hold(self, key: str, path: Path) -> None:
         self._release(key)
         file = path.open("rb")
-        self._held[key] = file
+        _HELD[self._path(key).absolute()] = file
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             logger.debug("%s: this file system knows no locks", path)
 
     def _release(self, key: str) -> None:
-        if file := self._held.pop(key, None):
+        if file := _HELD.pop(self._path(key).absolute(), None):
             file.close()
 
     def _is_free(self, key: str) -> bool:
-        if key in self._held:
+        if self._path(key).absolute() in _HELD:
             return True
         try:
             with self._path(key).open("rb") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -25,6 +25,8 @@ class StateStore(Protocol):
 
     def keys(self) -> list[str]: ...
 
+    def unheld(self, key: str) -> str: ...
+
     def sweep(self, prefix: str, keep: str, most: int) -> list[str]: ...
 
 
@@ -36,17 +38,25 @@ class StateSlot:
         store: where all states are kept.
         phase: "wgan" or "encoder".
         facts: what the weights depend on: parameters, seed, digest of the data, kind of device.
+        own_key: the key, where it is not the facts' own.
     """
 
     store: StateStore
     phase: str
     facts: dict[str, Any]
+    own_key: str = ""
 
     @property
     def key(self) -> str:
+        if self.own_key:
+            return self.own_key
         facts = {**self.facts, "torch": torch.__version__}  # another one may round otherwise
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return f"{self.phase}-{digest[:32]}"
+
+    def unshared(self) -> StateSlot:
+        """This slot, or one of its own where another living run is training the very same."""
+        return replace(self, own_key=self.store.unheld(self.key))
 
     def load(self) -> Checkpoint | None:
         return self.store.load(self.key)

@@ -33,7 +33,7 @@ def train(
     facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}
     if data_prep.augmentation:
         facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
-    slot = state.StateSlot(states, "encoder", facts | {"wgan": wgan_model.digest, "device": where.type})
+    slot = state.StateSlot(states, "encoder", facts | {"wgan": wgan_model.digest, "device": where.type}).unshared()
     whole = job.TrainingJob(
         parameters, training, wgan.spec, seed + 1000, where.type, slot, wgan_model, data_prep.augmentation
     )
@@ -44,7 +44,7 @@ def train(
             images, wgan, parameters, training, seed + 1000, where, slot, log.scalars
         )
         log.network("encoder", trained, images.shape[1:])
-    facts |= {"train_images": len(train_set), "state_key": slot.key}
+    facts |= {"train_images": len(train_set)}
     return models.encoder_checkpoint(trained, wgan_model, facts), history
 
 

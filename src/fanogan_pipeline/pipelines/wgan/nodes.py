@@ -33,7 +33,7 @@ def train(
     facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}
     if data_prep.augmentation:
         facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
-    slot = state.StateSlot(states, "wgan", facts | {"device": where.type})
+    slot = state.StateSlot(states, "wgan", facts | {"device": where.type}).unshared()
     whole = job.TrainingJob(parameters, training, spec, seed, where.type, slot, None, data_prep.augmentation)
     training = side_by_side.train_first(whole, train_set.images)
     with tensorboard.run("wgan") as log:
@@ -43,7 +43,7 @@ def train(
         log.network("generator", trained.generator, (spec.latent_dim,))
         log.network("critic", trained.critic, images.shape[1:])
         log.images("generated_samples", sampling.samples(trained, 64, seed))
-    facts |= {"geometry": train_set.geometry, "train_images": len(train_set), "state_key": slot.key}
+    facts |= {"geometry": train_set.geometry, "train_images": len(train_set)}
     return models.wgan_checkpoint(trained, facts), history
 
 

@@ -17,7 +17,10 @@ def context() -> Any:
     """Children come from a server that has imported everything once and has no threads."""
     sys.path[:0] = [str(Path(__file__).parent)] if str(Path(__file__).parent) not in sys.path else []
     chosen = multiprocessing.get_context("forkserver")
-    chosen.set_forkserver_preload(["fanogan_pipeline.datasets.checkpoint", "fanogan_pipeline.datasets.tables"])
+    # named one by one, since the project's own modules import them only when they are used
+    heavy = ["torch", "safetensors.torch", "matplotlib.figure", "pyarrow.parquet", "kedro_datasets.pandas"]
+    ours = ["networks", "datasets.checkpoint", "datasets.tables", "datasets.state_store", "datasets.image_set"]
+    chosen.set_forkserver_preload([*heavy, *(f"fanogan_pipeline.{name}" for name in ours)])
     return chosen
 
 

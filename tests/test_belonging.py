@@ -1,0 +1,126 @@
+"""Files that do not belong together are refused, with both versions and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from kedro.io import Version
+from tests.in_process import copy_of, run_here, stored_files
+from tests.parts import group
+
+from fanogan_pipeline.datasets import CheckpointDataset, ImageSetDataset, ParquetDataset
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.errors import MismatchError
+from fanogan_pipeline.networks import Checkpoint
+from fanogan_pipeline.pipelines.scoring import nodes
+
+SMALL = "wgan.steps=1,encoder.steps=1,data_prep.max_train=40,data_prep.max_test=30,training.log_every=1"
+CPU = torch.device("cpu")
+# the pipelines or node, the file that is taken from the first run, what is said, the two files it names, what mends it
+CASES = {
+    "encoder of another WGAN": (
+        ("--pipelines", "scoring"),
+        "wgan_model",
+        "encoder_model was trained on the wgan_model of digest",
+        ("wgan_model", "encoder_model"),
+        "run 'kedro run --pipelines encoder'",
+    ),
+    "WGAN of another split": (
+        ("--pipelines", "encoder"),
+        "train_set",
+        "wgan_model was trained on a split of digest",
+        ("train_set", "wgan_model"),
+        "run 'kedro run --pipelines wgan'",
+    ),
+    "selection set of another split": (
+        ("--pipelines", "scoring"),
+        "selection_set",
+        "wgan_model was trained on a split of digest",
+        ("selection_set", "wgan_model"),
+        "run 'kedro run --pipelines wgan'",
+    ),
+    "scores of another detector": (
+        ("--nodes", "reporting.measure_quality"),
+        "detector",
+        "test_scores was judged by the detector of digest",
+        ("detector", "test_scores"),
+        "run 'kedro run --pipelines scoring'",
+    ),
+    "scores of another split": (
+        ("--nodes", "reporting.draw_decision_gallery"),
+        "test_set",
+        "test_scores was made on a split of digest",
+        ("test_set", "test_scores"),
+        "run 'kedro run --pipelines scoring'",
+    ),
+}
+
+
+def versions(project: Path, name: str) -> list[str]:
+    return sorted(path.parent.name for path in project.glob(f"data/*/{name}.*/*/{name}.*"))
+
+
+def stored(project: Path, kind: type, name: str, version: int) -> object:
+    place = next(project.glob(f"data/*/{name}.*"))
+    return kind(filepath=str(place), version=Version(versions(project, name)[version], None)).load()
+
+
+@pytest.fixture(scope="module")
+def twice(smoke_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two whole runs of different seeds: every file has two versions, of different splits too."""
+    project = copy_of(smoke_project, tmp_path_factory.mktemp("twice") / "project")
+    pipelines = "data_prep,wgan,encoder,scoring"
+    outcome = run_here(project, "--env", "smoke", "--pipelines", pipelines, "--params", f"seed=1,{SMALL}")
+    assert outcome.status == 0, outcome.line
+    return project
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_mixture_is_refused_with_both_versions_and_what_mends_it(case, twice):
+    arguments, old, said, named, mends = CASES[case]
+    before = stored_files(twice)
+    outcome = run_here(twice, "--env", "smoke", *arguments, "--load-versions", f"{old}:{versions(twice, old)[0]}")
+    assert outcome.status == 1
+    assert outcome.line.startswith(f"Error: {said}")
+    for name in named:
+        assert f"{name} {versions(twice, name)[0 if name == old else 1]}" in outcome.line
+    assert mends in outcome.line
+    assert "--load-versions" in outcome.line
+    assert stored_files(twice) == before
+
+
+def test_two_score_tables_of_different_detectors_are_not_drawn_together(twice):
+    from fanogan_pipeline.pipelines.reporting.nodes import draw_histogram
+
+    tables = [stored(twice, ParquetDataset, name, k) for k, name in enumerate(("test_scores", "calibration_scores"))]
+    with pytest.raises(MismatchError, match="test_scores was judged by the detector of digest"):
+        draw_histogram(*tables, {"threshold": 1.0})
+
+
+def test_terms_are_not_measured_with_the_statistics_of_other_models(twice):
+    image_set = stored(twice, ImageSetDataset, "test_set", 1)
+    statistics = stored(twice, CheckpointDataset, "residual_statistics", 0)
+    model = stored(twice, CheckpointDataset, "wgan_model", 1)
+    with pytest.raises(MismatchError, match="residual_statistics was made with the wgan_model of digest") as caught:
+        nodes.measure(image_set, None, statistics, model, group("scoring"))
+    assert f"version {versions(twice, 'wgan_model')[1]}" in str(caught.value)
+
+
+def test_a_detector_judges_only_the_split_that_it_was_calibrated_on(twice):
+    detector = json.loads(next(twice.glob(f"data/*/detector.json/{versions(twice, 'detector')[0]}/*")).read_text())
+    with pytest.raises(MismatchError, match="detector was calibrated on a split of digest"):
+        nodes.judge(stored(twice, ImageSetDataset, "test_set", 1), None, detector)
+
+
+@pytest.mark.parametrize("other", ["wgan_model", "encoder_model", "residual_statistics"])
+def test_a_detector_works_only_with_the_files_it_was_made_with(other, twice):
+    names = ("wgan_model", "encoder_model", "residual_statistics")
+    files: list[Checkpoint] = [stored(twice, CheckpointDataset, name, 0 if name == other else 1) for name in names]
+    detector = json.loads(next(twice.glob(f"data/*/detector.json/{versions(twice, 'detector')[1]}/*")).read_text())
+    with pytest.raises(MismatchError, match=f"detector was made with the {other} of digest") as caught:
+        AnomalyDetector.load(*files, detector, CPU)
+    assert f"version {versions(twice, other)[0]}" in str(caught.value)
+    assert "run 'kedro run --pipelines scoring'" in str(caught.value)

@@ -1,0 +1,118 @@
+"""The manifest of a run, and that its command gives the same score tables to the byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from tests.damage import VERSION
+from tests.in_process import copy_of, run_here
+from tests.project import newest
+
+from fanogan_pipeline import provenance
+
+TABLES = ("calibration_scores.parquet", "test_scores.parquet")
+
+
+def manifest_of(project: Path) -> dict:
+    return json.loads(newest(project, "run_manifest.json").read_text())
+
+
+def test_it_tells_what_was_read_and_written(smoke_project):
+    found = manifest_of(smoke_project)
+    assert found["is_complete"]
+    assert found["error"] is None
+    assert found["command"] == "kedro run --env smoke"
+    assert (found["environment"], found["pipelines"], found["seed"]) == ("smoke", ["__default__"], 0)
+    assert found["parameters"]["wgan"]["steps"] == 12
+    assert found["packages"]["torch"]
+    assert set(found["read"]) == {"raw_images"}
+    version = newest(smoke_project, "metrics.json").parent.name
+    for name, fact in found["written"].items():
+        file = next(smoke_project.glob(f"data/*/{name}.*/{version}/{name}.*"))
+        assert fact == {"version": version, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    tables = {"calibration_scores", "test_scores", "detector", "wgan_model", "encoder_model", "train_set", "report"}
+    assert tables <= set(found["written"])
+
+
+def test_the_command_repeats_the_score_tables_to_the_byte(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    arguments = ["--env", "smoke", "--pipelines", "encoder,scoring", "--params", "seed=3,encoder.steps=3"]
+    assert run_here(project, *arguments).status == 0
+    first = manifest_of(project)
+    assert set(first["read"]) >= {"wgan_model", "train_set", "test_set"}
+    tables = {name: newest(project, name).read_bytes() for name in TABLES}
+    # what a later run writes must not be what the repetition reads
+    later = project / "data/06_models/wgan_model.safetensors" / VERSION / "wgan_model.safetensors"
+    later.parent.mkdir()
+    later.write_bytes(b"of another run")
+    words = shlex.split(first["command"])
+    assert words[:2] == ["kedro", "run"]
+    assert run_here(project, *words[2:]).status == 0
+    again = manifest_of(project)
+    assert again["written"]["test_scores"]["version"] != first["written"]["test_scores"]["version"]
+    assert {name: newest(project, name).read_bytes() for name in TABLES} == tables
+    assert again["read"] == first["read"]
+    assert again["command"] == first["command"]
+
+
+def test_a_run_that_fails_part_way_says_so(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    before = manifest_of(project)
+    outcome = run_here(project, "--env", "smoke", "--pipelines", "data_prep,encoder", "--params", "seed=5")
+    assert outcome.status == 1
+    found = manifest_of(project)
+    assert found != before
+    assert not found["is_complete"]
+    assert found["error"].startswith("wgan_model was trained on a split of digest")
+    assert found["error"] in outcome.line
+    assert set(found["written"]) >= {"train_set", "test_set"}
+    assert "encoder_model" not in found["written"]
+
+
+def test_a_value_that_no_option_can_say_goes_by_the_manifest_itself():
+    run_params = {
+        "env": None,
+        "pipeline_names": ["data_prep"],
+        "tags": ("a",),
+        "runner": "<k.ThreadRunner object at 1>",
+    }
+    stated = {"data_prep.normal_classes": ["1", "2"], "data_prep.max_train": None, "seed": 4}
+    options = provenance.run_options(run_params, stated, {"b": "2", "a": "1"})
+    assert provenance.command(options, "place/run_manifest.json") == "kedro run --config place/run_manifest.json"
+    assert provenance.as_config(options) == {
+        "pipelines": "data_prep",
+        "tags": "a",
+        "runner": "ThreadRunner",
+        "load_versions": "a:1,b:2",
+        "params": {"data_prep": {"normal_classes": ["1", "2"], "max_train": None}, "seed": 4},
+    }
+    del stated["data_prep.normal_classes"]
+    words = provenance.command(provenance.run_options(run_params, stated, {}), "x")
+    assert words.endswith("--runner ThreadRunner --params data_prep.max_train=null,seed=4")
+
+
+def test_the_manifest_works_as_a_configuration_of_the_command(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    (project / "conf/local").mkdir(exist_ok=True)
+    classes = 'data_prep: {normal_classes: ["1", "7"], max_train: 50, max_test: 20}'
+    (project / "conf/local/parameters.yml").write_text(classes)
+    assert run_here(project, "--pipelines", "data_prep").status == 0
+    first = manifest_of(project)
+    assert first["command"].startswith("kedro run --config data/08_reporting/run_manifest.json/")
+    (project / "conf/local/parameters.yml").unlink()
+    assert run_here(project, *shlex.split(first["command"])[2:]).status == 0
+    again = manifest_of(project)
+    assert again["parameters"] == first["parameters"]
+    sums = [{name: fact["sha256"] for name, fact in one["written"].items()} for one in (first, again)]
+    assert sums[0] == sums[1]
+
+
+@pytest.mark.parametrize("break_it", ["no git", "no repository"])
+def test_a_project_without_git_is_fine(break_it, tmp_path, monkeypatch):
+    if break_it == "no git":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.git_state(tmp_path) is None

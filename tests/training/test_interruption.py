@@ -1,0 +1,143 @@
+"""When states are saved, what a new start does with them, and how a person stops a training."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from tests.parts import ones, training_parameters, wgan_parameters
+from tests.project import copy_project
+
+from fanogan_pipeline.datasets.state_store import StateStore
+from fanogan_pipeline.errors import TrainingError
+from fanogan_pipeline.networks import Checkpoint, NetworkSpec
+from fanogan_pipeline.training.state import StateSlot
+from fanogan_pipeline.training.wgan import WganPhase, train_wgan
+
+CPU = torch.device("cpu")
+SPEC = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
+SELDOM = 1e9
+
+
+class Noting(StateSlot):
+    """A slot that keeps the steps it was given."""
+
+    def save(self, state: Checkpoint) -> None:
+        super().save(state)
+        self.facts.setdefault("saved", []).append(state.header["step"])
+
+    @property
+    def key(self) -> str:
+        return "wgan-test"
+
+
+def train(slot: StateSlot, steps: int = 7, **changes):
+    training = training_parameters(**{"save_every_seconds": SELDOM, "log_every": 3, **changes})
+    return train_wgan(ones(60), SPEC, wgan_parameters(steps=steps), training, 0, CPU, slot)
+
+
+def slot_in(folder: Path) -> Noting:
+    return Noting(StateStore(folder), "wgan", {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "saved"),
+    [
+        ({}, [7]),
+        ({"save_every_steps": 2}, [2, 4, 6, 7]),
+        ({"save_every_steps": 3, "log_every": 100}, [3, 6, 7]),
+        ({"save_every_seconds": 0.0}, [1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_states_are_saved_by_steps_or_by_seconds(changes, saved, tmp_path):
+    slot = slot_in(tmp_path)
+    train(slot, **changes)
+    assert slot.facts["saved"] == saved
+
+
+def test_a_fresh_start_can_be_forced(tmp_path, caplog):
+    slot = slot_in(tmp_path)
+    train(slot)
+    slot.facts.clear()
+    with caplog.at_level(logging.INFO):
+        train(slot)
+        assert "wgan: going on from step 7" in caplog.text
+        caplog.clear()
+        train(slot, fresh_start=True, save_every_steps=2)
+    assert "going on" not in caplog.text
+    assert slot.facts["saved"] == [2, 4, 6, 7]
+
+
+def test_a_state_of_other_networks_is_not_gone_on_with(tmp_path, caplog):
+    slot = slot_in(tmp_path)
+    train(slot)
+    wider = NetworkSpec("convolutional", (28, 28), 1, 4, 8)
+    training = training_parameters(save_every_seconds=SELDOM)
+    with caplog.at_level(logging.INFO):
+        wgan, _ = train_wgan(ones(60), wider, wgan_parameters(steps=2), training, 0, CPU, slot)
+    assert "wgan: starting afresh; the state kept here does not fit: generator: found" in caplog.text
+    assert wgan.spec.width == 8
+
+
+def test_a_state_that_is_not_finite_is_never_kept(tmp_path, monkeypatch):
+    slot, step = slot_in(tmp_path), WganPhase.step
+
+    def spoil(self, number: int):
+        terms = step(self, number)
+        if number == 4:
+            with torch.no_grad():
+                next(self.generator.parameters()).fill_(torch.nan)
+        return terms
+
+    monkeypatch.setattr(WganPhase, "step", spoil)
+    with pytest.raises(TrainingError, match="wgan step 5: a weight of the generator is not finite; try"):
+        train(slot, save_every_steps=1, log_every=100)
+    assert slot.facts["saved"] == [1, 2, 3, 4]
+    assert slot.load().header["step"] == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_state_of_that_very_step(number, tmp_path, monkeypatch, caplog):
+    slot, step = slot_in(tmp_path), WganPhase.step
+
+    def interrupt(self, at: int):
+        if at == 3:
+            os.kill(os.getpid(), number)
+        return step(self, at)
+
+    monkeypatch.setattr(WganPhase, "step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(slot)
+    assert slot.facts["saved"] == [4]
+    assert "wgan: stopped at step 4; the same command goes on from there" in caplog.text
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_on_the_command_exits_130_and_the_same_command_goes_on(tmp_path, monkeypatch, caplog):
+    from tests.in_process import run_here
+
+    project, step = copy_project(tmp_path / "project"), WganPhase.step
+    small = "wgan.steps=6,data_prep.max_train=40,data_prep.max_test=20"
+    arguments = ("--env", "smoke", "--pipelines", "data_prep,wgan", "--params", small)
+
+    def interrupt(self, at: int):
+        if at == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, at)
+
+    monkeypatch.setattr(WganPhase, "step", interrupt)
+    outcome = run_here(project, *arguments)
+    assert outcome.status == 130
+    assert "Interrupted; the same command goes on from where it stopped." in outcome.output
+    states = list(project.glob("data/06_models/.training_states/wgan-*.safetensors"))
+    assert len(states) == 1
+    monkeypatch.setattr(WganPhase, "step", step)
+    outcome = run_here(project, *arguments)
+    assert outcome.status == 0
+    assert "wgan: going on from step 3" in " ".join(outcome.output.split())
+    assert not states[0].exists()  # the model is stored, so the state's work is done
+    assert list(project.glob("data/06_models/wgan_model.safetensors/*/wgan_model.safetensors"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
@@ -14,6 +15,8 @@ from fanogan_pipeline.parameters import ComputeParameters
 
 CONNECT_SECONDS = 20
 RETRIES = 3  # of a piece of work whose worker has died
+
+_OWN: dict[int, Any] = {}  # clusters of this process, by their number of workers
 
 
 @contextmanager
@@ -35,6 +38,7 @@ def cluster_of(parameters: ComputeParameters) -> Iterator[Executor | None]:
         raise InputError(
             "compute.engine: found 'dask', which is not installed; pip install 'fanogan_pipeline[dask]'"
         ) from error
+    logging.getLogger("distributed").setLevel(logging.WARNING)
     lost = (distributed.KilledWorker, distributed.comm.CommClosedError, CancelledError)
     with _client(distributed, parameters) as client:
         try:
@@ -51,13 +55,7 @@ def cluster_of(parameters: ComputeParameters) -> Iterator[Executor | None]:
 def _client(distributed: Any, parameters: ComputeParameters) -> Iterator[Any]:
     """A connection to the scheduler at the address, or to a cluster of its own on this machine."""
     if not parameters.scheduler:
-        count = parameters.workers or cores()
-        with (
-            distributed.LocalCluster(
-                n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
-            ) as cluster,
-            distributed.Client(cluster) as client,
-        ):
+        with distributed.Client(_own_cluster(parameters.workers or cores())) as client:
             yield client
         return
     try:
@@ -69,6 +67,17 @@ def _client(distributed: Any, parameters: ComputeParameters) -> Iterator[Any]:
         ) from error
     with client:
         yield client
+
+
+def _own_cluster(count: int) -> Any:
+    """A cluster of that many workers on this machine; it lives as long as this process, for nodes to come."""
+    import distributed
+
+    if count not in _OWN or _OWN[count].status is not distributed.Status.running:
+        _OWN[count] = distributed.LocalCluster(
+            n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        )
+    return _OWN[count]
 
 
 @contextmanager

@@ -28,6 +28,7 @@ def kedro(project: Path, *arguments: str, expect: int | None = 0) -> subprocess.
     """`kedro ARGUMENTS` in the project, without colours, on one thread."""
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}
     environment["PYTHONPATH"] = str(project / "src")
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     command = [sys.executable, "-m", "kedro", *arguments]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
     assert expect is None or done.returncode == expect, done.stdout[-3000:] + done.stderr[-3000:]

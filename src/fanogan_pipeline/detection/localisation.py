@@ -15,6 +15,7 @@ from fanogan_pipeline.detection.residuals import Restorer, batches
 
 RIDGE = 1e-2  # added to a view's covariance over its channels, as a share of their mean variance
 PRIOR_IMAGES = 16  # a pixel's own mean counts as much as the mean of all after so many images
+LEAST_LEVEL = 0.5  # of the mean of all: where normal images have nothing, a trifle is not to shine
 REACH = 3.0  # standard deviations at which the Gaussian is cut off
 
 
@@ -99,6 +100,7 @@ def fit_map_statistics(
     total = torch.tensordot(weights, pixels, 1)
     overall = total.mean() / len(images)
     level = (total + PRIOR_IMAGES * overall) / (len(images) + PRIOR_IMAGES)
+    level = level.maximum(LEAST_LEVEL * overall)
     if not is_aligned:
         level = overall.expand_as(level).contiguous()
     rim = torch.empty(2, 0, device=restorer.device)

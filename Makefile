@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint install tensorboard viz torture clean
+.PHONY: help run test lint coverage install tensorboard viz torture clean
 
 help:  ## show the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -22,12 +22,16 @@ install: $(STAMP)  ## make .venv with the pinned requirements and the package
 run: $(STAMP)  ## train, score and report on MNIST (kedro run)
 	$(BIN)/kedro run
 
-lint: $(STAMP)  ## ruff
+lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 test: lint  ## lint, then the whole test suite
 	$(BIN)/python -m pytest
+
+coverage: $(STAMP)  ## the test suite, and how much of src it runs
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 tensorboard: $(STAMP)  ## curves and graphs of every run in the browser
 	$(BIN)/tensorboard --logdir data/08_reporting/tensorboard
@@ -41,4 +45,4 @@ torture: $(STAMP)  ## the crash tests at full length
 	! $(BIN)/python -m tests.torture.kills --kills 40 --stock  # fails on Kedro's own, so it can fail
 
 clean:  ## remove .venv and what the tools left; data stay
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.* htmlcov

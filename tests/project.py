@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 def copy_project(folder: Path) -> Path:
     """A project of its own with this one's code, configuration (not the user's) and raw MNIST, and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("pyproject.toml", "README.md"):
-        (folder / name).symlink_to(ROOT / name)
+    for name in ("pyproject.toml", "README.md", ".telemetry"):
+        shutil.copy(ROOT / name, folder / name)  # no links: plugins of Kedro's write into the first
     # Kedro wants the code to lie in the project, links followed
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copytree(ROOT / "conf", folder / "conf", ignore=lambda path, names: names if path.endswith("local") else [])

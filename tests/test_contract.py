@@ -116,6 +116,16 @@ def test_what_nobody_reads_in_memory_has_a_layer_and_what_is_kept_a_validator():
             assert "validator" in entry, name
 
 
+def test_the_numbers_behind_each_figure_are_stored():
+    configure_project("fanogan_pipeline")
+    drawn = {node.outputs[0]: node for node in pipelines["__default__"].nodes if node.outputs[0] in FIGURES}
+    assert set(drawn) == set(FIGURES)
+    for name, node in drawn.items():
+        sources = [source for source in node.inputs if not source.startswith("param")]
+        assert sources, name
+        assert all(configuration("catalog")[source].get("versioned") for source in sources), name
+
+
 @pytest.mark.parametrize("name", sorted(PARAMETERS))
 def test_each_group_has_its_parameters(name):
     parameters = configuration("parameters")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import click
 from kedro.framework.cli.project import run as kedro_run
@@ -18,6 +20,14 @@ logger = logging.getLogger(__name__)
 INTERRUPTED = 130  # the shell's exit status after Ctrl-C
 
 
+def _say(line: str, colour: str) -> None:
+    """A line on standard error, in colour on a terminal unless NO_COLOR (no-color.org) is set."""
+    click.secho(line, fg=colour, err=True, color=False if os.environ.get("NO_COLOR") else None)
+
+
+run_as_kedro = cast(Callable[..., Any], kedro_run.callback)
+
+
 @click.group(context_settings=CONTEXT_SETTINGS, name=__file__)
 def cli() -> None:
     """Commands of this project."""
@@ -27,14 +37,14 @@ def cli() -> None:
 def run(**options: Any) -> Any:
     warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")  # both forms are this project's
     try:
-        return kedro_run.callback(**options)
+        return run_as_kedro(**options)
     except KeyboardInterrupt:
-        click.secho("Interrupted; the same command goes on from where it stopped.", fg="yellow", err=True)
+        _say("Interrupted; the same command goes on from where it stopped.", "yellow")
         sys.exit(INTERRUPTED)
     except Exception as error:
         line = plain_line(error)
         if line is None:
             raise
         logger.debug("the run stopped\n%s", traceback.format_exc())
-        click.secho(f"Error: {line}", fg="red", err=True)
+        _say(f"Error: {line}", "red")
         sys.exit(1)

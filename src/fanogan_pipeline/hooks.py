@@ -91,7 +91,7 @@ def _try_out(name: str, catalog: CatalogProtocol) -> None:
     try:
         catalog.load(name)
     except DataValidationError as error:
-        error.__cause__.add_note(f"it is in version {catalog[name].resolve_load_version()}")
+        (error.__cause__ or error).add_note(f"it is in version {catalog[name].resolve_load_version()}")
         raise
 
 

@@ -92,9 +92,10 @@ class Tiles:
 
     def runs(self) -> list[slice]:
         """The rows of each picture, in order."""
-        change = np.flatnonzero(self.picture_id[1:] != self.picture_id[:-1]) + 1 if len(self) else []
-        edges = [0, *change, len(self)] if len(self) else []
-        return [slice(int(start), int(stop)) for start, stop in itertools.pairwise(edges)]
+        if not len(self):
+            return []
+        change = np.flatnonzero(self.picture_id[1:] != self.picture_id[:-1]) + 1
+        return [slice(start, stop) for start, stop in itertools.pairwise([0, *change.tolist(), len(self)])]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def lazily() -> Iterator[None]:
             return really_import(name, _globals, _locals, modules, level)
         return SimpleNamespace(**{module: _Later(f"{name}.{module}") for module in modules})
 
-    builtins.__import__ = import_later
+    builtins.__import__ = import_later  # type: ignore[assignment]
     try:
         yield
     finally:

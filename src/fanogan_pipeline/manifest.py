@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
+from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
@@ -81,7 +83,7 @@ class ManifestHooks:
             "is_complete": error is None,
             "error": None if error is None else plain_line(error) or one_line(error),
             "run": provenance.as_config(options),
-            "environment": run_params["env"] or self._context.config_loader.default_run_env,
+            "environment": run_params["env"] or self._loader().default_run_env,
             "pipelines": run_params["pipeline_names"] or ["__default__"],
             "seed": self._parameters.get("seed"),
             "parameters": self._parameters,
@@ -96,9 +98,12 @@ class ManifestHooks:
         }
         catalog.save(NAME, manifest)
 
+    def _loader(self) -> OmegaConfigLoader:
+        return cast(OmegaConfigLoader, self._context.config_loader)
+
     def _stated(self) -> dict[str, Any]:
         """Parameters of this run that another run with the tracked configuration would not have by itself."""
-        loader = self._context.config_loader
+        loader = self._loader()
         tracked = type(loader)(
             conf_source=loader.conf_source,
             env=loader.base_env if self._context.env in (None, loader.default_run_env) else self._context.env,
@@ -125,7 +130,7 @@ def _is_kept(name: str, catalog: CatalogProtocol) -> bool:
     return name in catalog and isinstance(catalog[name], AtomicMixin) and catalog[name].exists()
 
 
-def _sums(versions: dict[str, str | None], catalog: CatalogProtocol) -> dict[str, dict[str, str | None]]:
+def _sums(versions: Mapping[str, str | None], catalog: CatalogProtocol) -> dict[str, dict[str, str | None]]:
     places = {name: provenance.stored(catalog[name], version) for name, version in versions.items()}
     return {
         name: {"version": versions[name], "sha256": provenance.sha256(found)} for name, found in places.items() if found

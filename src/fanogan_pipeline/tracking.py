@@ -65,12 +65,13 @@ class TrackingHooks:
             return
         import mlflow
 
-        self._is_ours = mlflow.active_run() is None
-        if self._is_ours:
+        run = mlflow.active_run()
+        self._is_ours = run is None
+        if run is None:
             mlflow.set_tracking_uri(self._settings.uri)
             mlflow.set_experiment(self._settings.experiment)
-            mlflow.start_run(run_name=self._version)
-        self._run_id = mlflow.active_run().info.run_id
+            run = mlflow.start_run(run_name=self._version)
+        self._run_id = run.info.run_id
         logged = {name: value for name, value in self._parameters.items() if name != "tracking"}
         pairs = list(flat({**logged, "pipelines": run_params["pipeline_names"] or ["__default__"]}))
         for start in range(0, len(pairs), PARAMETERS_BATCH):

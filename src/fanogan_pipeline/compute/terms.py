@@ -137,8 +137,8 @@ def _folder(
         for other in place.resolve().glob("scoring-*"):
             if other != root:
                 _remove_unless_held(other)
-        facts = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
-        folder = root / _digest(facts)
+        work = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
+        folder = root / _digest(work)
         folder.mkdir(exist_ok=True)
         yield folder
     finally:

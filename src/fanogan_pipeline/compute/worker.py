@@ -18,6 +18,7 @@ import torch.distributed as dist
 
 from fanogan_pipeline.compute.job import TrainingJob
 from fanogan_pipeline.errors import PlainError
+from fanogan_pipeline.parameters import EncoderParameters, WganParameters
 from fanogan_pipeline.training import devices, models
 from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.distributed import Group
@@ -64,8 +65,10 @@ def _train(folder: Path) -> None:
 
 
 def _phase(job: TrainingJob, images: torch.Tensor, device: torch.device, group: Group) -> Phase:
-    if job.phase == "wgan":
+    if isinstance(job.parameters, WganParameters):
         return WganPhase(images, job.spec, job.parameters, job.seed, device, job.augmentation, group)
+    assert isinstance(job.parameters, EncoderParameters)
+    assert job.wgan_model is not None
     wgan = models.load_wgan(job.wgan_model, device)
     return EncoderPhase(images, wgan, job.parameters, job.seed, device, job.augmentation, group)
 

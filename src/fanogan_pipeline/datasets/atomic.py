@@ -7,7 +7,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -58,6 +58,14 @@ class AtomicMixin:
         if inherits:
             # Kedro wraps an inherited constructor once more, which hides its arguments from `catalog.to_config`.
             del cls.__init__
+
+    if TYPE_CHECKING:  # what Kedro's versioned class gives
+        _cached_load_version: str | None
+
+        def _get_load_path(self) -> PurePosixPath: ...
+        def _get_versioned_path(self, version: str) -> PurePosixPath: ...
+        def _clear_version_cache(self) -> None: ...
+        def resolve_save_version(self) -> str | None: ...
 
     # What the class behind does, on a place that is settled.
 
@@ -200,7 +208,7 @@ class AtomicMixin:
         more = f" and {len(versions) - most} older ones" if len(versions) > most else ""
         return (", ".join(versions[:most]) or "none, it was never written") + more
 
-    def _refuse_version(self, reason: str) -> None:
+    def _refuse_version(self, reason: str) -> NoReturn:
         message = f"{self._filepath}: {reason}"
         raise VersionNotFoundError(message) from InputError(message)
 

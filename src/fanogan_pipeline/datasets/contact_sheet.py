@@ -31,9 +31,9 @@ def contact_sheet(images: list[np.ndarray], cell: int = 96, columns: int = 8) ->
     for k, pixels in enumerate(images):
         picture = Image.fromarray(pixels).convert("RGB")
         scale = cell / max(picture.size)
-        size = tuple(max(1, round(side * scale)) for side in picture.size)
+        width, height = (max(1, round(side * scale)) for side in picture.size)
         # small pictures keep their hard pixels, large ones are averaged
-        picture = picture.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)
+        picture = picture.resize((width, height), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)
         sheet.paste(picture, (MARGIN + k % columns * step, MARGIN + k // columns * step))
     return sheet
 

@@ -52,7 +52,7 @@ class ExampleImageDataset(ImageFolderDataset):
                 f"ExampleImageDataset: found train {train}, test {test}, defective {defective}, sides {list(sides)}, "
                 f"seed {seed}, expected counts from 1 (defective and seed from 0) and sides from 48 to 4096, ascending"
             )
-        self._made = {
+        self._made: dict[str, Any] = {
             "train": train,
             "test": test,
             "defective": defective,

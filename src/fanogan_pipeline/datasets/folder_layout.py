@@ -166,7 +166,7 @@ def grouping(group_by: dict[str, Any] | None) -> Callable[[str], str | None]:
         level = group_by["level"]
         if isinstance(level, bool) or not isinstance(level, int) or level < 1:
             raise InputError(f"group_by: found level {level!r}, expected a whole number of at least 1")
-        return lambda path: (path.split("/")[:-1][level - 1 : level] or [None])[0]
+        return lambda path: (path.split("/")[:-1][level - 1 : level] or (None,))[0]
     try:
         pattern = re.compile(group_by["pattern"])
     except (re.error, TypeError) as error:

@@ -61,7 +61,9 @@ def read_idx(path: str, dimensions: int, max_bytes: int = 4 << 30, credentials: 
         ) from error
 
 
-def _read_stream(stream: IO[bytes], path: str, dimensions: int, max_bytes: int, most: float) -> np.ndarray:
+def _read_stream(
+    stream: IO[bytes] | gzip.GzipFile, path: str, dimensions: int, max_bytes: int, most: float
+) -> np.ndarray:
     """The array of an unpacked stream that can hold `most` bytes; nothing is allocated before that is checked."""
     header_length = 4 * (1 + dimensions)
     header = stream.read(header_length)
@@ -101,9 +103,9 @@ def _read_stream(stream: IO[bytes], path: str, dimensions: int, max_bytes: int, 
     )
 
 
-def _fill(stream: IO[bytes], data: np.ndarray) -> int:
+def _fill(stream: IO[bytes] | gzip.GzipFile, data: np.ndarray) -> int:
     """Reads until the array (uint8 [n]) is full or the stream ends; the number of bytes read."""
-    view, position = memoryview(data), 0
+    view, position = memoryview(data.data), 0
     while position < len(view):
         chunk = stream.read(min(_CHUNK, len(view) - position))
         if not chunk:

@@ -80,7 +80,11 @@ class ImageSetDataset(_NpzDataset):
         if tiles and len(tiles) < len(_TILES):
             raise InputError(f"found {len(tiles)} arrays of tiles, expected {', '.join(_named(_TILES))} or none")
         texts = {name: str(arrays.pop(name)) for name in _TEXTS}
-        images = ImageSet(**arrays, **texts, tiles=Tiles(*tiles) if tiles else None)
+        images = ImageSet(
+            **arrays,  # type: ignore[arg-type]  # each by its own name
+            **texts,  # type: ignore[arg-type]
+            tiles=Tiles(*tiles) if tiles else None,
+        )
         check_text("labels", images.labels, is_unique=False)
         check_text("image_id", images.image_id, is_unique=True)
         return images

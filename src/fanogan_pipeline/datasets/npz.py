@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 import zipfile
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -78,7 +77,7 @@ def check_text(name: str, array: np.ndarray, is_unique: bool) -> None:
         raise InputError(f"{name}: found {len(values) - len(set(values)):,} repeated names, expected each once")
 
 
-def _check_header(stream: io.BufferedIOBase, name: str, size: int) -> None:
+def _check_header(stream: IO[bytes], name: str, size: int) -> None:
     version = npy.read_magic(stream)
     if version not in _HEADER_READERS:
         raise InputError(f"{name}: found npy format {version}, expected one of {sorted(_HEADER_READERS)}")

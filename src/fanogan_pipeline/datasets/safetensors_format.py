@@ -46,7 +46,7 @@ def read_header(start: bytes) -> dict[str, Any]:
     """The checkpoint's header from the file's first bytes, its table of tensors included."""
     try:
         table = json.loads(start[8:])
-        text = table["__metadata__"][KEY] if isinstance(table, dict) else None
+        text = table["__metadata__"][KEY] if isinstance(table, dict) else ""
     except (KeyError, TypeError) as error:
         raise InputError("a safetensors file without the header that this project writes") from error
     except (ValueError, RecursionError) as error:

@@ -48,6 +48,7 @@ class DetectorModule(nn.Module):
         self.restorer, self.statistics, self.rule = detector.restorer, detector.statistics, detector.detector.rule
         self.networks = nn.ModuleList([self.restorer.wgan.generator, self.restorer.wgan.critic, self.restorer.encoder])
         self.threshold = detector.detector.calibration.threshold
+        self.calibration_scores: Tensor
         scores = torch.tensor(detector.detector.calibration_scores, dtype=torch.float64)
         self.register_buffer("calibration_scores", scores)
 
@@ -87,6 +88,7 @@ def to_onnx(detector: AnomalyDetector) -> bytes:
             output_names=list(OUTPUTS),
             verbose=False,
         )
+    assert program is not None
     model = program.model_proto
     facts = detector.detector
     for key, value in {

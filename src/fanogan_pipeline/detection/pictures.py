@@ -186,6 +186,7 @@ def whole(values: np.ndarray, tiles: Tiles | None) -> list[np.ndarray]:
 
 def whole_masks(image_set: ImageSet) -> Iterator[np.ndarray]:
     """The mask of each picture, bool [h, w], in the order of `picture_table`; the set has masks."""
+    assert image_set.masks is not None
     if image_set.tiles is None:
         yield from image_set.masks
         return

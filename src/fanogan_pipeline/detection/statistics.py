@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,8 +94,8 @@ def fit_statistics(
         raise InputError(
             f"selection_set: found {len(images)} images, expected at least 2; raise data_prep.selection_fraction"
         )
-    sums: list[Tensor] = []
-    squares: list[Tensor] = []
+    sums: list[Any] = []
+    squares: list[Any] = []
     latents = []
     for x in batches(images, restorer, batch_size):
         z = restorer.encode(x)

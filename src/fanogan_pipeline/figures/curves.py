@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,7 +104,7 @@ def _curve(axis: Axes, steps: np.ndarray, values: pd.Series) -> None:
     style.tidy(axis).xaxis.set_major_locator(MaxNLocator(5, integer=True))
     smooth = len(values) >= SMOOTHED_FROM
     marker = "o" if len(values) <= 2 else None
-    raw = {"color": style.SKY, "linewidth": 0.7} if smooth else {"color": style.BLUE, "linewidth": 1.4}
+    raw: dict[str, Any] = {"color": style.SKY, "linewidth": 0.7} if smooth else {"color": style.BLUE, "linewidth": 1.4}
     axis.plot(steps, values.to_numpy(), marker=marker, label="each logged step", **raw)
     if smooth:
         window = max(5, len(values) // 40)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -50,7 +51,7 @@ def restoration(
         return figure
     axes = figure.subplots(3 * len(bands), 1, squeeze=False)[:, 0]
     columns = min(IN_A_ROW, len(images))
-    pair = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit}
+    pair: dict[str, Any] = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit}
     captions = _captions(labels, is_anomaly, scores)
     for k, band in enumerate(bands):
         top, middle, bottom = axes[3 * k : 3 * k + 3]
@@ -116,7 +117,7 @@ def heatmap_gallery(
         style.say(figure.subplots(), "There is no residual map to show.")
         return figure
     axes = figure.subplots(strips, 1)
-    scale = {"cmap": "viridis", "vmin": 0.0, "vmax": float(maps.max()) or 1.0}
+    scale: dict[str, Any] = {"cmap": "viridis", "vmin": 0.0, "vmax": float(maps.max()) or 1.0}
     captions = [
         f"{_ending(str(image_id))}\nscore {style.number(float(score))}"
         for image_id, score in zip(image_ids, scores, strict=True)

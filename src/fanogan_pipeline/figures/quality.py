@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -130,7 +132,7 @@ def _says_one_sided(figure: Figure, truth: np.ndarray, what: str) -> bool:
 
 
 def _operating_point(axis: Axes, x: float, y: float) -> None:
-    ring = {"marker": "o", "markersize": 9, "markerfacecolor": "white", "markeredgewidth": 2.2}
+    ring: dict[str, Any] = {"marker": "o", "markersize": 9, "markerfacecolor": "white", "markeredgewidth": 2.2}
     axis.plot(
         [x],
         [y],

@@ -150,7 +150,7 @@ def _draw_thresholds(axis: Axes, threshold: float, three_sigma: float | None = N
 
 def _draw_histogram(axis: Axes, values: np.ndarray, edges: np.ndarray, label: str, **look) -> None:
     if len(values):
-        axis.hist(values, edges, weights=np.full(len(values), 100 / len(values)), label=label, **look)
+        axis.hist(values, edges.tolist(), weights=np.full(len(values), 100 / len(values)), label=label, **look)
 
 
 def _bin_edges(values: np.ndarray, core: np.ndarray) -> np.ndarray:
@@ -160,7 +160,7 @@ def _bin_edges(values: np.ndarray, core: np.ndarray) -> np.ndarray:
     width = style.stretch(values, core)
     if width is None or np.ptp(values) == 0:
         return np.histogram_bin_edges(values, HISTOGRAM_BINS)
-    ends = np.arcsinh(np.array([values.min(), values.max()]) / width)
-    edges = width * np.sinh(np.linspace(*ends, HISTOGRAM_BINS + 1))
+    low, high = np.arcsinh(np.array([values.min(), values.max()]) / width)
+    edges = width * np.sinh(np.linspace(low, high, HISTOGRAM_BINS + 1))
     edges[0], edges[-1] = values.min(), values.max()  # rounding must not leave the outermost out
     return edges

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from fanogan_pipeline.errors import InputError
 
@@ -25,8 +26,8 @@ LONGEST_LABEL = 24  # characters of a class name on an axis
 
 def new_figure(width: float, height: float, title: str) -> Figure:
     """An empty figure of a size in inches, laid out by constraints, under a title in plain words."""
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout, facecolor="white")
     figure.suptitle(title, fontsize=12, fontweight="bold")
     return figure
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks.convolutional import ConvCritic, ConvEncoder, ConvGenerator
+from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.reference import ReferenceCritic, ReferenceEncoder, ReferenceGenerator
 from fanogan_pipeline.networks.residual import ResidualCritic, ResidualEncoder, ResidualGenerator
 from fanogan_pipeline.networks.spec import NetworkSpec
@@ -19,7 +20,7 @@ class Architecture:
     """Three networks that fit together, and the pixel range (low, high) they speak."""
 
     generator: Callable[[NetworkSpec], nn.Module]
-    critic: Callable[[NetworkSpec], nn.Module]
+    critic: Callable[[NetworkSpec], Critic]
     encoder: Callable[[NetworkSpec, str], nn.Module]
     pixel_range: tuple[float, float]
 
@@ -42,7 +43,7 @@ def build_generator(spec: NetworkSpec) -> nn.Module:
     return _architecture(spec).generator(spec)
 
 
-def build_critic(spec: NetworkSpec) -> nn.Module:
+def build_critic(spec: NetworkSpec) -> Critic:
     """x [N, C, H, W] -> score [N]; has `features(x)`, `head(deepest)` and `couples_images`."""
     return _architecture(spec).critic(spec)
 

@@ -11,6 +11,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.spec import NetworkSpec
 
 MAX_WIDTH_FACTOR = 8  # deeper stages stop widening at 8 times the first
@@ -52,10 +53,8 @@ def innermost_units(spec: NetworkSpec) -> int:
     return stage_widths(spec)[-1] * height * width
 
 
-class ConvCritic(nn.Module):
+class ConvCritic(Critic):
     """x [N, C, H, W] -> score [N]; `features` gives each stage's activations, from the image inwards."""
-
-    couples_images = False
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
@@ -71,9 +70,6 @@ class ConvCritic(nn.Module):
 
     def head(self, deepest: Tensor) -> Tensor:
         return self.linear(deepest.flatten(1)).squeeze(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x)[-1])
 
 
 class ConvGenerator(nn.Module):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.spec import NetworkSpec
 
 
@@ -49,7 +50,7 @@ def trunk(spec: NetworkSpec) -> nn.ModuleList:
     )
 
 
-class ReferenceCritic(nn.Module):
+class ReferenceCritic(Critic):
     """x [N, C, H, W] -> score [N]; batch norm makes a score depend on its batch while training."""
 
     couples_images = True
@@ -69,9 +70,6 @@ class ReferenceCritic(nn.Module):
 
     def head(self, deepest: Tensor) -> Tensor:
         return self.linear(deepest.flatten(1)).squeeze(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x)[-1])
 
 
 class ReferenceGenerator(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fanogan_pipeline.networks.convolutional import MAX_WIDTH_FACTOR
+from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.spec import NetworkSpec, halved_sizes
 
 
@@ -86,10 +87,8 @@ class ResidualTrunk(nn.Module):
         return found
 
 
-class ResidualCritic(nn.Module):
+class ResidualCritic(Critic):
     """x [N, C, H, W] -> score [N], layer norm inside."""
-
-    couples_images = False
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
@@ -101,9 +100,6 @@ class ResidualCritic(nn.Module):
 
     def head(self, deepest: Tensor) -> Tensor:
         return self.linear(deepest.flatten(1)).squeeze(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x)[-1])
 
 
 class ResidualGenerator(nn.Module):

@@ -32,14 +32,14 @@ class Augmenter:
         if self.p.shift:
             x = shifted(x, torch.randint(-self.p.shift, self.p.shift + 1, (2, len(x)), generator=generator))
         if self.p.brightness or self.p.contrast:
-            x = self._relit(x, generator)
+            x = self._relit(x, self.p, generator)
         return x
 
-    def _relit(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def _relit(self, x: Tensor, p: AugmentationParameters, generator: torch.Generator) -> Tensor:
         low, high = self.pixel_range
         middle = (low + high) / 2
-        factor = 1 + self.p.contrast * (2 * _draw(generator, x) - 1)
-        offset = self.p.brightness * (high - low) * (2 * _draw(generator, x) - 1)
+        factor = 1 + p.contrast * (2 * _draw(generator, x) - 1)
+        offset = p.brightness * (high - low) * (2 * _draw(generator, x) - 1)
         return ((x - middle) * factor + middle + offset).clamp(low, high)
 
 

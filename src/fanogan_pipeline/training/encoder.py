@@ -11,6 +11,7 @@ from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameter
 from fanogan_pipeline.training import objectives
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, corrupt, sample_prior, to_pixels
+from fanogan_pipeline.training.devices import placed
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.loop import Observer, run_phase
 from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_rate
@@ -39,7 +40,7 @@ class EncoderPhase:
         torch.manual_seed(seed)
         self.images = images.to(device)
         self.generator, self.critic = wgan.generator.to(device).eval(), wgan.critic.to(device).eval()
-        self.encoder = build_encoder(wgan.spec, parameters.head).to(device, memory_format=torch.channels_last)
+        self.encoder = placed(build_encoder(wgan.spec, parameters.head), device)
         group.share_statistics(self.encoder)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder}
         self.optimiser = _optimiser(parameters, self.encoder)
@@ -100,7 +101,8 @@ class EncoderPhase:
         """Mean variance of a pixel and of a deepest critic unit: in these units kappa weighs like with like."""
         x = to_pixels(self.images[:UNIT_IMAGES], pixel_range(self.wgan.spec))
         deepest = self.critic.features(x)[-1]
-        return tuple(float(part.var(0).mean().clamp_min(1e-12)) for part in (x, deepest))
+        image, feature = (float(part.var(0).mean().clamp_min(1e-12)) for part in (x, deepest))
+        return image, feature
 
     def _corrupted(self, x: Tensor) -> Tensor:
         low, high = pixel_range(self.wgan.spec)

@@ -71,8 +71,9 @@ def run_phase(
     step, curves = _begin(phase, parameters, slot)
     group = phase.group
     group.align(step, phase.modules.values())
-    for row in curves.rows if observe else []:
-        observe(int(row["step"]), {name: value for name, value in row.items() if name != "step"})
+    for row in curves.rows:
+        if observe:
+            observe(int(row["step"]), {name: value for name, value in row.items() if name != "step"})
     progress = Progress(phase.name, steps, step, phase.images_a_step)
     saved_at = time.monotonic()
     with polite_interrupt(insist=group.size == 1) as interrupted:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.networks import Checkpoint, NetworkSpec, build_critic, build_encoder, build_generator
+from fanogan_pipeline.training.devices import Network, placed
 from fanogan_pipeline.training.wgan import Wgan
 
 
@@ -32,7 +33,7 @@ def load_wgan(model: Checkpoint, device: torch.device) -> Wgan:
         InputError: a checkpoint of another kind, or tensors that do not fit its header.
     """
     _expect_kind(model, "wgan")
-    spec = NetworkSpec.from_json(model.header.get("network"))
+    spec = NetworkSpec.from_json(model.header.get("network", {}))
     generator = _filled(build_generator(spec), model, "generator", device)
     critic = _filled(build_critic(spec), model, "critic", device)
     return Wgan(spec, str(model.header["prior"]), generator, critic)
@@ -54,7 +55,7 @@ def load_encoder(model: Checkpoint, wgan_model: Checkpoint, device: torch.device
         wgan_model.origin,
         "kedro run --pipelines encoder",
     )
-    spec = NetworkSpec.from_json(model.header.get("network"))
+    spec = NetworkSpec.from_json(model.header.get("network", {}))
     head = str(model.header.get("parameters", {}).get("head", "linear"))
     return _filled(build_encoder(spec, head), model, "encoder", device)
 
@@ -110,7 +111,7 @@ def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
     return {f"{prefix}.{name}": tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
 
 
-def _filled(module: nn.Module, model: Checkpoint, prefix: str, device: torch.device) -> nn.Module:
+def _filled(module: Network, model: Checkpoint, prefix: str, device: torch.device) -> Network:
     tensors = {
         name.removeprefix(f"{prefix}."): tensor
         for name, tensor in model.tensors.items()
@@ -123,7 +124,7 @@ def _filled(module: nn.Module, model: Checkpoint, prefix: str, device: torch.dev
         raise InputError(
             f"{model.origin or prefix}: tensors do not fit the network its header names: {first}"
         ) from error
-    return module.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return placed(module, device).eval().requires_grad_(False)
 
 
 def _expect_kind(model: Checkpoint, kind: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +17,9 @@ from fanogan_pipeline.training.curves import Curves
 
 class StateStore(Protocol):
     """Where unfinished training is kept. A key names the parameters and data it belongs to."""
+
+    @property
+    def folder(self) -> Path: ...
 
     def load(self, key: str) -> Checkpoint | None: ...
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.networks import NetworkSpec, build_critic, build_generator, pixel_range
+from fanogan_pipeline.networks import Critic, NetworkSpec, build_critic, build_generator, pixel_range
 from fanogan_pipeline.parameters import AugmentationParameters, TrainingParameters, WganParameters
 from fanogan_pipeline.training import health, objectives
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, sample_prior, to_pixels
+from fanogan_pipeline.training.devices import placed
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.ema import standing_statistics, update_average
 from fanogan_pipeline.training.loop import Observer, run_phase
@@ -37,7 +39,7 @@ class Wgan:
     spec: NetworkSpec
     prior: str
     generator: nn.Module
-    critic: nn.Module
+    critic: Critic
 
 
 class WganPhase:
@@ -58,16 +60,19 @@ class WganPhase:
         self.p, self.spec, self.device, self.group = parameters, spec, device, group
         torch.manual_seed(seed)
         self.images = images.to(device)
-        self.generator = build_generator(spec).to(device, memory_format=torch.channels_last)
-        self.critic = build_critic(spec).to(device, memory_format=torch.channels_last)
+        self.generator = placed(build_generator(spec), device)
+        self.critic = placed(build_critic(spec), device)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         group.share_statistics(self.generator)
         group.share_statistics(self.critic)
         self.modules = {"generator": self.generator, "critic": self.critic, "average": self.average}
-        adam = {"betas": parameters.adam_betas, "fused": True}
+        adam: dict[str, Any] = {"betas": parameters.adam_betas, "fused": True}
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), parameters.learning_rate, **adam)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), parameters.critic_learning_rate, **adam)
-        self.optimisers = {"generator": self.generator_optimiser, "critic": self.critic_optimiser}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "generator": self.generator_optimiser,
+            "critic": self.critic_optimiser,
+        }
         self.noise = torch.Generator(device).manual_seed(seed + 1)
         self.batches = Batches(len(images), parameters.batch_size, seed + 2, "wgan.batch_size")
         self.augment = Augmenter(augmentation, seed + 3, pixel_range(spec))

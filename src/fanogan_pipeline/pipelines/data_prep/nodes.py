@@ -60,7 +60,8 @@ def build_sets(
 
 
 def _geometry(parameters: DataPrepParameters) -> "geometry.Geometry":
-    cutting = parameters.tiling and tiling.Tiling(parameters.tiling.stride, parameters.tiling.picture_size)
+    wanted = parameters.tiling
+    cutting = tiling.Tiling(wanted.stride, wanted.picture_size) if wanted else None
     return geometry.Geometry(
         parameters.image_size, parameters.channels, parameters.fit, parameters.local_contrast, cutting
     )

@@ -25,7 +25,7 @@ def train(
     where, images = devices.choose_device(device), data.as_images(train_set.images)
     spec = networks.NetworkSpec(
         parameters.architecture,
-        tuple(images.shape[2:]),
+        (images.shape[2], images.shape[3]),
         images.shape[1],
         parameters.latent_dim,
         parameters.width,

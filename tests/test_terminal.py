@@ -1,0 +1,87 @@
+"""What a person sees: a bar and colours on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+from tests.project import ROOT
+
+SHOW = """
+import logging
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+from fanogan_pipeline.training.progress import Progress
+progress = Progress("wgan", 100, 40, 64)
+for step in (60, 80, 100):
+    progress.show(step, {"loss_critic": step / 8})
+progress.close()
+"""
+REFUSED = ("-m", "kedro", "run", "--params", "wgan.stepz=1")
+
+
+def on_a_terminal(*arguments: str, **variables: str) -> str:
+    """What `python ARGUMENTS` writes to a terminal."""
+    mine, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 160))
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "CI")}
+    environment |= {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "160", **variables}
+    process = subprocess.Popen([sys.executable, *arguments], stdout=theirs, stderr=theirs, env=environment, cwd=ROOT)
+    os.close(theirs)
+    written = b""
+    while True:
+        try:
+            chunk = os.read(mine, 65536)
+        except OSError:  # Linux's way of saying that nobody is left to write
+            break
+        if not chunk:
+            break
+        written += chunk
+    os.close(mine)
+    process.wait()
+    return written.decode()
+
+
+def in_a_pipe(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=ROOT)
+
+
+def test_training_shows_a_bar_on_a_terminal() -> None:
+    shown = on_a_terminal("-c", SHOW)
+    last = [part for part in shown.split("\r") if part.strip()][-1]
+    assert "wgan: 100%" in last
+    assert "100/100" in last
+    assert "images/s" in last
+    assert "loss_critic=12.5" in last
+    assert "<00:00" in last  # the time left
+
+
+def test_training_shows_lines_in_a_pipe() -> None:
+    lines = in_a_pipe("-c", SHOW).stderr.splitlines()
+    assert len(lines) == 1  # the last step; others only every so many seconds
+    assert lines[0].startswith("wgan: step 100 of 100, ")
+    assert lines[0].endswith("0 s left, loss_critic=12.5")
+
+
+def test_a_refusal_is_red_on_a_terminal_alone() -> None:
+    line = "Error: wgan: unknown parameter 'stepz'; did you mean 'steps'?"
+    assert f"\x1b[31m{line}" in on_a_terminal(*REFUSED)
+    plain = on_a_terminal(*REFUSED, NO_COLOR="1")
+    assert line in plain
+    assert "\x1b[31m" not in plain
+    piped = in_a_pipe(*REFUSED)
+    assert piped.returncode == 1
+    assert piped.stderr.splitlines()[-1] == line
+    assert "\x1b" not in piped.stdout + piped.stderr
+
+
+def test_make_help_names_every_target() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    targets = [line.split(":")[0] for line in Path(ROOT / "Makefile").read_text().splitlines() if ":  ##" in line]
+    listed = [line.split()[0] for line in done.stdout.splitlines()]
+    assert set(targets) <= set(listed)
+    assert {"run", "test", "lint", "coverage", "viz", "tensorboard"} <= set(listed)

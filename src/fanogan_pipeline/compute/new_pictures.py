@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
-import shutil
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import threads
+from fanogan_pipeline.compute.terms import remove_unless_held
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
@@ -76,9 +78,15 @@ def measure(
         The table and the folder of its parts, to be removed once the table is safe.
     """
     folder = parts_folder(place, source, detector, shard_size)
-    for other in place.resolve().glob("inference-*"):
-        if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
-    with threads(1) as pool:  # one shard at a time: a shard decodes and computes on every core by itself
-        cuts = shards.cut(len(source), shard_size)
-        return shards.table_of_parts(cuts, NewTerms(source, detector, workers), folder, pool), folder
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        for other in place.resolve().glob("inference-*"):
+            if other != folder:
+                remove_unless_held(other)
+        with threads(1) as pool:  # one shard at a time: a shard decodes and computes on every core by itself
+            cuts = shards.cut(len(source), shard_size)
+            return shards.table_of_parts(cuts, NewTerms(source, detector, workers), folder, pool), folder
+    finally:
+        os.close(held)

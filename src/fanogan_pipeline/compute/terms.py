@@ -136,7 +136,7 @@ def _folder(
         fcntl.flock(held, fcntl.LOCK_SH)
         for other in place.resolve().glob("scoring-*"):
             if other != root:
-                _remove_unless_held(other)
+                remove_unless_held(other)
         work = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
         folder = root / _digest(work)
         folder.mkdir(exist_ok=True)
@@ -145,7 +145,8 @@ def _folder(
         os.close(held)
 
 
-def _remove_unless_held(folder: Path) -> None:
+def remove_unless_held(folder: Path) -> None:
+    """Remove the parts of other work, unless a living run holds the folder."""
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

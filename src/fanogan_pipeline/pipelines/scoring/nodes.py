@@ -85,8 +85,11 @@ def measure_with_map(
     return _terms(image_set, restorer, found, parameters, compute, states, with_map=True)
 
 
-def choose_score(selection_set: ImageSet, restorer: Restorer, parameters: ScoringParameters, seed: int) -> DataFrame:
+def choose_score(
+    selection_set: ImageSet, restorer: Restorer, wgan_model: Checkpoint, parameters: ScoringParameters, seed: int
+) -> DataFrame:
     """What the score is made of: as the parameter says, or chosen with the help of made-up anomalies."""
+    models.expect_split(wgan_model, selection_set.split_digest)
     if parameters.score != "chosen":
         return choice.as_given(parameters.score)
 

@@ -51,7 +51,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             measured("test"),
             Node(
                 nodes.choose_score,
-                ["selection_set", "restorer", "params:scoring", "params:seed"],
+                ["selection_set", "restorer", "wgan_model", "params:scoring", "params:seed"],
                 "score_choice",
                 name="choose_score",
             ),

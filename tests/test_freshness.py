@@ -61,7 +61,7 @@ def test_nothing_runs_where_nothing_has_changed_and_then_only_what_has(project: 
 def test_a_changed_parameter_reaches_what_is_made_from_it(stale: Callable[..., dict[str, str]]) -> None:
     found = stale(encoder={"steps": 13})
     assert found["encoder_model"] == "encoder.steps has changed"
-    assert found["metrics"] == "detector is out of date"
+    assert found["roc_curve"] == "test_scores is out of date"
     assert {"detector", "test_scores", "metrics", "score_histogram"} <= set(found)
     assert not {"train_set", "test_set", "wgan_model", "wgan_history", "wgan_curves"} & set(found)
 

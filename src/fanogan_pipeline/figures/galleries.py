@@ -125,7 +125,7 @@ def heatmap_gallery(
     pictures = style.channels_last(images)[:columns]
     seen = style.channels_last(np.clip(np.rint(restored), 0, 255).astype(np.uint8))[:columns]
     style.image_strip(axes[0], pictures, "image x", captions[:columns])
-    style.image_strip(axes[1], seen, "restoration G(E(x))")
+    style.image_strip(axes[1], seen, "restoration G(z)")
     drawn = style.image_strip(axes[2], maps[:columns], "residual map", **scale)
     overlay = "overlay of map and image" + (
         "" if threshold is None else f"; outlined: residual above {style.number(threshold)}"

@@ -11,7 +11,7 @@ with lazily():
     from fanogan_pipeline import figures
     from fanogan_pipeline.detection import anomaly_detector, evaluation, pictures, residuals
     from fanogan_pipeline.detection import detector as detectors
-    from fanogan_pipeline.training import devices, models
+    from fanogan_pipeline.training import devices
 
 GALLERIES = {  # decided_true: what the verdict was, what the label says
     "in_in": (False, False),
@@ -103,6 +103,7 @@ def draw_heatmaps(
     residual_maps: dict,
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
+    residual_statistics: Checkpoint,
     detector: dict,
 ) -> Figure:
     """Where the highest and the lowest scoring images of the mapped sample are restored badly."""
@@ -118,11 +119,10 @@ def draw_heatmaps(
     order = np.argsort(test_scores["score"].to_numpy()[rows], kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(len(order), 8)).astype(int)]
     some = test_set.take(pictures.picture_rows(test_set, rows[chosen]))
-    cpu = devices.choose_device("cpu")
-    judged = detectors.Detector.from_json(detector)
-    models.expect_member("detector", judged.belongs_to, "wgan_model", wgan_model, detectors.MEND)
-    restorer = anomaly_detector.load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], cpu)
-    restored = pictures.whole(residuals.restore(some.images, restorer, 64), some.tiles)
+    judge = anomaly_detector.AnomalyDetector.load(
+        wgan_model, encoder_model, residual_statistics, detector, devices.choose_device("cpu")
+    )
+    restored = pictures.whole(residuals.restore(some.images, judge.restorer, 64), some.tiles)
     images = pictures.framed(_whole(some), 255).astype(np.uint8)
     return figures.heatmap_gallery(
         images,
@@ -131,7 +131,7 @@ def draw_heatmaps(
         None if some.masks is None else pictures.framed(list(pictures.whole_masks(some)), 0) > 0,
         table["image_id"].to_numpy()[rows[chosen]],
         test_scores["score"].to_numpy()[rows[chosen]],
-        judged.pixel_threshold,
+        judge.detector.pixel_threshold,
     )
 
 

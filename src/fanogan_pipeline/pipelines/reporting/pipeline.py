@@ -39,7 +39,15 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.draw_heatmaps,
-                ["test_set", "test_scores", "residual_maps", "wgan_model", "encoder_model", "detector"],
+                [
+                    "test_set",
+                    "test_scores",
+                    "residual_maps",
+                    "wgan_model",
+                    "encoder_model",
+                    "residual_statistics",
+                    "detector",
+                ],
                 "heatmap_gallery",
                 name="draw_heatmap_gallery",
             ),

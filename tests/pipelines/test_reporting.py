@@ -1,0 +1,55 @@
+"""What the figures are drawn from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tests.project import newest
+
+from fanogan_pipeline import figures
+from fanogan_pipeline.datasets import ArrayDataset, CheckpointDataset, ImageSetDataset, ParquetDataset
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.residuals import restore
+from fanogan_pipeline.pipelines.reporting import nodes
+
+MAPS = {"maps": ["float16", 3], "height": ["int32", 1], "width": ["int32", 1]}
+MODELS = ("wgan_model", "encoder_model", "residual_statistics")
+
+
+@pytest.fixture(scope="module")
+def made(smoke_project: Path) -> dict[str, Any]:
+    """What the heat maps are drawn from, of a detector that refines z."""
+    models = {
+        name: CheckpointDataset(filepath=str(newest(smoke_project, f"{name}.safetensors"))).load() for name in MODELS
+    }
+    detector = json.loads(newest(smoke_project, "detector.json").read_text())
+    detector["settings"] |= {"refinement_steps": 20, "refinement_rate": 0.1}
+    return {
+        "test_set": ImageSetDataset(filepath=str(newest(smoke_project, "test_set.npz"))).load(),
+        "test_scores": ParquetDataset(filepath=str(newest(smoke_project, "test_scores.parquet"))).load(),
+        "residual_maps": ArrayDataset(filepath=str(newest(smoke_project, "residual_maps.npz")), arrays=MAPS).load(),
+        **models,
+        "detector": detector,
+    }
+
+
+def test_the_heat_maps_show_the_restorations_that_the_detector_judges_by(made, monkeypatch):
+    drawn: dict[str, np.ndarray] = {}
+
+    def caught(images: np.ndarray, restored: np.ndarray, maps: np.ndarray, masks: Any, image_ids: Any, *rest: Any):
+        drawn.update(restored=restored, image_id=image_ids)
+
+    monkeypatch.setattr(figures, "heatmap_gallery", caught)
+    nodes.draw_heatmaps(**made)
+    some = made["test_set"].take(pd.Index(made["test_set"].image_id).get_indexer(drawn["image_id"]))
+    judge = AnomalyDetector.load(*(made[name] for name in MODELS), made["detector"], torch.device("cpu"))
+    assert drawn["restored"] == pytest.approx(restore(some.images, judge.restorer, 64))
+    plain = made["detector"] | {"settings": made["detector"]["settings"] | {"refinement_steps": 0}}
+    unrefined = AnomalyDetector.load(*(made[name] for name in MODELS), plain, torch.device("cpu"))
+    assert drawn["restored"] != pytest.approx(restore(some.images, unrefined.restorer, 64))

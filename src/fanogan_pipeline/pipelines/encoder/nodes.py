@@ -41,7 +41,7 @@ def train(
     images = data.as_images(train_set.images)
     with tensorboard.run("encoder") as log:
         trained, history = phase.train_encoder(
-            images, wgan, parameters, training, seed + 1000, where, slot, log.scalars
+            images, wgan, parameters, training, seed + 1000, where, slot, log.scalars, data_prep.augmentation
         )
         log.network("encoder", trained, images.shape[1:])
     facts |= {"train_images": len(train_set)}

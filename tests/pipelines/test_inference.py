@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from tests.parts import group
 from tests.project import kedro, newest
 
 from fanogan_pipeline.compute import new_pictures
@@ -21,7 +22,8 @@ from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.datasets.image_set import ImageSetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.new_pictures import benjamini_hochberg, drift_p_value, overlay
-from fanogan_pipeline.errors import MismatchError
+from fanogan_pipeline.errors import InputError, MismatchError
+from fanogan_pipeline.pipelines.inference import nodes
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,30 @@ def test_a_stopped_run_goes_on_where_it_was(project, tmp_path, caplog, monkeypat
     whole, _ = new_pictures.measure(source, detector, 1000, 1, tmp_path / "other")
     pd.testing.assert_frame_equal(table, whole, rtol=1e-9)
     assert (table["reason"] != "").sum() == 1  # the one whose header is whole and whose pixels are not
+
+
+def test_a_broken_picture_is_left_out_and_the_rest_of_its_shard_stays_together(project, tmp_path, monkeypatch):
+    source = ImageFolderDataset(filepath=str(project / "data/01_raw/new_images"), layout="flat", on_error="skip").load()
+    detector, together = detector_of(project), []
+    original = AnomalyDetector.terms
+
+    def counted(self, images, tiles=None):
+        together.append(len(images))
+        return original(self, images, tiles)
+
+    monkeypatch.setattr(AnomalyDetector, "terms", counted)
+    table, _ = new_pictures.measure(source, detector, 1000, 1, tmp_path)
+    assert together == [len(source) - 1]
+    broken = table["reason"] != ""
+    assert table.loc[broken, "image_id"].map(lambda name: Path(name).name).tolist() == ["cut.png"]
+    assert table.loc[broken, "image_residual"].isna().all()
+    assert table.loc[~broken, "image_residual"].notna().all()
+
+
+def test_nothing_but_broken_pictures_is_refused_in_one_line(project):
+    terms = pd.DataFrame({"image_id": ["a.png", "b.png"], "reason": ["a.png: cut short", "b.png: cut short"]})
+    with pytest.raises(InputError, match=r"new_images: found no picture .* among 2, the first is a\.png: .*cut short"):
+        nodes.judge_pictures(None, terms, detector_of(project), group("inference"))
 
 
 def test_files_of_different_detectors_are_refused(project):

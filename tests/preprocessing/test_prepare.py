@@ -1,5 +1,7 @@
 """Pictures on their way into the sets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +41,26 @@ def test_without_tiling_there_is_an_image_a_picture(source):
     assert tiles is None
     assert images.shape == (2, 3, 20, 24)
     assert (images[1] == Geometry((20, 24), 3).apply(source.read(3))).all()
+
+
+@pytest.mark.parametrize("geometry", [TILED, Geometry((20, 24), 1)], ids=["tiled", "whole"])
+def test_what_cannot_be_read_is_left_out_with_its_reason_or_refused(source, geometry):
+    def read(row):
+        if row in (1, 2):
+            raise InputError(f"{row}.png: cut short")
+        return source.read(row)
+
+    damaged, rows = replace(source, read=read), np.array([0, 1, 2, 3])
+    images, tiles, reasons = prepare.prepare_readable(damaged, rows, geometry, workers=2)
+    expected, expected_tiles = prepare.prepare_pictures(source, np.array([0, 3]), geometry, workers=2)
+    assert reasons == ["", "1.png: cut short", "2.png: cut short", ""]
+    assert (images == expected).all()
+    if tiles is not None:
+        assert (tiles.image_id == expected_tiles.image_id).all()
+    with pytest.raises(InputError, match=r"1\.png: cut short"):
+        prepare.prepare_pictures(damaged, rows, geometry, workers=2)
+    nothing, _, _ = prepare.prepare_readable(damaged, np.array([1, 2]), geometry, workers=2)
+    assert nothing.shape == (0, 1, *geometry.image_size)
 
 
 def test_masks_lie_where_their_tiles_do(source):

@@ -16,10 +16,9 @@ from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import threads
 from fanogan_pipeline.compute.terms import remove_unless_held
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
-from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.preprocessing.geometry import Geometry
-from fanogan_pipeline.preprocessing.prepare import prepare_pictures
+from fanogan_pipeline.preprocessing.prepare import prepare_readable
 
 
 @dataclass(frozen=True)
@@ -37,22 +36,12 @@ class NewTerms:
 
     def __call__(self, pictures: slice) -> pd.DataFrame:
         rows = np.arange(pictures.start, pictures.stop)
-        try:
-            found = self._measured(rows).assign(reason="")
-        except InputError:  # one of them is broken: each by itself
-            found = pd.concat([self._alone(row) for row in rows], ignore_index=True)
-        found.insert(0, "image_id", self.source.table["image_id"].to_numpy(dtype=str)[rows])
-        return found
-
-    def _measured(self, rows: np.ndarray) -> pd.DataFrame:
-        images, tiles = prepare_pictures(self.source, rows, self.geometry, self.workers)
-        return self.detector.terms(images, tiles)
-
-    def _alone(self, row: int) -> pd.DataFrame:
-        try:
-            return self._measured(np.array([row])).assign(reason="")
-        except InputError as error:
-            return pd.DataFrame({"reason": [str(error)]})
+        images, tiles, reasons = prepare_readable(self.source, rows, self.geometry, self.workers)
+        found = pd.DataFrame({"image_id": self.source.table["image_id"].to_numpy(dtype=str)[rows], "reason": reasons})
+        if not len(images):
+            return found
+        readable = found.index[found["reason"] == ""]
+        return found.join(self.detector.terms(images, tiles).set_axis(readable))
 
 
 def parts_folder(place: Path, source: ImageSource, detector: AnomalyDetector, shard_size: int) -> Path:

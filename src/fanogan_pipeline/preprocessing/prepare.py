@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -37,31 +37,77 @@ def prepare_pictures(
     Returns:
         uint8 [N, C, H, W] and None; with tiling [number of tiles, C, H, W] and where each was cut from,
         a picture's tiles together, pictures in the order of `rows`.
+
+    Raises:
+        InputError: the first picture that cannot be read.
     """
+    images, tiles, _ = _prepared(source, rows, geometry, workers, what, _refuse)
+    return images, tiles
+
+
+def prepare_readable(
+    source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, what: str = "reading pictures"
+) -> tuple[np.ndarray, Tiles | None, list[str]]:
+    """As `prepare_pictures`, those that can be read; and for each of `rows` what is wrong with it, "" where nothing."""
+    return _prepared(source, rows, geometry, workers, what, str)
+
+
+def _refuse(error: InputError) -> str:
+    raise error
+
+
+def _prepared(
+    source: ImageSource,
+    rows: np.ndarray,
+    geometry: Geometry,
+    workers: int,
+    what: str,
+    settle: Callable[[InputError], str],
+) -> tuple[np.ndarray, Tiles | None, list[str]]:
+    reasons: list[str] = []
+    shape = (geometry.channels, *geometry.image_size)
     if geometry.tiling is None:
-        images = np.empty((len(rows), geometry.channels, *geometry.image_size), np.uint8)
+        images, count = np.empty((len(rows), *shape), np.uint8), 0
         fitted = _decoded(lambda row: geometry.apply(source.read(row)), rows, workers, what)
-        for position, image in enumerate(fitted):
-            images[position] = image
-        return images, None
-    cuts = list(_decoded(lambda row: geometry.cut(source.read(row)), rows, workers, what))
+        for image in _readable(fitted, settle, reasons):
+            images[count] = image
+            count += 1
+        return images[:count], None, reasons
+    cuts = list(_readable(_decoded(lambda row: geometry.cut(source.read(row)), rows, workers, what), settle, reasons))
     counts = [len(tiles) for tiles, _, _ in cuts]
-    names = source.table["image_id"].to_numpy(dtype=str)[rows]
+    names = source.table["image_id"].to_numpy(dtype=str)[rows[np.array([not reason for reason in reasons], bool)]]
     top, left = np.concatenate([np.empty((0, 2), int), *(corners for _, corners, _ in cuts)]).astype(np.int32).T
     sizes = np.array([size for _, _, size in cuts], np.int32).reshape(-1, 2).repeat(counts, axis=0)
-    images = np.concatenate([np.empty((0, geometry.channels, *geometry.image_size), np.uint8), *(c[0] for c in cuts)])
-    return images, Tiles(names.repeat(counts), top, left, sizes[:, 0], sizes[:, 1])
+    images = np.concatenate([np.empty((0, *shape), np.uint8), *(tiles for tiles, _, _ in cuts)])
+    return images, Tiles(names.repeat(counts), top, left, sizes[:, 0], sizes[:, 1]), reasons
 
 
-def _decoded(prepare: Callable[[int], T], rows: np.ndarray, workers: int, what: str) -> Iterator[T]:
-    """What `prepare` makes of each row, in order, a bounded number ahead."""
+def _readable(found: Iterable[T | InputError], settle: Callable[[InputError], str], reasons: list[str]) -> Iterator[T]:
+    """What is no error; `reasons` gets "" for each, and what `settle` makes of each error."""
+    for one in found:
+        if isinstance(one, InputError):
+            reasons.append(settle(one))
+        else:
+            reasons.append("")
+            yield one
+
+
+def _decoded(prepare: Callable[[int], T], rows: np.ndarray, workers: int, what: str) -> Iterator[T | InputError]:
+    """What `prepare` makes of each row, or its refusal, in order, a bounded number ahead."""
+
+    def attempt(row: int) -> T | InputError:
+        try:
+            return prepare(row)
+        except InputError as error:
+            return error
+
     # a bar where there is a terminal, silence elsewhere
     with (
         ThreadPoolExecutor(workers) as pool,
         tqdm(total=len(rows), desc=what, unit="picture", disable=None, delay=1, leave=False) as progress,
     ):
         for start in range(0, len(rows), CHUNK):
-            for prepared in pool.map(prepare, rows[start : start + CHUNK].tolist()):
+            for prepared in pool.map(attempt, rows[start : start + CHUNK].tolist()):
                 progress.update()
                 yield prepared
 

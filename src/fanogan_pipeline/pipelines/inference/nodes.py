@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import InferenceParameters, TrainingParameters
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSource, StateStore
@@ -16,6 +17,7 @@ with lazily():
     from fanogan_pipeline.compute import new_pictures as shards
     from fanogan_pipeline.detection import anomaly_detector as detectors
     from fanogan_pipeline.detection import new_pictures as batch
+    from fanogan_pipeline.preprocessing import prepare
     from fanogan_pipeline.training import devices
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,14 @@ def judge_pictures(
     new_images: ImageSource, new_terms: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
 ) -> tuple[DataFrame, dict]:
     """Score, p-value and verdict of each picture; counts, drift and what was skipped."""
-    whole = new_terms[new_terms["reason"] == ""].drop(columns="reason").reset_index(drop=True)
+    is_whole = new_terms["reason"] == ""
+    if not is_whole.any():
+        first = new_terms.iloc[0]
+        raise InputError(
+            f"new_images: found no picture that can be used among {len(new_terms):,}, the first is "
+            f"{first['image_id']}: {first['reason']}"
+        )
+    whole = new_terms[is_whole].drop(columns="reason").reset_index(drop=True)
     scores = anomaly_detector.judge(whole)
     if parameters.false_discovery_rate is not None:
         scores["is_flagged"] = batch.benjamini_hochberg(scores["p_value"].to_numpy(), parameters.false_discovery_rate)
@@ -94,7 +103,7 @@ def draw_overlays(
 
 
 def _overlay(source: ImageSource, row: int, anomaly_detector: Any) -> bytes:
-    images, tiles = shards.prepare_pictures(
+    images, tiles = prepare.prepare_pictures(
         source, np.array([row]), shards.NewTerms(source, anomaly_detector, 1).geometry, 1
     )
     (found,) = anomaly_detector.maps(images, tiles)

@@ -188,6 +188,13 @@ class ScoringParameters(Group):
     residual_maps: Annotated[int, Field(ge=0, le=100_000)]
 
 
+class RefinementWays(Group):
+    """`params:reporting.refinement_ways`: gradient steps to compare, by `scoring.method`."""
+
+    encoder: list[Annotated[int, Field(ge=0, le=10_000)]]
+    iterative: list[Annotated[int, Field(ge=1, le=10_000)]]
+
+
 class ReportingParameters(Group):
     """`params:reporting`: what the figures show."""
 
@@ -195,6 +202,8 @@ class ReportingParameters(Group):
     gallery_images: Annotated[int, Field(ge=1, le=64)]
     walk_steps: Annotated[int, Field(ge=2, le=64)]
     confidence: Fraction
+    refinement_sample: Annotated[int, Field(ge=0, le=1_000_000)]
+    refinement_ways: RefinementWays
 
 
 class InferenceParameters(Group):

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
+from tests.in_process import copy_of, run_here
 from tests.project import newest
 
 from fanogan_pipeline import figures
@@ -19,6 +21,7 @@ from fanogan_pipeline.detection.residuals import restore
 from fanogan_pipeline.pipelines.reporting import nodes
 
 MAPS = {"maps": ["float16", 3], "height": ["int32", 1], "width": ["int32", 1]}
+REFINEMENT = "Searching for a better z"
 MODELS = ("wgan_model", "encoder_model", "residual_statistics")
 
 
@@ -37,6 +40,30 @@ def made(smoke_project: Path) -> dict[str, Any]:
         **models,
         "detector": detector,
     }
+
+
+def test_quality_against_time_of_the_search_stands_in_the_report_where_it_is_wanted(smoke_project, tmp_path):
+    assert len(pd.read_parquet(newest(smoke_project, "refinement_quality.parquet"))) == 0
+    assert REFINEMENT not in newest(smoke_project, "report.html").read_text()
+    project = copy_of(smoke_project, tmp_path / "project")
+    place = project / "conf/smoke/parameters.yml"
+    values = yaml.safe_load(place.read_text())
+    ways = {"encoder": [0, 3], "iterative": [3, 6]}
+    values["reporting"] |= {"refinement_sample": 24, "refinement_ways": ways}
+    place.write_text(yaml.safe_dump(values))
+    outcome = run_here(project, "--env", "smoke", "--pipelines", "reporting")
+    assert outcome.status == 0, outcome.line
+    table = pd.read_parquet(newest(project, "refinement_quality.parquet"))
+    assert list(zip(table["method"], table["steps"], strict=True)) == [
+        *(("encoder", steps) for steps in ways["encoder"]),
+        *(("iterative", steps) for steps in ways["iterative"]),
+    ]
+    assert (table["images"] == 24).all()
+    assert table[["ci_low", "auroc", "ci_high"]].apply(lambda row: row.is_monotonic_increasing, axis=1).all()
+    assert table["auroc"][0] > 0.6  # from E(x) without a step: the detector's own score
+    page = newest(project, "report.html").read_text()
+    assert REFINEMENT in page
+    assert page.count("data:image/png;base64,") == len(nodes.FIGURES)
 
 
 def test_the_heat_maps_show_the_restorations_that_the_detector_judges_by(made, monkeypatch):

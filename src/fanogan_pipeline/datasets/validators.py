@@ -61,6 +61,12 @@ TABLES = {
     "new_score_table": {"image_id": "text", **_VERDICT},
     "history": {"step": "whole numbers"},
     "score_choice": {"mix": "text", "made_up_auroc": "numbers", "chosen": "true or false"},
+    "refinement_quality": {
+        "method": "text",
+        **dict.fromkeys(("steps", "images"), "whole numbers"),
+        **dict.fromkeys(("auroc", "ci_low", "ci_high"), "numbers"),
+        "seconds": "finite numbers",
+    },
     "class_table": {**_TRUTH, "images": "whole numbers", "flagged": "whole numbers", "share": "probabilities"},
 }
 
@@ -125,6 +131,11 @@ def score_choice(data: pd.DataFrame) -> None:
 def class_table(data: pd.DataFrame) -> None:
     """How much of each class was flagged."""
     _columns(data, TABLES["class_table"])
+
+
+def refinement_quality(data: pd.DataFrame) -> None:
+    """Quality and time of each way to find z; no row where it was not measured."""
+    _columns(data, TABLES["refinement_quality"], may_be_empty=True)
 
 
 def checkpoint(data: Checkpoint) -> None:
@@ -246,11 +257,13 @@ def _finite(data: dict[str, Any], names: Iterable[str]) -> None:
             raise InputError(f"{name}: found {value!r}, expected a finite number")
 
 
-def _columns(data: pd.DataFrame, expected: dict[str, str], names: Iterable[str] = ()) -> None:
+def _columns(
+    data: pd.DataFrame, expected: dict[str, str], names: Iterable[str] = (), may_be_empty: bool = False
+) -> None:
     _expect(data, pd.DataFrame)
     if missing := [name for name in (*names, *expected) if name not in data.columns]:
         raise InputError(f"lacks {', '.join(missing)}, found {', '.join(map(str, data.columns))[:200]}")
-    if len(data) == 0:
+    if len(data) == 0 and not may_be_empty:
         raise InputError("found no rows, expected at least one")
     for name, kind in expected.items():
         if not _TYPES[kind](data[name]):

@@ -194,11 +194,18 @@ def whole_masks(image_set: ImageSet) -> Iterator[np.ndarray]:
         yield stitched(image_set.masks[run], image_set.tiles, run) >= 0.5
 
 
-def sample(is_anomaly: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Positions of at most `count` pictures at random, ascending, up to three quarters of them anomalous, int [M]."""
+def sample(is_anomaly: np.ndarray, count: int, seed: int, anomalous: float = 0.75) -> np.ndarray:
+    """Positions of at most `count` pictures at random, ascending, int [M].
+
+    Args:
+        is_anomaly: bool [N].
+        count: how many, if there are so many.
+        seed: of the choice.
+        anomalous: share of them that is anomalous, less or more where one kind is too few.
+    """
     order = np.random.default_rng(seed).permutation(len(is_anomaly))
     bad, good = order[is_anomaly[order]], order[~is_anomaly[order]]
-    n_bad = min(len(bad), max(math.ceil(0.75 * count), count - len(good)))
+    n_bad = min(len(bad), max(math.ceil(anomalous * count), count - len(good)))
     return np.sort(np.concatenate([bad[:n_bad], good[: count - n_bad]]))
 
 

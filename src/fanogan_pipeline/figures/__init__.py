@@ -3,6 +3,7 @@
 from fanogan_pipeline.figures.curves import encoder_curves, wgan_curves
 from fanogan_pipeline.figures.galleries import decision_gallery, heatmap_gallery, restoration
 from fanogan_pipeline.figures.quality import class_recall_bars, precision_recall_curve, roc_curve
+from fanogan_pipeline.figures.refinement import refinement_curve
 from fanogan_pipeline.figures.report import render_report
 from fanogan_pipeline.figures.samples import contact_sheet, generated_samples, latent_walk
 from fanogan_pipeline.figures.scores import score_boxplot, score_histogram
@@ -17,6 +18,7 @@ __all__ = [
     "heatmap_gallery",
     "latent_walk",
     "precision_recall_curve",
+    "refinement_curve",
     "render_report",
     "restoration",
     "roc_curve",

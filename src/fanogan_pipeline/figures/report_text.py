@@ -43,6 +43,13 @@ FIGURES = {
         "in practice than here, precision will be lower there.",
         "A curve that drops to the dotted line early: beyond that recall, flags say nothing.",
     ),
+    "refinement_curve": (
+        "What a search for a better z buys",
+        "How well the score ranks and how long a picture takes, where z is E(x) and where it is then improved by so "
+        "many gradient steps (f-AnoGAN), and where the search starts at a random z (AnoGAN). Further up is better, "
+        "further left is faster; the whiskers are intervals.",
+        "Points of the search from a random z above all those from E(x): the encoder was trained too short, or badly.",
+    ),
     "decision_gallery": (
         "Verdict and truth",
         "Test images in four rows, named decided_true: in_in judged normal and normal, in_out missed, out_in false "

@@ -1,0 +1,117 @@
+"""What a search for z buys: quality against time, for steps from E(x) and for AnoGAN's from a random z."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from torch import Tensor, nn, stack
+
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.evaluation import auroc_with_interval
+from fanogan_pipeline.detection.pictures import Pooling, fit_rim, picture_rows, picture_table, picture_terms, sample
+from fanogan_pipeline.detection.refinement import Refinement
+from fanogan_pipeline.detection.scoring import fit_rule
+from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.images import ImageSet
+from fanogan_pipeline.training.wgan import Wgan
+
+COLUMNS = {
+    "method": "str",
+    "steps": "int64",
+    "auroc": "float64",
+    "ci_low": "float64",
+    "ci_high": "float64",
+    "seconds": "float64",
+    "images": "int64",
+}
+
+
+@dataclass(frozen=True)
+class Remembered(Refinement):
+    """A search that is made once for each image, however often its z is asked for.
+
+    Attributes:
+        known: an image's pixels -> its z.
+    """
+
+    known: dict[bytes, Tensor] = field(default_factory=dict)
+
+    def encode(self, x: Tensor, encoder: nn.Module, wgan: Wgan) -> Tensor:
+        """x [N, C, H, W] -> z [N, latent_dim]."""
+        names = [image.tobytes() for image in x.cpu().numpy()]
+        new = {name: row for row, name in enumerate(names) if name not in self.known}
+        if new:
+            found = super().encode(x[list(new.values())], encoder, wgan)
+            self.known.update(zip(new, found, strict=True))
+        return stack([self.known[name] for name in names])
+
+
+def not_measured() -> pd.DataFrame:
+    """The table of `quality_against_time` without a row."""
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})
+
+
+def quality_against_time(
+    steps: Mapping[str, Iterable[int]],
+    judge: AnomalyDetector,
+    kind: str,
+    kappa: float,
+    selection: ImageSet,
+    test: ImageSet,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """AUROC and time of the detector's score with each way to find z, everything else as it is.
+
+    Every way gets residual statistics and a rule of its own, fitted on the same normal images of the selection set.
+
+    Args:
+        steps: `Refinement.method` -> numbers of gradient steps to try.
+        judge: whose networks, step size, batch size and pooling are used.
+        kind: of the score, as for `fit_rule`.
+        kappa: as for `fit_rule`.
+        selection: normal pictures to fit on.
+        test: pictures to score, of both kinds; without, the AUROC is NaN.
+        confidence: of the interval.
+
+    Returns:
+        A row a way: `method`, `steps`, `auroc`, `ci_low`, `ci_high`, `seconds` (to score all of `test`, on this
+        machine) and `images` (pictures in `test`).
+    """
+    truth = picture_table(test)["is_anomaly"].to_numpy(bool)
+    rows = []
+    for method, counts in steps.items():
+        for count in counts:
+            way = Remembered(method, count, judge.restorer.refinement.rate)
+            scores, seconds = _scores(way, judge, kind, kappa, selection, test)
+            rows.append((method, count, *auroc_with_interval(scores, truth, confidence), seconds, len(truth)))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def some_pictures(image_set: ImageSet, count: int, seed: int) -> ImageSet:
+    """At most `count` pictures of a set, half of them anomalous where there are enough of both kinds."""
+    chosen = sample(picture_table(image_set)["is_anomaly"].to_numpy(bool), count, seed, anomalous=0.5)
+    return image_set.take(picture_rows(image_set, chosen))
+
+
+def _scores(
+    way: Refinement, judge: AnomalyDetector, kind: str, kappa: float, selection: ImageSet, test: ImageSet
+) -> tuple[np.ndarray, float]:
+    settings = judge.detector.settings
+    size, pooling = int(settings["batch_size"]), Pooling.from_settings(settings)
+    restorer = replace(judge.restorer, refinement=way)
+    images, tiles = selection.images, selection.tiles
+    fitted = fit_statistics(images, restorer, size, is_aligned=tiles is None)
+    if tiles is not None:
+        fitted = fit_rim(images, tiles, restorer, fitted, size, pooling.smoothing)
+
+    def terms(some: ImageSet) -> pd.DataFrame:
+        return picture_terms(some.images, some.tiles, restorer, fitted, size, pooling, settings["score"] == "map")
+
+    rule = fit_rule(kind, kappa, terms(selection))
+    start = time.perf_counter()
+    scores = rule.score(terms(test))
+    return scores, time.perf_counter() - start

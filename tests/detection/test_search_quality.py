@@ -1,0 +1,80 @@
+"""Quality against time of the ways to find z."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fanogan_pipeline.detection import refinement, search_quality
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.detector import Detector
+from fanogan_pipeline.detection.evaluation import auroc_with_interval
+from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.scoring import Calibration, ScoreRule, fit_rule
+from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.images import ImageSet
+from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
+from fanogan_pipeline.training.wgan import Wgan
+
+SPEC = NetworkSpec("convolutional", (16, 16), 1, 4, 4)
+SETTINGS = {"batch_size": 16, "pooling": "mean", "top_share": 0.01, "map_smoothing": 2.0, "score": "standardised"}
+
+
+def image_set(count: int, anomalous: int, seed: int) -> ImageSet:
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 120, (count, 1, 16, 16), np.uint8)
+    images[:anomalous, :, 4:12] += 100
+    truth = np.arange(count) < anomalous
+    return ImageSet(images, np.where(truth, "bad", "good"), truth, np.array([f"{seed}/{k}" for k in range(count)]))
+
+
+@pytest.fixture(scope="module")
+def judge() -> AnomalyDetector:
+    torch.manual_seed(0)
+    parts = [build_generator(SPEC), build_critic(SPEC), build_encoder(SPEC, "linear")]
+    generator, critic, encoder = (part.eval().requires_grad_(False) for part in parts)
+    how = refinement.Refinement(rate=0.05)
+    restorer = Restorer(Wgan(SPEC, "normal", generator, critic), encoder, "squared", torch.device("cpu"), how)
+    fitted = fit_statistics(image_set(12, 0, 1).images, restorer, 16)
+    detector = Detector(ScoreRule({}, {}, {}), Calibration(0, 0.1, 0, 2), (), SETTINGS, {}, "", 1.0)
+    return AnomalyDetector(restorer, fitted, detector)
+
+
+def test_each_way_gets_the_auroc_of_a_detector_fitted_with_it(judge):
+    selection, test = image_set(20, 0, 2), image_set(24, 12, 3)
+    ways = {"encoder": [0, 4], "iterative": [4]}
+    table = search_quality.quality_against_time(ways, judge, "standardised", 1.0, selection, test)
+    assert table["images"].tolist() == [24, 24, 24]
+    assert (table["seconds"] > 0).all()
+    for row in table.itertuples():
+        restorer = replace(judge.restorer, refinement=refinement.Refinement(row.method, row.steps, 0.05))
+        fitted = fit_statistics(selection.images, restorer, 16)
+        rule = fit_rule("standardised", 1.0, residual_terms(selection.images, restorer, fitted, 16))
+        scores = rule.score(residual_terms(test.images, restorer, fitted, 16))
+        assert (row.auroc, row.ci_low, row.ci_high) == pytest.approx(auroc_with_interval(scores, test.is_anomaly))
+
+
+def test_a_search_is_made_once_for_each_image(judge, monkeypatch):
+    searched = []
+    original = refinement.search
+
+    def counted(x, start, wgan, steps, rate):
+        searched.append(len(x))
+        return original(x, start, wgan, steps, rate)
+
+    monkeypatch.setattr(refinement, "search", counted)
+    selection, test = image_set(20, 0, 2), image_set(24, 12, 3)
+    search_quality.quality_against_time({"encoder": [3]}, judge, "standardised", 1.0, selection, test)
+    batches = [16, 4, 16, 8]  # of the two sets, each image in one of them
+    assert len(searched) == len(batches)
+
+
+def test_a_sample_is_half_anomalous_where_there_are_enough():
+    some = search_quality.some_pictures(image_set(40, 10, 0), 12, 0)
+    assert (len(some), some.is_anomaly.sum()) == (12, 6)
+    few = search_quality.some_pictures(image_set(40, 3, 0), 12, 0)
+    assert (len(few), few.is_anomaly.sum()) == (12, 3)
+    assert len(search_quality.some_pictures(image_set(5, 2, 0), 12, 0)) == 5

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.parts import group
+from tests.pipelines.verdicts import detector_of
 from tests.project import kedro, newest
 
 from fanogan_pipeline.compute import new_pictures
@@ -41,13 +42,6 @@ def project(smoke_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     done = kedro(project, "run", "--env", "smoke", "--pipelines", "inference", "--params", "inference.max_heatmaps=3")
     (project / "inference.log").write_text(done.stdout + done.stderr)
     return project
-
-
-def detector_of(project: Path) -> AnomalyDetector:
-    names = ("wgan_model", "encoder_model", "residual_statistics")
-    models = [CheckpointDataset(filepath=str(newest(project, f"{name}.safetensors"))).load() for name in names]
-    judged = json.loads(newest(project, "detector.json").read_text())
-    return AnomalyDetector.load(*models, judged, torch.device("cpu"))
 
 
 def test_new_pictures_get_the_very_scores_of_the_test_set(project):

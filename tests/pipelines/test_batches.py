@@ -1,0 +1,114 @@
+"""Many new pictures, strange ones, and none at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.in_process import copy_of, run_here
+from tests.parts import group
+from tests.pipelines.verdicts import detector_of, pictures
+from tests.project import newest
+
+from fanogan_pipeline.datasets.image_set import ImageSetDataset
+from fanogan_pipeline.datasets.state_store import StateStore
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.detector import Detector
+from fanogan_pipeline.detection.residuals import Restorer
+from fanogan_pipeline.detection.scoring import Calibration, ScoreRule
+from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
+from fanogan_pipeline.pipelines.inference import nodes
+from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.training.wgan import Wgan
+
+SIDE = 96  # of what the networks see, pixels; pictures are twice as large
+SETTINGS = {"batch_size": 8, "pooling": "top_share", "top_share": 0.01, "map_smoothing": 2.0, "score": "map"}
+
+
+@pytest.fixture(scope="module")
+def large_detector() -> AnomalyDetector:
+    """One that flags every picture, with untrained networks and a residual map of `SIDE` pixels a side."""
+    spec = NetworkSpec("convolutional", (SIDE, SIDE), 1, 4, 4)
+    torch.manual_seed(0)
+    parts = [build_generator(spec), build_critic(spec), build_encoder(spec, "linear")]
+    generator, critic, encoder = (part.eval().requires_grad_(False) for part in parts)
+    restorer = Restorer(Wgan(spec, "normal", generator, critic), encoder, "squared", torch.device("cpu"))
+    fitted = fit_statistics(np.stack([noise(row)[None, ::2, ::2] for row in range(8)]), restorer, 8)
+    rule = ScoreRule({"map_residual": 1.0}, {"map_residual": 0.0}, {"map_residual": 1.0})
+    geometry = json.dumps(Geometry((SIDE, SIDE), 1).to_json())
+    detector = Detector(rule, Calibration(-1.0, 0.05, 0.0, 19), tuple(range(19)), SETTINGS, {}, geometry, 1.0)
+    return AnomalyDetector(restorer, fitted, detector)
+
+
+def noise(row: int) -> np.ndarray:
+    return np.random.default_rng(row).integers(0, 256, (2 * SIDE, 2 * SIDE), np.uint8)
+
+
+def peaks(detector: AnomalyDetector, count: int, place: Path, shard_size: int = 8) -> list[int]:
+    """Most bytes in use while `count` pictures are measured, and while they are judged and drawn."""
+    parameters = group("inference", shard_size=shard_size, workers=1)
+    source, found = pictures(noise, count), []
+    tracemalloc.start()
+    try:
+        terms = nodes.measure_pictures(source, detector, parameters, StateStore(place))
+        found.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.reset_peak()
+        scores, summary = nodes.judge_pictures(source, terms, detector, parameters)
+        for draw in nodes.draw_overlays(source, scores, detector, parameters).values():
+            draw()
+        found.append(tracemalloc.get_traced_memory()[1])
+        assert summary["flagged"] == count
+        return found
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_stays_flat_as_pictures_grow_in_number(large_detector, tmp_path):
+    few, many = 16, 64
+    prepared = SIDE * SIDE  # bytes of what the networks see of a picture
+    peaks(large_detector, few, tmp_path / "warm")  # libraries load on first use
+    first, second = (peaks(large_detector, count, tmp_path / f"{count}") for count in (few, many))
+    assert all(b - a < (many - few) * prepared / 4 for a, b in zip(first, second, strict=True))
+    at_once = peaks(large_detector, many, tmp_path / "at once", shard_size=many)
+    assert at_once[0] - second[0] > (many - few) * prepared / 2  # this measure would notice
+
+
+def test_a_batch_that_looks_otherwise_earns_a_warning_and_one_of_normal_images_none(smoke_project, tmp_path, caplog):
+    detector = detector_of(smoke_project)
+    test_set = ImageSetDataset(filepath=str(newest(smoke_project, "test_set.npz"))).load()
+    normal = test_set.images[~test_set.is_anomaly][:, 0]
+    parameters = group("inference", workers=1)
+
+    def summary(images: np.ndarray, place: Path) -> dict:
+        source = pictures(lambda row: images[row], len(images))
+        terms = nodes.measure_pictures(source, detector, parameters, StateStore(place))
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            return nodes.judge_pictures(source, terms, detector, parameters)[1]
+
+    assert not summary(normal, tmp_path / "normal")["drifted"]
+    assert caplog.text == ""
+    assert summary(255 - normal, tmp_path / "inverted")["drifted"]
+    assert "are not distributed as the calibration set's" in caplog.text
+
+
+def test_an_empty_folder_of_new_images_gives_one_clear_line(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    folder = project / "data/01_raw/new_images"
+    for said in (
+        "found nothing, expected a folder of pictures",
+        "found no picture (what else lies there: 0), expected",
+    ):
+        outcome = run_here(project, "--env", "smoke", "--pipelines", "inference")
+        assert outcome.status == 1
+        assert outcome.line.startswith("Error:")
+        assert "new_images" in outcome.line
+        assert said in outcome.line
+        assert "Traceback" not in outcome.output
+        folder.mkdir(exist_ok=True)

@@ -1,0 +1,29 @@
+"""The detector of a project, and pictures for it that lie in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tests.project import newest
+
+from fanogan_pipeline.datasets.checkpoint import CheckpointDataset
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.images import ImageSource
+
+
+def detector_of(project: Path) -> AnomalyDetector:
+    names = ("wgan_model", "encoder_model", "residual_statistics")
+    models = [CheckpointDataset(filepath=str(newest(project, f"{name}.safetensors"))).load() for name in names]
+    judged = json.loads(newest(project, "detector.json").read_text())
+    return AnomalyDetector.load(*models, judged, torch.device("cpu"))
+
+
+def pictures(read: Callable[[int], np.ndarray], count: int) -> ImageSource:
+    """`count` pictures without labels, each made when it is asked for."""
+    table = pd.DataFrame({"image_id": [f"{row:06}.png" for row in range(count)]})
+    return ImageSource(table.assign(label="", part="", group="", has_mask=False), read)

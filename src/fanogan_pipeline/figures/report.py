@@ -13,6 +13,7 @@ import pandas as pd
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import report_text as text
+from fanogan_pipeline.figures.pixel_text import pixel_note
 from fanogan_pipeline.figures.report_template import TEMPLATE
 from fanogan_pipeline.figures.style import near_one, number, percent
 
@@ -72,7 +73,7 @@ def render_report(
         classes=_classes(per_class),
         classes_caption=f"Share of each class above the threshold, with its exact {confidence:.0%} interval. For "
         "normal classes (shaded) these are false alarms. AUROC: this class against all normal test images.",
-        notes=[_note(note) for note in notes],
+        notes=[_note(note) for note in (pixel_note(metrics), *notes) if note],
         figures=_figures(figures),
         metrics=_listed(metrics, "number"),
         parameters=_listed(parameters, "parameter"),

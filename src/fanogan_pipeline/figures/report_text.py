@@ -153,7 +153,7 @@ def verdict(metrics: Mapping[str, Any], confidence: float) -> list[str]:
     if metrics.get("pixel_auroc") is not None:
         words.append(
             f"Pixel by pixel, the residual maps tell anomalous from normal with an AUROC of "
-            f"{near_one(metrics['pixel_auroc'])}."
+            f"{near_one(metrics['pixel_auroc'])}; what else the masks say stands in a table of its own below."
         )
     return [sentence for sentence in words if sentence]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fanogan_pipeline.figures import report_text as text
-from fanogan_pipeline.figures.style import number, percent
+from fanogan_pipeline.figures.style import near_one, number, percent
 
 WIDTH = 80
 
@@ -40,6 +40,10 @@ def summary_table(metrics: Mapping[str, Any], report_path: str, confidence: floa
             f"recall {share('three_sigma_recall')}",
         ),
     ]
+    if metrics.get("pixel_auroc") is not None:
+        rows.append(("pixel AUROC, AUPRO", f"{near_one(metrics['pixel_auroc'])}, {near_one(metrics['aupro'])}"))
+        dice = f"{near_one(metrics['dice'])} at the calibrated threshold, {near_one(metrics['dice_best'])} at best"
+        rows.append(("Dice of the maps", dice))
     left = max(len(name) for name, _ in rows)
     right = min(max(len(words) for _, words in rows), WIDTH - left - 7)
     lines = [f"┌{'─' * (left + 2)}┬{'─' * (right + 2)}┐"]

@@ -1,0 +1,61 @@
+"""The words and numbers of the report."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from tests.project import ROOT
+
+from fanogan_pipeline.figures import render_report, summary_table
+
+METRICS = {
+    **{"auroc": 0.9, "auroc_ci_low": 0.8, "auroc_ci_high": 0.95, "average_precision": 0.9, "prevalence": 0.5},
+    **{"threshold": 1.0, "promised_false_alarm_rate": 0.05, "n_normal": 20, "n_anomalous": 20, "n_calibration": 19},
+    **{"false_alarm_rate": 0.05, "recall": 0.8, "three_sigma_threshold": 2.0},
+    **{"three_sigma_false_alarm_rate": 0.0, "three_sigma_recall": 0.7},
+}
+PIXELS = {
+    **{"pixel_auroc": 0.9512, "aupro": 0.8123, "dice": 0.4123, "dice_best": 0.6123},
+    **{"pixel_threshold": 3.25, "n_regions": 17},
+}
+NO_PIXELS = {**dict.fromkeys(PIXELS), "pixel_threshold": 3.25, "n_regions": 0}
+NAMES = ("pixel AUROC", "AUPRO", "Dice at the calibrated threshold", "best Dice")
+
+
+def page(metrics: dict) -> str:
+    classes = pd.DataFrame(columns=["label", "is_anomaly", "share"])
+    return render_report("title", metrics, classes, {}, {})
+
+
+def section(html: str) -> str:
+    return html.split("Where: residual maps against the masks</h2>")[1].split("</section>")[0]
+
+
+def test_with_masks_the_report_shows_the_pixel_numbers_with_what_they_mean():
+    found = section(page(METRICS | PIXELS))
+    assert "17 defects" in found
+    assert "above 3.25" in found
+    for name, value in zip(NAMES, ("0.9512", "0.8123", "0.4123", "0.6123"), strict=True):
+        row = next(row for row in found.split("<tr>") if f"<td>{name}</td>" in row)
+        assert value in row
+        assert len(row) > 150  # words on what it means
+    assert "upper bound" in found
+
+
+def test_without_masks_nothing_is_said_of_pixels():
+    html = page(METRICS | NO_PIXELS)
+    assert "against the masks" not in html
+    assert "Pixel by pixel" not in html
+    assert "AUPRO" not in summary_table(METRICS | NO_PIXELS, "report.html")
+
+
+def test_the_table_at_the_end_of_a_run_holds_them_within_its_width():
+    lines = summary_table(METRICS | PIXELS, "report.html").splitlines()
+    assert any("0.9512, 0.8123" in line for line in lines)
+    assert any("0.4123 at the calibrated threshold, 0.6123 at best" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_documentation_explains_each(name):
+    assert f"| {name} |" in (ROOT / "docs/report.md").read_text()

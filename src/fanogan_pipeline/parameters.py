@@ -13,6 +13,18 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Steps = Annotated[int, Field(ge=1, le=100_000_000)]
 Batch = Annotated[int, Field(ge=1, le=65_536)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
+BenchmarkMethod = Literal[
+    "f_anogan",
+    "f_anogan_izi",
+    "f_anogan_ziz",
+    "f_anogan_uncorrupted",
+    "pca",
+    "nearest_neighbours",
+    "one_class_svm",
+    "isolation_forest",
+    "autoencoder",
+    "vae",
+]
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -216,6 +228,31 @@ class InferenceParameters(Group):
     workers: Annotated[int, Field(ge=1, le=256)]
 
 
+class BenchmarkParameters(Group):
+    """`params:benchmark`: f-AnoGAN beside other methods, each class normal in turn."""
+
+    classes: list[str] | None
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(min_length=1)
+    methods: list[BenchmarkMethod] | None
+    autoencoder_steps: Steps
+    resamples: Annotated[int, Field(ge=2, le=100_000)]
+    confidence: Fraction
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if value is not None and not (isinstance(value, list) and value):
+            raise ValueError(f"expected a list of class names or null, found {value!r}")
+        return value and [str(name) for name in value]
+
+    @field_validator("classes", "seeds", "methods")
+    @classmethod
+    def _each_once(cls, value: Any) -> Any:
+        if twice := sorted({name for name in value or [] if value.count(name) > 1}):
+            raise ValueError(f"'{twice[0]}' is listed twice")
+        return value
+
+
 class TrainingParameters(Group):
     """`params:training`: what both phases share."""
 
@@ -286,6 +323,7 @@ GROUPS: dict[str, type[Group]] = {
     "scoring": ScoringParameters,
     "reporting": ReportingParameters,
     "inference": InferenceParameters,
+    "benchmark": BenchmarkParameters,
     "training": TrainingParameters,
     "compute": ComputeParameters,
     "tracking": TrackingParameters,

@@ -22,6 +22,7 @@ from tests.project import ROOT
 from fanogan_pipeline.compute import shards, terms
 from fanogan_pipeline.compute.executors import cluster_of, threads
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
+from fanogan_pipeline.detection.latents import fit_latents
 from fanogan_pipeline.detection.pictures import Pooling
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.errors import ClusterError, InputError
@@ -159,7 +160,9 @@ def scene(tiled: bool) -> tuple:
     encoder_model = encoder_checkpoint(build_encoder(spec, "linear"), wgan_model, {})
     restorer = load_restorer(wgan_model, encoder_model, "squared", jobs.CPU)
     models = {"wgan_model": wgan_model, "encoder_model": encoder_model}
-    models["residual_statistics"] = fit_statistics(images, restorer, 16, not tiled).to_checkpoint({})
+    models["residual_statistics"] = fit_statistics(
+        images, restorer, fit_latents(images, restorer, 16), 16, not tiled
+    ).to_checkpoint({})
     return image_set(images, tiled), restorer, models
 
 

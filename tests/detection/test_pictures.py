@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fanogan_pipeline.detection.latents import fit_latents
 from fanogan_pipeline.detection.localisation import MapStatistics, residual_maps, smoothed
 from fanogan_pipeline.detection.pictures import (
     Pooling,
@@ -49,9 +50,13 @@ def tiled(found):
     return np.concatenate([tiles for tiles, _, _ in cuts]), Tiles(names, top, left, sizes[:, 0], sizes[:, 1])
 
 
+def statistics_of(images, restorer, is_aligned=True):
+    return fit_statistics(images, restorer, fit_latents(images, restorer, 32), 32, is_aligned)
+
+
 @pytest.fixture(scope="module")
 def statistics(restorer):
-    return fit_statistics(tiled(pictures(9, 1))[0], restorer, 32)
+    return statistics_of(tiled(pictures(9, 1))[0], restorer)
 
 
 def test_a_picture_has_one_map_of_its_own_size_whatever_the_batch(restorer, statistics):
@@ -107,7 +112,7 @@ def test_whole_pictures_have_the_terms_and_maps_of_their_images(restorer, statis
 
 def test_only_aligned_images_have_a_level_for_each_pixel(restorer):
     images = tiled(pictures(9, 1))[0]
-    own, one = (fit_statistics(images, restorer, 32, aligned).maps.level for aligned in (True, False))
+    own, one = (statistics_of(images, restorer, aligned).maps.level for aligned in (True, False))
     assert own.shape == one.shape == (16, 16)
     assert own.std() > 0
     assert float(one.std()) == pytest.approx(0, abs=1e-6)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -91,6 +94,29 @@ def threads(count: int) -> Iterator[Executor]:
             yield pool
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def processes(count: int) -> Iterator[Executor]:
+    """Processes of their own, one thread each; they end with this one, however it ends."""
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _settle_in) as pool:
+        try:
+            yield pool
+        except BaseException:  # what is under way would be waited for
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
+
+
+def _settle_in() -> None:
+    """One thread for every library; an end of its own once the parent has died."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def cores() -> int:

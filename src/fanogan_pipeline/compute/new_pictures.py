@@ -14,7 +14,7 @@ import pandas as pd
 
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import threads
-from fanogan_pipeline.compute.terms import remove_unless_held
+from fanogan_pipeline.compute.folders import remove_unless_held
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.preprocessing.geometry import Geometry

@@ -26,7 +26,13 @@ def table(shards: Sequence[slice], compute: Compute, executor: Executor) -> pd.D
     return pd.concat(executor.map(compute, shards), ignore_index=True)
 
 
-def table_of_parts(shards: Sequence[slice], compute: Compute, folder: Path, executor: Executor) -> pd.DataFrame:
+def table_of_parts(
+    shards: Sequence[slice],
+    compute: Compute,
+    folder: Path,
+    executor: Executor,
+    tell: Callable[[int, int, int], None] = lambda part, done, missing: None,
+) -> pd.DataFrame:
     """The same by way of a part for each shard in a folder that all workers see; parts that are there stay.
 
     Args:
@@ -34,6 +40,7 @@ def table_of_parts(shards: Sequence[slice], compute: Compute, folder: Path, exec
         compute: rows -> their table; travels to the workers.
         folder: of this work and no other.
         executor: where shards are computed, in any order, several at once.
+        tell: called with the number of each part that comes in, how many have, and how many were missing.
 
     Raises:
         whatever `compute` raises; the parts finished before stay.
@@ -41,13 +48,14 @@ def table_of_parts(shards: Sequence[slice], compute: Compute, folder: Path, exec
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     parts = [folder / f"part-{number:06}.parquet" for number in range(len(shards))]
-    missing = [(shard, part) for shard, part in zip(shards, parts, strict=True) if not part.exists()]
+    missing = [number for number, part in enumerate(parts) if not part.exists()]
     if kept := len(parts) - len(missing):
         logger.info("%s: going on, %d of %d parts are there", folder, kept, len(parts))
-    futures = [executor.submit(write_part, compute, shard, str(part)) for shard, part in missing]
+    futures = {executor.submit(write_part, compute, shards[k], str(parts[k])): k for k in missing}
     try:
-        for future in as_completed(futures):
+        for done, future in enumerate(as_completed(futures), 1):
             future.result()
+            tell(futures[future], done, len(missing))
     finally:
         for future in futures:
             future.cancel()

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +15,7 @@ import torch
 
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, cores, threads
+from fanogan_pipeline.compute.folders import digest, held
 from fanogan_pipeline.datasets import safetensors_format
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
@@ -128,37 +125,11 @@ def _folder(
     place: Path, models: dict[str, Checkpoint], image_set: ImageSet, settings: Settings, compute: ComputeParameters
 ) -> Iterator[Path]:
     """The folder of this very work; those of other models go, unless a living run is at work there."""
-    facts = [models[name].digest for name in MODELS]
-    root = place.resolve() / f"scoring-{_digest(facts)}"
-    root.mkdir(parents=True, exist_ok=True)
-    held = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_SH)
-        for other in place.resolve().glob("scoring-*"):
-            if other != root:
-                remove_unless_held(other)
-        work = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
-        folder = root / _digest(work)
+    work = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
+    with held(place, "scoring", [models[name].digest for name in MODELS]) as root:
+        folder = root / digest(work)
         folder.mkdir(exist_ok=True)
         yield folder
-    finally:
-        os.close(held)
-
-
-def remove_unless_held(folder: Path) -> None:
-    """Remove the parts of other work, unless a living run holds the folder."""
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
-        return
-    finally:
-        os.close(lock)
-
-
-def _digest(facts: list) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def write(folder: Path, image_set: ImageSet, models: dict[str, Checkpoint], settings: Settings) -> None:

@@ -42,7 +42,9 @@ DETECTOR_KEYS = ("rule", "threshold", "promised_false_alarm_rate", "belongs_to")
 
 _Check = Callable[[pd.Series], bool]
 _TYPES: dict[str, _Check] = {
-    "text": lambda column: bool(types.is_string_dtype(column.dtype)) and not column.isna().any(),
+    "text": lambda column: (
+        bool(types.is_string_dtype(getattr(column.dtype, "categories", column))) and not column.isna().any()
+    ),
     "true or false": lambda column: column.dtype == bool,
     "whole numbers": lambda column: bool(types.is_integer_dtype(column.dtype)),
     "numbers": lambda column: bool(types.is_float_dtype(column.dtype) or types.is_integer_dtype(column.dtype)),
@@ -50,6 +52,7 @@ _TYPES: dict[str, _Check] = {
     "probabilities": lambda column: _TYPES["finite numbers"](column) and bool(column.between(0, 1).all()),
 }
 _TRUTH = {"label": "text", "is_anomaly": "true or false"}
+_CELL = {"normal_class": "text", "seed": "whole numbers", "method": "text"}
 _VERDICT = {
     **dict.fromkeys(("image_residual", "feature_residual", "latent_residual", "score"), "finite numbers"),
     "p_value": "probabilities",
@@ -67,6 +70,10 @@ TABLES = {
         **dict.fromkeys(("auroc", "ci_low", "ci_high"), "numbers"),
         "seconds": "finite numbers",
     },
+    "benchmark_scores": {**_CELL, "part": "text", "image_id": "text", **_TRUTH, "score": "finite numbers"},
+    "benchmark_table": {**_CELL, **dict.fromkeys(("auroc", "recall_1", "false_alarms_1"), "probabilities")},
+    "benchmark_summary": {"method": "text", "auroc": "probabilities", "test_spread": "finite numbers"},
+    "benchmark_comparisons": {**_CELL, "difference": "finite numbers", "p_holm": "probabilities"},
     "class_table": {**_TRUTH, "images": "whole numbers", "flagged": "whole numbers", "share": "probabilities"},
 }
 
@@ -136,6 +143,27 @@ def class_table(data: pd.DataFrame) -> None:
 def refinement_quality(data: pd.DataFrame) -> None:
     """Quality and time of each way to find z; no row where it was not measured."""
     _columns(data, TABLES["refinement_quality"], may_be_empty=True)
+
+
+def benchmark_scores(data: pd.DataFrame) -> None:
+    """Every image's score by every method of every cell."""
+    _columns(data, TABLES["benchmark_scores"])
+
+
+def benchmark_table(data: pd.DataFrame) -> None:
+    """A row per class, method and seed."""
+    _columns(data, TABLES["benchmark_table"])
+
+
+def benchmark_summary(data: pd.DataFrame) -> None:
+    """A row per method."""
+    _columns(data, TABLES["benchmark_summary"])
+    _unique(data, "method")
+
+
+def benchmark_comparisons(data: pd.DataFrame) -> None:
+    """f-AnoGAN against each other method."""
+    _columns(data, TABLES["benchmark_comparisons"])
 
 
 def checkpoint(data: Checkpoint) -> None:

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from fanogan_pipeline.detection.latents import Latents
 from fanogan_pipeline.detection.made_up import made_up_anomalies
+from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
+from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.errors import InputError
 
 MOST_IMAGES = 300  # normal images on either side of the comparison: the choice needs no more
@@ -54,6 +57,21 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
         rows.append({"mix": mix, **dict(zip(made_up, aurocs, strict=True)), "made_up_auroc": float(np.mean(aurocs))})
     table = pd.DataFrame(rows)
     return table.assign(chosen=table.index == table["made_up_auroc"].idxmax())
+
+
+def chosen_mix(table: pd.DataFrame) -> str:
+    """The kind of score that a table of `choose_mix` or `as_given` names."""
+    return str(table.loc[table["chosen"], "mix"].iloc[0])
+
+
+def measure_with(restorer: Restorer, latents: Latents, batch_size: int) -> Measure:
+    """How `choose_mix` measures images with these networks."""
+
+    def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
+        fitted = fit_statistics(fitted_on, restorer, latents, batch_size)
+        return [residual_terms(images, restorer, fitted, batch_size) for images in sets]
+
+    return measure
 
 
 def as_given(score: str) -> pd.DataFrame:

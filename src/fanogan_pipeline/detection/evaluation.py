@@ -26,13 +26,10 @@ def auroc_with_interval(
     Returns:
         AUROC, lower end, upper end; NaN where one kind is missing.
     """
-    positive, negative = scores[is_anomaly], scores[~is_anomaly]
-    m, n = len(positive), len(negative)
+    m, n = int(is_anomaly.sum()), int((~is_anomaly).sum())
     if m == 0 or n == 0:
         return float("nan"), float("nan"), float("nan")
-    ranks_all = stats.rankdata(np.concatenate([positive, negative]))
-    beats = (ranks_all[:m] - stats.rankdata(positive)) / n  # of each anomaly: share of normals below it
-    loses = 1 - (ranks_all[m:] - stats.rankdata(negative)) / m
+    beats, loses = placements(scores, is_anomaly)
     auroc = float(beats.mean())
     if m < 2 or n < 2:
         return auroc, float("nan"), float("nan")
@@ -42,6 +39,25 @@ def auroc_with_interval(
     half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (auroc * (1 - auroc))
     centre = np.log(auroc / (1 - auroc))
     return auroc, float(1 / (1 + np.exp(half - centre))), float(1 / (1 + np.exp(-half - centre)))
+
+
+def placements(scores: np.ndarray, is_anomaly: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each anomaly the share of normal images below it, for each normal image the share of anomalies above it.
+
+    The mean of either is the AUROC; a tie counts half (DeLong et al. 1988, by ranks: Sun and Xu 2014).
+
+    Args:
+        scores: [N].
+        is_anomaly: bool [N], both kinds present.
+
+    Returns:
+        float64 [anomalies], float64 [normal images].
+    """
+    positive, negative = scores[is_anomaly], scores[~is_anomaly]
+    ranks_all = stats.rankdata(np.concatenate([positive, negative]))
+    beats = (ranks_all[: len(positive)] - stats.rankdata(positive)) / len(negative)
+    loses = 1 - (ranks_all[len(positive) :] - stats.rankdata(negative)) / len(positive)
+    return beats, loses
 
 
 def rate_with_interval(

@@ -9,31 +9,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fanogan_pipeline.detection.latents import Latents
 from fanogan_pipeline.detection.localisation import MapStatistics, fit_map_statistics
 from fanogan_pipeline.detection.residuals import Restorer, batches
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks import Checkpoint
 
 FLOOR = 0.01  # share of the mean variance below which no unit's own variance counts
-RIDGE = 1e-3  # added to the latent covariance, as a share of its mean variance
 
 
 @dataclass(frozen=True)
 class ResidualStatistics:
-    """Fitted on the selection set; every tensor float32 on one device.
+    """Fitted on the selection set, but for the latents of the training set; every tensor float32 on one device.
 
     Attributes:
         means: of the signed residual of each view (the image, then each critic layer), each [units].
         variances: of the same, floored, each [units].
-        latent_mean: of E(x), [latent_dim].
-        latent_precision: inverse covariance of E(x), [latent_dim, latent_dim].
+        latents: where training images lie in the latent space.
         maps: what residual maps are measured against.
     """
 
     means: tuple[Tensor, ...]
     variances: tuple[Tensor, ...]
-    latent_mean: Tensor
-    latent_precision: Tensor
+    latents: Latents
     maps: MapStatistics
 
     def to(self, device: torch.device) -> ResidualStatistics:
@@ -41,14 +39,13 @@ class ResidualStatistics:
         return ResidualStatistics(
             tuple(mean.to(device) for mean in self.means),
             tuple(variance.to(device) for variance in self.variances),
-            self.latent_mean.to(device),
-            self.latent_precision.to(device),
+            self.latents.to(device),
             self.maps.to(device),
         )
 
     def to_checkpoint(self, belongs_to: dict[str, str]) -> Checkpoint:
         """As a checkpoint that names the digests of the models it was fitted with."""
-        tensors = {"latent_mean": self.latent_mean, "latent_precision": self.latent_precision}
+        tensors = {f"latent_{name}": tensor for name, tensor in vars(self.latents).items()}
         tensors |= {f"mean.{view}": mean for view, mean in enumerate(self.means)}
         tensors |= {f"variance.{view}": variance for view, variance in enumerate(self.variances)}
         tensors |= self.maps.tensors()
@@ -64,8 +61,7 @@ class ResidualStatistics:
             return cls(
                 tuple(tensors[f"mean.{view}"] for view in range(views)),
                 tuple(tensors[f"variance.{view}"] for view in range(views)),
-                tensors["latent_mean"],
-                tensors["latent_precision"],
+                Latents(*(tensors[f"latent_{field.name}"] for field in fields(Latents))),
                 MapStatistics.from_tensors(tensors),
             )
         except KeyError as error:
@@ -77,13 +73,14 @@ class ResidualStatistics:
 
 @torch.inference_mode()
 def fit_statistics(
-    images: np.ndarray, restorer: Restorer, batch_size: int, is_aligned: bool = True
+    images: np.ndarray, restorer: Restorer, latents: Latents, batch_size: int, is_aligned: bool = True
 ) -> ResidualStatistics:
-    """Mean and variance of every residual unit, mean and precision of E(x).
+    """Mean and variance of every residual unit.
 
     Args:
         images: uint8 [N, C, H, W], normal, of the selection set.
         restorer: the networks.
+        latents: of the training set.
         batch_size: images computed at once.
         is_aligned: see `fit_map_statistics`.
 
@@ -96,22 +93,16 @@ def fit_statistics(
         )
     sums: list[Any] = []
     squares: list[Any] = []
-    latents = []
     for x in batches(images, restorer, batch_size):
-        z = restorer.encode(x)
-        latents.append(z.double().cpu())
-        views = [view.double() for view in restorer.residuals(x, restorer.wgan.generator(z))]
+        restored = restorer.wgan.generator(restorer.encode(x))
+        views = [view.double() for view in restorer.residuals(x, restored)]
         sums = [total + view.sum(0) for total, view in zip(sums or [0] * len(views), views, strict=True)]
         squares = [total + view.square().sum(0) for total, view in zip(squares or [0] * len(views), views, strict=True)]
     means = [total / len(images) for total in sums]
     variances = [total / len(images) - mean.square() for total, mean in zip(squares, means, strict=True)]
-    z = torch.cat(latents)
-    covariance = torch.atleast_2d(torch.cov(z.T))
-    covariance += RIDGE * covariance.diagonal().mean().clamp_min(1e-12) * torch.eye(len(covariance), dtype=z.dtype)
     return ResidualStatistics(
         tuple(mean.float() for mean in means),
         tuple(variance.clamp_min(0).add(FLOOR * variance.mean().clamp_min(1e-12)).float() for variance in variances),
-        z.mean(0).float(),
-        torch.linalg.inv(covariance).float(),
+        latents,
         fit_map_statistics(images, restorer, batch_size, is_aligned),
     ).to(restorer.device)

@@ -1,5 +1,6 @@
 """One function per figure: arrays and tables in, a matplotlib `Figure` out; and the report that holds them all."""
 
+from fanogan_pipeline.figures.benchmark import benchmark_aurocs
 from fanogan_pipeline.figures.curves import encoder_curves, wgan_curves
 from fanogan_pipeline.figures.galleries import decision_gallery, heatmap_gallery, restoration
 from fanogan_pipeline.figures.quality import class_recall_bars, precision_recall_curve, roc_curve
@@ -10,6 +11,7 @@ from fanogan_pipeline.figures.scores import score_boxplot, score_histogram
 from fanogan_pipeline.figures.summary import summary_table
 
 __all__ = [
+    "benchmark_aurocs",
     "class_recall_bars",
     "contact_sheet",
     "decision_gallery",

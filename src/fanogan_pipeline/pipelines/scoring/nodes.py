@@ -13,10 +13,10 @@ with lazily():
     from fanogan_pipeline.detection import (
         anomaly_detector,
         choice,
+        latents,
         pictures,
         pixel_metrics,
         refinement,
-        residuals,
         scoring,
         statistics,
     )
@@ -40,16 +40,19 @@ def load_restorer(
 
 
 def fit_residuals(
+    train_set: ImageSet,
     selection_set: ImageSet,
     restorer: Restorer,
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
     parameters: ScoringParameters,
 ) -> Checkpoint:
-    """What residuals are measured against, from the selection set."""
-    models.expect_split(wgan_model, selection_set.split_digest)
+    """What residuals are measured against, from the selection set, and the training images' latents."""
+    for image_set in (train_set, selection_set):
+        models.expect_split(wgan_model, image_set.split_digest)
+    nearby = latents.fit_latents(train_set.images, restorer, parameters.batch_size)
     images, tiles, batch_size = selection_set.images, selection_set.tiles, parameters.batch_size
-    fitted = statistics.fit_statistics(images, restorer, batch_size, is_aligned=tiles is None)
+    fitted = statistics.fit_statistics(images, restorer, nearby, batch_size, is_aligned=tiles is None)
     if tiles is not None:
         fitted = pictures.fit_rim(images, tiles, restorer, fitted, batch_size, parameters.map_smoothing)
     return fitted.to_checkpoint({"wgan_model": wgan_model.digest, "encoder_model": encoder_model.digest})
@@ -86,18 +89,20 @@ def measure_with_map(
 
 
 def choose_score(
-    selection_set: ImageSet, restorer: Restorer, wgan_model: Checkpoint, parameters: ScoringParameters, seed: int
+    selection_set: ImageSet,
+    restorer: Restorer,
+    residual_statistics: Checkpoint,
+    wgan_model: Checkpoint,
+    parameters: ScoringParameters,
+    seed: int,
 ) -> DataFrame:
     """What the score is made of: as the parameter says, or chosen with the help of made-up anomalies."""
     models.expect_split(wgan_model, selection_set.split_digest)
     if parameters.score != "chosen":
         return choice.as_given(parameters.score)
-
-    def measured(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[DataFrame]:
-        fitted = statistics.fit_statistics(fitted_on, restorer, parameters.batch_size)
-        return [residuals.residual_terms(images, restorer, fitted, parameters.batch_size) for images in sets]
-
-    return choice.choose_mix(selection_set.images, measured, seed)
+    nearby = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device).latents
+    measure = choice.measure_with(restorer, nearby, parameters.batch_size)
+    return choice.choose_mix(selection_set.images, measure, seed)
 
 
 def calibrate_detector(
@@ -111,8 +116,7 @@ def calibrate_detector(
     parameters: ScoringParameters,
 ) -> dict:
     """Score rule from the selection set, thresholds from the calibration set, as JSON."""
-    chosen = str(score_choice.loc[score_choice["chosen"], "mix"].iloc[0])
-    rule = scoring.fit_rule(chosen, encoder.kappa, selection_terms)
+    rule = scoring.fit_rule(choice.chosen_mix(score_choice), encoder.kappa, selection_terms)
     scores = rule.score(calibration_terms)
     detector = detectors.Detector(
         rule=rule,

@@ -42,7 +42,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.fit_residuals,
-                ["selection_set", "restorer", "wgan_model", "encoder_model", "params:scoring"],
+                ["train_set", "selection_set", "restorer", "wgan_model", "encoder_model", "params:scoring"],
                 "residual_statistics",
                 name="fit_residual_statistics",
             ),
@@ -51,7 +51,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             measured("test"),
             Node(
                 nodes.choose_score,
-                ["selection_set", "restorer", "wgan_model", "params:scoring", "params:seed"],
+                ["selection_set", "restorer", "residual_statistics", "wgan_model", "params:scoring", "params:seed"],
                 "score_choice",
                 name="choose_score",
             ),

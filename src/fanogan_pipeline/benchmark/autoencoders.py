@@ -1,0 +1,111 @@
+"""Autoencoders of f-AnoGAN's own encoder and generator, trained end to end on restoring alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fanogan_pipeline.benchmark.rivals import Score
+from fanogan_pipeline.networks import NetworkSpec, build_encoder, build_generator, pixel_range
+from fanogan_pipeline.training.data import Batches, as_images, to_pixels
+from fanogan_pipeline.training.schedule import rate_factor, set_rate
+
+RATE_DECAY = 0.5  # share of the steps over which the rate falls to nothing
+
+
+@dataclass(frozen=True)
+class Training:
+    """How an autoencoder is trained.
+
+    Attributes:
+        steps: updates.
+        batch_size: images a batch.
+        learning_rate: of Adam.
+        device: where.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    device: torch.device
+
+
+class Autoencoder(nn.Module):
+    """x -> z -> x', judged by 1/n ||x - x'||^2."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.encoder, self.decoder = build_encoder(spec, "linear"), build_generator(spec)
+
+    def loss(self, x: Tensor) -> Tensor:
+        return (x - self.decoder(self.encoder(x))).square().mean()
+
+    def score(self, x: Tensor) -> Tensor:
+        """x [N, C, H, W] -> [N]."""
+        return (x - self.decoder(self.encoder(x))).square().flatten(1).mean(1)
+
+
+class VariationalAutoencoder(nn.Module):
+    """Kingma and Welling 2014, with the decoder's variance at its optimum (Rybkin et al. 2021); judged by -ELBO."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.encoder = build_encoder(replace(spec, latent_dim=2 * spec.latent_dim), "linear")
+        self.decoder = build_generator(spec)
+        self.error: Tensor
+        self.register_buffer("error", torch.ones(()))
+
+    def loss(self, x: Tensor) -> Tensor:
+        mean, log_variance = self.encoder(x).chunk(2, 1)
+        z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        error = (x - self.decoder(z)).square().mean()
+        self.error.lerp_(error.detach(), 0.02)
+        return x[0].numel() / 2 * error.log() + _divergence(mean, log_variance).mean()
+
+    def score(self, x: Tensor) -> Tensor:
+        """x [N, C, H, W] -> [N], restored from the mean of q(z|x)."""
+        mean, log_variance = self.encoder(x).chunk(2, 1)
+        error = (x - self.decoder(mean)).square().flatten(1).sum(1)
+        return error / (2 * self.error) + _divergence(mean, log_variance)
+
+
+def _divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, variance) || N(0, 1)) [N]."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+
+
+def fit(
+    build: Callable[[NetworkSpec], Autoencoder | VariationalAutoencoder],
+    train: np.ndarray,
+    spec: NetworkSpec,
+    training: Training,
+    seed: int,
+) -> Score:
+    """Train on normal images uint8 [N, C, H, W]; returns what scores others."""
+    torch.manual_seed(seed)
+    model, images, span = build(spec).to(training.device), as_images(train), pixel_range(spec)
+    optimiser = torch.optim.Adam(model.parameters(), training.learning_rate)
+    batches = Batches(len(images), training.batch_size, seed, "encoder.batch_size")
+    for step in range(training.steps):
+        set_rate(optimiser, training.learning_rate * rate_factor(step, training.steps, RATE_DECAY))
+        loss = model.loss(to_pixels(images[batches.rows(step)].to(training.device), span))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+    model.eval()
+
+    @torch.inference_mode()
+    def score(others: np.ndarray) -> np.ndarray:
+        parts = as_images(others).split(256)
+        return torch.cat(
+            [model.score(to_pixels(part.to(training.device), span)).double().cpu() for part in parts]
+        ).numpy()
+
+    return score
+
+
+AUTOENCODERS = {"autoencoder": Autoencoder, "vae": VariationalAutoencoder}

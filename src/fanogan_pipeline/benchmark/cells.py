@@ -1,0 +1,110 @@
+"""One cell of the table: one class normal, one seed, every method on the very same split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fanogan_pipeline.benchmark import autoencoders, fanogan
+from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock, network_spec
+from fanogan_pipeline.benchmark.rivals import RIVALS, Score
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.parameters import BenchmarkParameters, DataPrepParameters, did_you_mean
+from fanogan_pipeline.preprocessing import prepare, splits
+
+METHODS = (*fanogan.METHODS, *RIVALS, *autoencoders.AUTOENCODERS)
+
+
+def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[tuple[str, int]]:
+    """Class and seed of every cell.
+
+    Raises:
+        InputError: a class that the source does not have.
+    """
+    labels = sorted(table["label"].unique())
+    for name in parameters.classes or []:
+        if name not in labels:
+            raise InputError(
+                f"benchmark.classes: found '{name}', but raw_images has no such class; {did_you_mean(name, labels)}"
+            )
+    names = parameters.classes or sorted(table.loc[table["part"] != "test", "label"].unique())
+    return [(name, seed) for seed in parameters.seeds for name in names]
+
+
+def split_class(
+    images: np.ndarray, table: pd.DataFrame, normal_class: str, parameters: DataPrepParameters, seed: int
+) -> Split:
+    """The split that `data_prep` makes with this class alone normal.
+
+    Args:
+        images: uint8 [N, C, H, W], prepared.
+        table: their rows of an `ImageSource`, and `sha256`.
+        normal_class: the label.
+        parameters: of `data_prep`; their own normal classes do not count.
+        seed: of the split.
+    """
+    wanted = parameters.model_copy(update={"normal_classes": [normal_class]})
+    plan = splits.split_images(table, wanted, "", seed).assign(row=lambda found: found.index)
+    plan = prepare.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
+    rows = {split: plan.loc[plan["split"] == split, "row"].to_numpy() for split in splits.SPLITS}
+    scored = plan[plan["split"].isin(["calibration", "test"])].drop(columns="part").rename(columns={"split": "part"})
+    scored = scored.sort_values("part", kind="stable")  # calibration before test
+    known = scored[["part", "image_id", "label", "is_anomaly"]].reset_index(drop=True)
+    return Split(**{split: images[rows[split]] for split in splits.SPLITS}, known=known)
+
+
+def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: int, settings: Settings) -> pd.DataFrame:
+    """Fit and score every method.
+
+    Args:
+        images, table, normal_class: as for `split_class`.
+        seed: of the split, of every training and of the made-up anomalies.
+        settings: everything else.
+
+    Returns:
+        A row per method and image of `Split.known`: `normal_class, seed, method`, what is known of the image,
+        `score`, and of the method `fit_seconds, score_seconds, detail`.
+    """
+    split = split_class(images, table, normal_class, settings.data_prep, seed)
+    tables = [
+        split.known.assign(
+            score=found.scores,
+            fit_seconds=found.fit_seconds,
+            score_seconds=found.score_seconds,
+            detail=found.detail,
+            method=method,
+        )
+        for method, found in _all_methods(split, seed, settings)
+    ]
+    whole = pd.concat(tables, ignore_index=True).assign(normal_class=normal_class, seed=seed)
+    first = ["normal_class", "seed", "method"]
+    return whole[[*first, *(name for name in whole if name not in first)]]
+
+
+def _all_methods(split: Split, seed: int, settings: Settings) -> Iterator[tuple[str, Scored]]:
+    wanted = settings.benchmark.methods or METHODS
+    yield from fanogan.score_all(split, seed, settings, [name for name in wanted if name in fanogan.METHODS])
+    for name, fit in RIVALS.items():
+        if name in wanted:
+            yield name, _timed(lambda fit=fit: fit(split.train, seed), split, settings)
+    for name, build in autoencoders.AUTOENCODERS.items():
+        if name in wanted:
+            yield name, _timed(lambda build=build: _autoencoder(build, split, seed, settings), split, settings)
+
+
+def _autoencoder(build: Callable, split: Split, seed: int, settings: Settings) -> Score:
+    e, device = settings.encoder, torch.device(settings.device)
+    how = autoencoders.Training(settings.benchmark.autoencoder_steps, e.batch_size, e.learning_rate, device)
+    return autoencoders.fit(build, split.train, network_spec(split.train, settings.wgan), how, seed)
+
+
+def _timed(fit: Callable[[], Score], split: Split, settings: Settings) -> Scored:
+    now = clock(settings.device)
+    start = now()
+    score = fit()
+    fitted = now()
+    scores = score(split.scored)
+    return Scored(scores, fitted - start, now() - fitted)

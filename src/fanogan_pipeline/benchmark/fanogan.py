@@ -1,0 +1,149 @@
+"""f-AnoGAN as configured and its variants, on one split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock, network_spec
+from fanogan_pipeline.detection import choice, scoring
+from fanogan_pipeline.detection.latents import fit_latents
+from fanogan_pipeline.detection.refinement import Refinement
+from fanogan_pipeline.detection.residuals import Restorer, batches, residual_terms
+from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
+from fanogan_pipeline.parameters import EncoderParameters
+from fanogan_pipeline.training.data import as_images
+from fanogan_pipeline.training.encoder import train_encoder
+from fanogan_pipeline.training.wgan import Wgan, train_wgan
+
+ENCODER_SEED = 1000  # added to the seed, as in the encoder pipeline
+
+# Other encoders on the same WGAN: what differs from the configured one.
+ENCODERS: dict[str, dict[str, Any]] = {
+    "f_anogan": {},
+    "f_anogan_izi": {"objective": "izi"},
+    "f_anogan_ziz": {"objective": "ziz"},
+    "f_anogan_uncorrupted": {"corruption": {"noise": 0.0, "blank": 0.0}},
+}
+METHODS = tuple(ENCODERS)
+TERMS = (
+    *("image_residual", "tolerant_residual", "feature_residual", "whitened_image", "latent_residual"),
+    *("latent_distance", "latent_neighbours"),
+)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One encoder with all that turns its residuals into a score.
+
+    Attributes:
+        restorer: the networks.
+        statistics: of the selection set, and the latents of the training set.
+        selection_terms: residual terms of the selection set.
+        chosen: the kind of score.
+        settings: parameters.
+    """
+
+    restorer: Restorer
+    statistics: ResidualStatistics
+    selection_terms: pd.DataFrame
+    chosen: str
+    settings: Settings
+
+    @classmethod
+    def fit(cls, split: Split, wgan: Wgan, parameters: EncoderParameters, seed: int, settings: Settings) -> Judge:
+        """Train the encoder, fit statistics, choose the score; test images stay untouched."""
+        s, device = settings.scoring, torch.device(settings.device)
+        images = as_images(split.train)
+        encoder, _ = train_encoder(
+            images, wgan, parameters, settings.training, seed + ENCODER_SEED, device, None, None, _changes(settings)
+        )
+        how = Refinement.from_settings(s.model_dump())
+        restorer = Restorer(wgan, encoder, parameters.image_distance, device, how)
+        latents = fit_latents(split.train, restorer, s.batch_size)
+        statistics = fit_statistics(split.selection, restorer, latents, s.batch_size)
+        terms = residual_terms(split.selection, restorer, statistics, s.batch_size)
+        chosen = s.score
+        if chosen == "chosen":
+            measure = choice.measure_with(restorer, latents, s.batch_size)
+            chosen = choice.chosen_mix(choice.choose_mix(split.selection, measure, seed))
+        return cls(restorer, statistics, terms, chosen, settings)
+
+    def terms(self, images: np.ndarray) -> pd.DataFrame:
+        """Residual terms of images uint8 [N, C, H, W]."""
+        return residual_terms(images, self.restorer, self.statistics, self.settings.scoring.batch_size)
+
+    def score(self, terms: pd.DataFrame, kind: str) -> np.ndarray:
+        """float64 [N] of residual terms, by the rule of a kind fitted on the selection set."""
+        return scoring.fit_rule(kind, self.settings.encoder.kappa, self.selection_terms).score(terms)
+
+
+def score_all(split: Split, seed: int, settings: Settings, wanted: Sequence[str]) -> Iterator[tuple[str, Scored]]:
+    """Train one WGAN and each wanted encoder; score calibration and test images.
+
+    Args:
+        split: images of each side.
+        seed: of every training and of the made-up anomalies.
+        settings: parameters.
+        wanted: names of `ENCODERS`.
+
+    Returns:
+        Method -> what it says; of the configured f-AnoGAN also every mix and term by itself.
+    """
+    if not wanted:
+        return
+    now = clock(settings.device)
+    start = now()
+    wgan = _train_wgan(split, seed, settings)
+    wgan_seconds = now() - start
+    for name in wanted:
+        start = now()
+        parameters = EncoderParameters.model_validate(_merged(settings.encoder.model_dump(), ENCODERS[name]))
+        judge = Judge.fit(split, wgan, parameters, seed, settings)
+        fit_seconds = wgan_seconds + now() - start
+        start = now()
+        terms = judge.terms(split.scored)
+        scores = judge.score(terms, judge.chosen)
+        score_seconds = now() - start
+        yield name, Scored(scores, fit_seconds, score_seconds, judge.chosen)
+        if name == "f_anogan":
+            for part, found in _parts(judge, terms, split).items():
+                yield f"f_anogan: {part}", Scored(found, fit_seconds, score_seconds)
+
+
+def _parts(judge: Judge, terms: pd.DataFrame, split: Split) -> dict[str, np.ndarray]:
+    """What the score would be of one mix or one term alone."""
+    kinds = [*scoring.MIXES, "standardised", "article"]
+    critic = {"critic_output": _critic_output(split.scored, judge)}
+    return (
+        {kind: judge.score(terms, kind) for kind in kinds} | {name: terms[name].to_numpy() for name in TERMS} | critic
+    )
+
+
+@torch.inference_mode()
+def _critic_output(images: np.ndarray, judge: Judge) -> np.ndarray:
+    """-D(x) of images uint8 [N, C, H, W]: the critic scores real images high."""
+    size = judge.settings.scoring.batch_size
+    found = [-judge.restorer.wgan.critic(x) for x in batches(images, judge.restorer, size)]
+    return torch.cat(found).double().cpu().numpy()
+
+
+def _train_wgan(split: Split, seed: int, settings: Settings) -> Wgan:
+    spec, device = network_spec(split.train, settings.wgan), torch.device(settings.device)
+    images = as_images(split.train)
+    return train_wgan(images, spec, settings.wgan, settings.training, seed, device, None, None, _changes(settings))[0]
+
+
+def _changes(settings: Settings) -> Any:
+    return settings.data_prep.augmentation
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`values` with the changes over them, groups inside groups merged."""
+    nested = {name: _merged(values[name], change) for name, change in changes.items() if isinstance(change, dict)}
+    return values | changes | nested

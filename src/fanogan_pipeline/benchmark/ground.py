@@ -1,0 +1,81 @@
+"""What the methods of a cell share: parameters, the split, what each one says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fanogan_pipeline.networks import NetworkSpec
+from fanogan_pipeline.parameters import (
+    BenchmarkParameters,
+    DataPrepParameters,
+    EncoderParameters,
+    ScoringParameters,
+    TrainingParameters,
+    WganParameters,
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameter groups that a cell depends on; `device` is "cpu" or "cuda"."""
+
+    data_prep: DataPrepParameters
+    wgan: WganParameters
+    encoder: EncoderParameters
+    scoring: ScoringParameters
+    training: TrainingParameters
+    benchmark: BenchmarkParameters
+    device: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """One class normal: images uint8 [N, C, H, W] of each side, and what is known of those that are scored.
+
+    Attributes:
+        train, selection, calibration, test: images.
+        known: a row per calibration and test image, in this order: `part`, `image_id`, `label`, `is_anomaly`.
+    """
+
+    train: np.ndarray
+    selection: np.ndarray
+    calibration: np.ndarray
+    test: np.ndarray
+    known: pd.DataFrame
+
+    @property
+    def scored(self) -> np.ndarray:
+        """Calibration and test images."""
+        return np.concatenate([self.calibration, self.test])
+
+
+@dataclass
+class Scored:
+    """What one method says.
+
+    Attributes:
+        scores: of calibration and test images, float64 [N].
+        fit_seconds, score_seconds: of one CPU thread, on a GPU of the clock.
+        detail: what it chose, if anything.
+    """
+
+    scores: np.ndarray
+    fit_seconds: float
+    score_seconds: float
+    detail: str = ""
+
+
+def clock(device: str) -> Callable[[], float]:
+    """Seconds of this process's CPU time, which other work on the machine does not stretch; on a GPU the clock's."""
+    return time.process_time if device == "cpu" else time.perf_counter
+
+
+def network_spec(images: np.ndarray, wgan: WganParameters) -> NetworkSpec:
+    """Networks for images uint8 [N, C, H, W]."""
+    _, channels, height, width = images.shape
+    return NetworkSpec(wgan.architecture, (height, width), channels, wgan.latent_dim, wgan.width)

@@ -1,0 +1,134 @@
+"""The benchmark's cells, spread over processes or a cluster, each kept once it is done."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fanogan_pipeline.benchmark.cells import run_cell
+from fanogan_pipeline.benchmark.ground import Settings
+from fanogan_pipeline.compute import shards
+from fanogan_pipeline.compute.executors import cluster_of, cores, processes
+from fanogan_pipeline.compute.folders import held
+from fanogan_pipeline.datasets.staging import whole_file
+from fanogan_pipeline.parameters import GROUPS, ComputeParameters
+from fanogan_pipeline.training import devices
+
+logger = logging.getLogger(__name__)
+Cell = tuple[str, int]  # the normal class, the seed
+
+
+@dataclass(frozen=True)
+class CellsFrom:
+    """Cells [a, b) of the work in a folder -> their scores."""
+
+    folder: str
+
+    def __call__(self, rows: slice) -> pd.DataFrame:
+        devices.set_threads(1)
+        images, table, cells, settings = _read(self.folder)
+        return pd.concat(
+            [run_cell(images, table, name, seed, settings) for name, seed in cells[rows]], ignore_index=True
+        )
+
+
+def run_cells(
+    images: np.ndarray,
+    table: pd.DataFrame,
+    cells: Sequence[Cell],
+    settings: Settings,
+    compute: ComputeParameters,
+    place: Path,
+) -> pd.DataFrame:
+    """The scores of every cell; cells that an earlier run has finished are not computed again.
+
+    Args:
+        images: uint8 [N, C, H, W], every picture prepared.
+        table: a row per picture, see `cells.split_class`.
+        cells: what to compute.
+        settings: parameters.
+        compute: the engine.
+        place: a local folder, seen by all workers.
+
+    Returns:
+        The tables of `run_cell`, one below the other; its `attrs["parts"]` names the folder that may go once it is
+        safely stored.
+    """
+    facts = [
+        _plain(settings),
+        list(cells),
+        table[["image_id", "label", "part", "sha256"]].to_numpy(str).tolist(),
+        torch.__version__,
+    ]
+    with held(place, "benchmark", facts) as folder:
+        _write(folder, images, table, cells, settings)
+        cuts = shards.cut(len(cells), 1)
+        tell = Teller(cells, folder)
+        with cluster_of(compute) as cluster:
+            if cluster is not None:
+                found = shards.table_of_parts(cuts, CellsFrom(str(folder)), folder / "parts", cluster, tell)
+            else:
+                with _own_processes(compute, settings, len(cells)) as pool:
+                    found = shards.table_of_parts(cuts, CellsFrom(str(folder)), folder / "parts", pool, tell)
+    for name in ("normal_class", "method", "part", "label", "detail"):
+        found[name] = found[name].astype("category")  # millions of rows of a few words
+    found.attrs["parts"] = str(folder)
+    return found
+
+
+def _own_processes(compute: ComputeParameters, settings: Settings, count: int) -> AbstractContextManager:
+    wanted = compute.workers or (cores() if settings.device == "cpu" else 1)
+    return processes(max(1, min(wanted, count)))
+
+
+class Teller:
+    """Says which cell has come in and how much is left."""
+
+    def __init__(self, cells: Sequence[Cell], folder: Path) -> None:
+        self.cells, self.start = cells, time.monotonic()
+        logger.info("benchmark: %d cells, each kept in %s once it is done", len(cells), folder)
+
+    def __call__(self, part: int, done: int, missing: int) -> None:
+        """Cell number `part` is in, the `done`-th of those that were missing."""
+        name, seed = self.cells[part]
+        left = (missing - done) * (time.monotonic() - self.start) / done / 60
+        logger.info("benchmark: class %s, seed %d is in, %d to come, %.0f min left", name, seed, missing - done, left)
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    """As JSON would write it."""
+    groups = {field.name: getattr(settings, field.name) for field in fields(Settings) if field.name != "device"}
+    return {name: group.model_dump(mode="json") for name, group in groups.items()} | {"device": settings.device}
+
+
+def _write(folder: Path, images: np.ndarray, table: pd.DataFrame, cells: Sequence[Cell], settings: Settings) -> None:
+    """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
+    with whole_file(folder / "images.npy") as draft, draft.open("wb") as file:
+        np.save(file, images, allow_pickle=False)
+    with whole_file(folder / "table.parquet") as draft:
+        table.to_parquet(draft, index=False)
+    with whole_file(folder / "work.json") as draft:
+        draft.write_text(json.dumps({"settings": _plain(settings), "cells": list(cells)}))
+
+
+@lru_cache(maxsize=1)
+def _read(folder: str) -> tuple[np.ndarray, pd.DataFrame, list[Cell], Settings]:
+    """What `_write` left; the images stay in their file."""
+    place = Path(folder)
+    work = json.loads((place / "work.json").read_text())
+    values = work["settings"]
+    groups = {name: GROUPS[name].model_validate(value) for name, value in values.items() if name != "device"}
+    images = np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
+    cells = [(str(name), int(seed)) for name, seed in work["cells"]]
+    return images, pd.read_parquet(place / "table.parquet"), cells, Settings(**groups, device=values["device"])

@@ -1,0 +1,52 @@
+"""Folders of unfinished work: one for the same work, whoever takes it up; others go unless a living run holds them."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def digest(facts: Any) -> str:
+    """Names work by all that it depends on (anything that JSON can write)."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def held(place: Path, kind: str, facts: Any) -> Iterator[Path]:
+    """The folder of the work that the facts name, held while the caller is at it.
+
+    Args:
+        place: a local folder, seen by all workers.
+        kind: of work; folders of the same kind and other facts are removed, unless a living run holds them.
+        facts: what the work depends on.
+    """
+    root = place.resolve() / f"{kind}-{digest(facts)}"
+    root.mkdir(parents=True, exist_ok=True)
+    lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        for other in place.resolve().glob(f"{kind}-*"):
+            if other != root:
+                remove_unless_held(other)
+        yield root
+    finally:
+        os.close(lock)
+
+
+def remove_unless_held(folder: Path) -> None:
+    """Remove the parts of other work, unless a living run holds the folder."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return
+    finally:
+        os.close(lock)

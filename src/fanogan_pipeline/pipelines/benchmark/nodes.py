@@ -1,0 +1,79 @@
+"""Each class normal in turn, every method on the same splits."""
+
+from typing import Any
+
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.lazy import lazily
+from fanogan_pipeline.parameters import (
+    BenchmarkParameters,
+    ComputeParameters,
+    DataPrepParameters,
+    EncoderParameters,
+    ScoringParameters,
+    TrainingParameters,
+    WganParameters,
+)
+from fanogan_pipeline.pipelines.hints import DataFrame, Figure, ImageSource, StateStore
+
+with lazily():
+    from fanogan_pipeline import figures
+    from fanogan_pipeline.benchmark import cells, ground, tables
+    from fanogan_pipeline.compute import benchmark as spread
+    from fanogan_pipeline.preprocessing import geometry, prepare
+    from fanogan_pipeline.training import devices
+
+
+def prepare_all(raw_images: ImageSource, parameters: DataPrepParameters) -> tuple[Any, DataFrame]:
+    """Every picture as the networks see it, uint8 [N, C, H, W], and its row of the source with its pixels' hash."""
+    if parameters.tiling:
+        raise InputError(
+            "data_prep.tiling: found a group, expected null: the benchmark's other methods judge whole pictures; "
+            "set data_prep.tiling: null for it"
+        )
+    shape = geometry.Geometry(
+        parameters.image_size, parameters.channels, parameters.fit, parameters.local_contrast, None
+    )
+    rows = raw_images.table.index.to_numpy()
+    images, _ = prepare.prepare_pictures(raw_images, rows, shape, parameters.workers)
+    return images, raw_images.table.assign(sha256=prepare.picture_sums(images, None))
+
+
+def score_cells(
+    pictures: tuple[Any, DataFrame],
+    data_prep: DataPrepParameters,
+    wgan: WganParameters,
+    encoder: EncoderParameters,
+    scoring: ScoringParameters,
+    training: TrainingParameters,
+    parameters: BenchmarkParameters,
+    compute: ComputeParameters,
+    device: str,
+    states: StateStore,
+) -> DataFrame:
+    """Every image's score by every method, class by class and seed by seed."""
+    images, table = pictures
+    settings = ground.Settings(
+        data_prep, wgan, encoder, scoring, training, parameters, devices.choose_device(device).type
+    )
+    wanted = cells.wanted_cells(table, parameters)
+    return spread.run_cells(images, table, wanted, settings, compute, states.folder)
+
+
+def tabulate(scores: DataFrame, parameters: BenchmarkParameters) -> DataFrame:
+    """A row per class, method and seed."""
+    return tables.benchmark_table(scores, parameters.confidence)
+
+
+def summarise(scores: DataFrame, table: DataFrame, parameters: BenchmarkParameters, seed: int) -> DataFrame:
+    """A row per method, with both spreads of its mean and the comparison with f-AnoGAN."""
+    return tables.summary(table, scores, parameters.resamples, seed, parameters.confidence)
+
+
+def compare(scores: DataFrame) -> DataFrame:
+    """f-AnoGAN against each other method, class by class."""
+    return tables.comparisons(scores)
+
+
+def draw_table(table: DataFrame) -> Figure:
+    """AUROC of each method, class by class."""
+    return figures.benchmark_aurocs(table)

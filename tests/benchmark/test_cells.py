@@ -1,0 +1,98 @@
+"""The benchmark at smoke size: `kedro run --env smoke --pipelines benchmark` in a copy of the project."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+from tests.parts import group, mnist
+from tests.project import copy_project, kedro, newest
+
+from fanogan_pipeline.benchmark import cells, rivals
+from fanogan_pipeline.benchmark.tables import RATES
+from fanogan_pipeline.errors import InputError
+
+KEYS = ["normal_class", "seed", "method"]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    project = copy_project(tmp_path_factory.mktemp("benchmark") / "project")
+    first = kedro(project, "run", "--env", "smoke", "--pipelines", "benchmark")
+    return project, first
+
+
+@pytest.fixture(scope="module")
+def tables(done):
+    names = ("scores", "table", "summary", "comparisons")
+    return {name: pd.read_parquet(newest(done[0], f"benchmark_{name}.parquet")) for name in names}
+
+
+def test_every_method_scores_the_same_images_of_every_class(tables):
+    scores = tables["scores"]
+    assert set(cells.METHODS) <= set(scores["method"])
+    assert set(scores["normal_class"]) == {"1", "8"}
+    for _, cell in scores.groupby("normal_class", observed=True):
+        named = [frozenset(part["image_id"]) for _, part in cell.groupby("method", observed=True)]
+        assert len(set(named)) == 1
+        calibration = cell[cell["part"] == "calibration"]
+        assert not calibration["is_anomaly"].any()
+        assert not set(calibration["image_id"]) & set(cell.loc[cell["part"] == "test", "image_id"])
+
+
+def test_the_table_says_what_the_scores_hold(tables):
+    scores, table = tables["scores"], tables["table"].set_index(KEYS)
+    assert len(table) == scores.drop_duplicates(KEYS).shape[0]
+    cell = scores[(scores["normal_class"] == "8") & (scores["method"] == "pca")]
+    test, calibration = cell[cell["part"] == "test"], cell[cell["part"] == "calibration"]
+    row = table.loc[("8", 0, "pca")]
+    assert row["auroc"] == pytest.approx(roc_auc_score(test["is_anomaly"], test["score"]))
+    assert row["ci_low"] < row["auroc"] < row["ci_high"]
+    for rate in RATES:
+        assert row[f"promised_{100 * rate:g}"] <= max(rate, 1 / (len(calibration) + 1))
+    flagged = test["score"] > np.sort(calibration["score"])[-max(1, int(0.05 * (len(calibration) + 1)))]
+    assert row["recall_5"] == pytest.approx(flagged[test["is_anomaly"]].mean())
+
+
+def test_the_summary_averages_and_compares_with_f_anogan(tables):
+    summary = tables["summary"].set_index("method")
+    means = tables["table"].groupby("method", observed=True)["auroc"].mean()
+    assert summary["auroc"].to_dict() == pytest.approx(means.to_dict())
+    ours = summary.loc["f_anogan"]
+    assert summary.loc["pca", "difference"] == pytest.approx(ours["auroc"] - summary.loc["pca", "auroc"])
+    assert (summary.drop(index="f_anogan")["p_holm"] >= summary.drop(index="f_anogan")["p_value"]).all()
+    assert (summary["test_spread"] > 0).all()
+    assert summary["seed_spread"].isna().all()  # one seed has none
+
+
+def test_unfinished_parts_go_once_the_scores_are_stored(done):
+    assert not list((done[0] / "data/06_models/.training_states").glob("benchmark-*"))
+
+
+def test_the_benchmarks_f_anogan_is_that_of_the_pipelines(done, smoke_project, tables):
+    """The same class, seed and settings: the scores of `kedro run` for class 1."""
+    ours = pd.read_parquet(newest(smoke_project, "test_scores.parquet")).set_index("image_id")["score"]
+    scores = tables["scores"]
+    cell = scores[(scores["normal_class"] == "1") & (scores["method"] == "f_anogan") & (scores["part"] == "test")]
+    theirs = cell.set_index("image_id")["score"]
+    assert set(ours.index) == set(theirs.index)
+    assert theirs.loc[ours.index].to_numpy() == pytest.approx(ours.to_numpy(), rel=1e-6, abs=1e-6)
+
+
+def test_a_class_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match=r"benchmark\.classes: found 'x', but raw_images has no such class"):
+        cells.wanted_cells(mnist().table, group("benchmark", classes=["x"]))
+
+
+def test_every_label_of_the_training_part_is_a_class():
+    found = cells.wanted_cells(mnist().table, group("benchmark", seeds=[3, 5]))
+    assert found == [(str(digit), seed) for seed in (3, 5) for digit in range(10)]
+
+
+@pytest.mark.parametrize("name", sorted(rivals.RIVALS))
+def test_rivals_tell_noise_from_digits(name):
+    source = mnist()
+    rows = np.flatnonzero(source.table["label"] == "1")[:300]
+    digits = np.stack([source.read(int(row)) for row in rows])[:, None]
+    noise = np.random.default_rng(0).integers(0, 256, (20, 1, 28, 28)).astype(np.uint8)
+    score = rivals.RIVALS[name](digits[:250], 0)
+    assert score(noise).min() > np.median(score(digits[250:]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -89,10 +90,10 @@ def _all_methods(split: Split, seed: int, settings: Settings) -> Iterator[tuple[
     yield from fanogan.score_all(split, seed, settings, [name for name in wanted if name in fanogan.METHODS])
     for name, fit in RIVALS.items():
         if name in wanted:
-            yield name, _timed(lambda fit=fit: fit(split.train, seed), split, settings)
+            yield name, _timed(partial(fit, split.train, seed), split, settings)
     for name, build in autoencoders.AUTOENCODERS.items():
         if name in wanted:
-            yield name, _timed(lambda build=build: _autoencoder(build, split, seed, settings), split, settings)
+            yield name, _timed(partial(_autoencoder, build, split, seed, settings), split, settings)
 
 
 def _autoencoder(build: Callable, split: Split, seed: int, settings: Settings) -> Score:

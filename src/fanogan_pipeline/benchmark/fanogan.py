@@ -68,7 +68,7 @@ class Judge:
         latents = fit_latents(split.train, restorer, s.batch_size)
         statistics = fit_statistics(split.selection, restorer, latents, s.batch_size)
         terms = residual_terms(split.selection, restorer, statistics, s.batch_size)
-        chosen = s.score
+        chosen: str = s.score
         if chosen == "chosen":
             measure = choice.measure_with(restorer, latents, s.batch_size)
             chosen = choice.chosen_mix(choice.choose_mix(split.selection, measure, seed))

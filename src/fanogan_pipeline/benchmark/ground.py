@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,15 +15,15 @@ from fanogan_pipeline.parameters import (
     BenchmarkParameters,
     DataPrepParameters,
     EncoderParameters,
+    Group,
     ScoringParameters,
     TrainingParameters,
     WganParameters,
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The parameter groups that a cell depends on; `device` is "cpu" or "cuda"."""
+class Settings(Group):
+    """The parameter groups that a cell depends on, and the device."""
 
     data_prep: DataPrepParameters
     wgan: WganParameters
@@ -30,7 +31,7 @@ class Settings:
     scoring: ScoringParameters
     training: TrainingParameters
     benchmark: BenchmarkParameters
-    device: str
+    device: Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True)

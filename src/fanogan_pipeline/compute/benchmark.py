@@ -7,10 +7,9 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, cores, processes
 from fanogan_pipeline.compute.folders import held
 from fanogan_pipeline.datasets.staging import whole_file
-from fanogan_pipeline.parameters import GROUPS, ComputeParameters
+from fanogan_pipeline.parameters import ComputeParameters
 from fanogan_pipeline.training import devices
 
 logger = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ def run_cells(
         safely stored.
     """
     facts = [
-        _plain(settings),
+        settings.model_dump(mode="json"),
         list(cells),
         table[["image_id", "label", "part", "sha256"]].to_numpy(str).tolist(),
         torch.__version__,
@@ -106,12 +105,6 @@ class Teller:
         logger.info("benchmark: class %s, seed %d is in, %d to come, %.0f min left", name, seed, missing - done, left)
 
 
-def _plain(settings: Settings) -> dict[str, Any]:
-    """As JSON would write it."""
-    groups = {field.name: getattr(settings, field.name) for field in fields(Settings) if field.name != "device"}
-    return {name: group.model_dump(mode="json") for name, group in groups.items()} | {"device": settings.device}
-
-
 def _write(folder: Path, images: np.ndarray, table: pd.DataFrame, cells: Sequence[Cell], settings: Settings) -> None:
     """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
     with whole_file(folder / "images.npy") as draft, draft.open("wb") as file:
@@ -119,7 +112,7 @@ def _write(folder: Path, images: np.ndarray, table: pd.DataFrame, cells: Sequenc
     with whole_file(folder / "table.parquet") as draft:
         table.to_parquet(draft, index=False)
     with whole_file(folder / "work.json") as draft:
-        draft.write_text(json.dumps({"settings": _plain(settings), "cells": list(cells)}))
+        draft.write_text(json.dumps({"settings": settings.model_dump(mode="json"), "cells": list(cells)}))
 
 
 @lru_cache(maxsize=1)
@@ -127,8 +120,6 @@ def _read(folder: str) -> tuple[np.ndarray, pd.DataFrame, list[Cell], Settings]:
     """What `_write` left; the images stay in their file."""
     place = Path(folder)
     work = json.loads((place / "work.json").read_text())
-    values = work["settings"]
-    groups = {name: GROUPS[name].model_validate(value) for name, value in values.items() if name != "device"}
     images = np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
     cells = [(str(name), int(seed)) for name, seed in work["cells"]]
-    return images, pd.read_parquet(place / "table.parquet"), cells, Settings(**groups, device=values["device"])
+    return images, pd.read_parquet(place / "table.parquet"), cells, Settings.model_validate(work["settings"])

@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 # What a chosen score may be made of: the share of each family of terms, spread evenly over its members.
 MIXES: dict[str, dict[str, float]] = {
-    "restoration": {"plain": 1.0},
-    "restoration_and_latent": {"plain": 1.0, "distance": 0.5},
-    "whitened_and_latent": {"whitened": 1.0, "distance": 0.5},
-    "everything": {"plain": 1.0, "whitened": 1.0, "distance": 0.5, "latent": 0.25},
+    "restoration": {"tolerant_residual": 1.0},
+    "restoration_and_latent": {"tolerant_residual": 1.0, "latent_neighbours": 0.5},
+    "latent": {"latent_neighbours": 1.0},
+    "whitened_and_latent": {"whitened": 1.0, "latent_neighbours": 1.0},
 }
 LOG_FLOOR = 1e-9  # a residual below it counts as it
 
@@ -81,12 +81,7 @@ def fit_mix(mix: str, selection_terms: pd.DataFrame) -> ScoreRule:
 
     A residual's law has a long right tail; its logarithm is near normal, so that no term rules the sum by its tail.
     """
-    families = {
-        "plain": [name for name in selection_terms if name.startswith(("image_residual", "feature_residual"))],
-        "whitened": [name for name in selection_terms if name.startswith("whitened_")],
-        "distance": ["latent_distance"],
-        "latent": ["latent_residual"],
-    }
+    families = {family: [name for name in selection_terms if name.startswith(family)] for family in MIXES[mix]}
     weight = {name: share / len(families[family]) for family, share in MIXES[mix].items() for name in families[family]}
     centre, scale = _moments(np.log(selection_terms[list(weight)].clip(lower=LOG_FLOOR)))
     return ScoreRule(weight, centre, scale, logarithmic=True)

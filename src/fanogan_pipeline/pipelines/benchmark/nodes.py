@@ -52,8 +52,19 @@ def score_cells(
 ) -> DataFrame:
     """Every image's score by every method, class by class and seed by seed."""
     images, table = pictures
+    if scoring.score == "map":
+        raise InputError(
+            "scoring.score: found 'map', expected a score of residual terms in the benchmark, as 'chosen' is"
+        )
+    where = devices.choose_device(device).type
     settings = ground.Settings(
-        data_prep, wgan, encoder, scoring, training, parameters, devices.choose_device(device).type
+        data_prep=data_prep,
+        wgan=wgan,
+        encoder=encoder,
+        scoring=scoring,
+        training=training,
+        benchmark=parameters,
+        device="cpu" if where == "cpu" else "cuda",
     )
     wanted = cells.wanted_cells(table, parameters)
     return spread.run_cells(images, table, wanted, settings, compute, states.folder)

@@ -9,7 +9,7 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 
 with lazily():
     from fanogan_pipeline import figures
-    from fanogan_pipeline.detection import anomaly_detector, evaluation, pictures, residuals, search_quality
+    from fanogan_pipeline.detection import anomaly_detector, choice, evaluation, pictures, residuals, search_quality
     from fanogan_pipeline.detection import detector as detectors
     from fanogan_pipeline.training import devices
 
@@ -94,7 +94,7 @@ def measure_refinement(
     return search_quality.quality_against_time(
         parameters.refinement_ways.model_dump(),
         judge,
-        str(score_choice.loc[score_choice["chosen"], "mix"].iloc[0]),
+        choice.chosen_mix(score_choice),
         encoder.kappa,
         search_quality.some_pictures(selection_set, parameters.refinement_sample, seed),
         search_quality.some_pictures(test_set, parameters.refinement_sample, seed),

@@ -66,7 +66,8 @@ def quality_against_time(
 ) -> pd.DataFrame:
     """AUROC and time of the detector's score with each way to find z, everything else as it is.
 
-    Every way gets residual statistics and a rule of its own, fitted on the same normal images of the selection set; the latents that distances are taken from stay the detector's.
+    Every way gets residual statistics and a rule of its own, fitted on the same normal images of the
+    selection set; the latents that distances are taken from stay the detector's.
 
     Args:
         steps: `Refinement.method` -> numbers of gradient steps to try.

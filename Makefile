@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint coverage install tensorboard viz torture clean
+.PHONY: help run test lint coverage results install tensorboard viz torture clean
 
 help:  ## show the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ test: lint  ## lint, then the whole test suite
 
 coverage: $(STAMP)  ## the test suite, and how much of src it runs
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+results: $(STAMP)  ## docs/results.md from the benchmark's newest tables, digits and clothing
+	$(BIN)/python -m benchmarks.results
 
 tensorboard: $(STAMP)  ## curves and graphs of every run in the browser
 	$(BIN)/tensorboard --logdir data/08_reporting/tensorboard

@@ -62,6 +62,16 @@ def machine() -> dict[str, Any]:
     return {"python": platform.python_version(), "platform": platform.platform(), "cores": len(os.sched_getaffinity(0))}
 
 
+def processor() -> str:
+    """Name of the CPU, or of its architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
 def stored(dataset: AbstractDataset, version: str | None) -> list[tuple[Any, str]]:
     """File system (fsspec) and path of all that a dataset's version lies in; empty for what is in memory."""
     if isinstance(dataset, AtomicMixin):

@@ -27,15 +27,15 @@ def walk(wgan: Wgan, steps: int, seed: int) -> tuple[np.ndarray, tuple[float, fl
     """A plane through the latent space, evenly walked.
 
     With two latent dimensions it is their whole square: [-1, 1]^2 of the uniform prior, [-2, 2]^2
-    of the normal one. With more it is spanned by two random orthogonal directions, out to where
-    the prior's mass lies.
+    of the normal one. With more it is spanned by two random orthogonal directions, its corners at
+    the distance sqrt(latent_dim) where the normal prior's mass lies.
 
     Returns:
         uint8 [steps, steps, C, H, W], rows from high to low second coordinate as in a plot;
         extent (first min, first max, second min, second max) of the plane's coordinates.
     """
     dim, uniform = wgan.spec.latent_dim, wgan.prior == "uniform"
-    reach = 1.0 if uniform else (2.0 if dim <= 2 else float(dim) ** 0.5)
+    reach = 1.0 if uniform else (2.0 if dim <= 2 else (dim / 2) ** 0.5)
     first, second = _directions(dim, uniform, seed)
     line = torch.linspace(-reach, reach, steps)
     z = line.view(1, -1, 1) * first + line.flip(0).view(-1, 1, 1) * second

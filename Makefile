@@ -34,7 +34,7 @@ coverage: $(STAMP)  ## the test suite, and how much of src it runs
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 results: $(STAMP)  ## docs/results.md from the benchmark's newest tables, digits and clothing
-	$(BIN)/python -m benchmarks.results
+	$(BIN)/python -m benchmarks.table
 
 tensorboard: $(STAMP)  ## curves and graphs of every run in the browser
 	$(BIN)/tensorboard --logdir data/08_reporting/tensorboard

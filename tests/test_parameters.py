@@ -38,6 +38,11 @@ WRONG = [
     ("scoring", "false_alarm_rate", 0),
     ("scoring", "false_alarm_rate", 1.0),
     ("scoring", "method", "guess"),
+    ("benchmark", "classes", []),
+    ("benchmark", "seeds", []),
+    ("benchmark", "seeds", [-1]),
+    ("benchmark", "methods", ["f_anogan", "knn"]),
+    ("benchmark", "resamples", 1),
     ("training", "processes", 0),
     ("training", "save_every_seconds", float("inf")),
     ("compute", "engine", "spark"),
@@ -61,7 +66,7 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant():
     assert complaint("wgan", caught.value) == "wgan: unknown parameter 'step'; did you mean 'steps'?"
 
 
-@pytest.mark.parametrize("env", ["smoke", "reference", "paper", "example"])
+@pytest.mark.parametrize("env", ["smoke", "reference", "paper", "example", "fashion"])
 def test_every_environment_holds_known_parameters_within_their_ranges(env):
     found = yaml.safe_load((ROOT / f"conf/{env}/parameters.yml").read_text())
     for name, values in found.items():

@@ -1,6 +1,6 @@
 """docs/results.md and its figures, from the versioned tables of the benchmark pipeline.
 
-    python -m benchmarks.results [ENVIRONMENT ...]
+    python -m benchmarks.table [ENVIRONMENT ...]
 
 Each environment (default: base and fashion) must have run `kedro run --env ENVIRONMENT --pipelines benchmark`.
 """

@@ -19,7 +19,7 @@ from fanogan_pipeline.benchmark.cells import run_cell
 from fanogan_pipeline.benchmark.ground import Settings
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, cores, processes
-from fanogan_pipeline.compute.folders import held
+from fanogan_pipeline.compute.folders import digest, held
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.parameters import ComputeParameters
 from fanogan_pipeline.training import devices
@@ -64,13 +64,9 @@ def run_cells(
         The tables of `run_cell`, one below the other; its `attrs["parts"]` names the folder that may go once it is
         safely stored.
     """
-    facts = [
-        settings.model_dump(mode="json"),
-        list(cells),
-        table[["image_id", "label", "part", "sha256"]].to_numpy(str).tolist(),
-        torch.__version__,
-    ]
-    with held(place, "benchmark", facts) as folder:
+    pictures = digest(table[["image_id", "label", "part", "sha256"]].to_numpy(str).tolist())[:12]
+    facts = [settings.model_dump(mode="json"), list(cells), torch.__version__]
+    with held(place, f"benchmark-{pictures}", facts) as folder:
         _write(folder, images, table, cells, settings)
         cuts = shards.cut(len(cells), 1)
         tell = Teller(cells, folder)

@@ -1,0 +1,72 @@
+"""The benchmark's cells over processes or a cluster: the same scores, and nothing done twice."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.parts import group, mnist
+
+from fanogan_pipeline.benchmark.ground import Settings
+from fanogan_pipeline.compute import benchmark
+from fanogan_pipeline.preprocessing.prepare import picture_sums
+
+SEEDS = (0, 1)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> tuple[np.ndarray, pd.DataFrame]:
+    """Some hundred of MNIST's ones and sevens of either part."""
+    table = mnist().table
+    of_class = table[table["label"].isin(["1", "7"])].groupby("part").head(300)
+    images = np.stack([mnist().read(int(row)) for row in of_class.index])[:, None]
+    return images, of_class.reset_index(drop=True).assign(sha256=picture_sums(images, None))
+
+
+def settings() -> Settings:
+    names = ("data_prep", "wgan", "encoder", "scoring", "training")
+    groups = {name: group(name, "smoke") for name in names}
+    return Settings(**groups, benchmark=group("benchmark", methods=["pca", "isolation_forest"]), device="cpu")
+
+
+def run(pictures, place, **compute) -> pd.DataFrame:
+    cells = [("1", seed) for seed in SEEDS]
+    found = benchmark.run_cells(*pictures, cells, settings(), group("compute", workers=2, **compute), place)
+    return found.drop(columns=["fit_seconds", "score_seconds"])
+
+
+@pytest.fixture(scope="module")
+def local(pictures, tmp_path_factory) -> tuple[pd.DataFrame, Path]:
+    """The scores that processes of this machine give, and where their parts lie."""
+    place = tmp_path_factory.mktemp("local")
+    return run(pictures, place, engine="local"), place
+
+
+def test_scores_are_the_same_whatever_the_engine(pictures, local, tmp_path):
+    pytest.importorskip("distributed")
+    pd.testing.assert_frame_equal(local[0], run(pictures, tmp_path, engine="dask"))
+    assert set(local[0]["seed"]) == set(SEEDS)
+    assert set(local[0]["method"]) == {"pca", "isolation_forest"}
+
+
+def test_only_missing_cells_are_computed_again(pictures, local, tmp_path):
+    place = shutil.copytree(local[1], tmp_path / "place")
+    folder = next(place.glob("benchmark-*"))
+    kept, lost = sorted((folder / "parts").glob("*.parquet"))
+    pd.read_parquet(kept).assign(score=0.0).to_parquet(kept, index=False)
+    lost.unlink()
+    again = run(pictures, place, engine="local")
+    assert (again.loc[again["seed"] == SEEDS[0], "score"] == 0).all()
+    ours, theirs = (found[found["seed"] == SEEDS[1]].reset_index(drop=True) for found in (local[0], again))
+    pd.testing.assert_frame_equal(ours, theirs)
+
+
+def test_other_settings_start_afresh_and_sweep_the_old_parts(pictures, local, tmp_path):
+    place = shutil.copytree(local[1], tmp_path / "place")
+    before = set(place.glob("benchmark-*"))
+    changed = settings().model_copy(update={"benchmark": group("benchmark", methods=["pca"])})
+    benchmark.run_cells(*pictures, [("1", 0)], changed, group("compute", workers=1), place)
+    after = set(place.glob("benchmark-*"))
+    assert len(after) == 1
+    assert not before & after

@@ -44,10 +44,11 @@ class Latents:
 
     def neighbour_distance(self, z: Tensor) -> Tensor:
         """Mean distance to the nearest few points: z [N, latent_dim] -> [N]."""
-        ours = self.whitened(z)
-        squared = ours.square().sum(1, keepdim=True) + self.points.square().sum(1) - 2 * ours @ self.points.T
+        # in double precision: a small distance is the difference of large squares
+        ours, points = self.whitened(z).double(), self.points.double()
+        squared = ours.square().sum(1, keepdim=True) + points.square().sum(1) - 2 * ours @ points.T
         nearest = squared.topk(min(NEIGHBOURS, len(self.points)), largest=False, sorted=True).values
-        return nearest.clamp_min(0).double().sqrt().mean(1)
+        return nearest.clamp_min(0).sqrt().mean(1)
 
 
 @torch.inference_mode()

@@ -24,7 +24,7 @@ MIXES: dict[str, dict[str, float]] = {
     "latent": {"latent_neighbours": 1.0},
     "whitened_and_latent": {"whitened": 1.0, "latent_neighbours": 1.0},
 }
-LOG_FLOOR = 1e-9  # a residual below it counts as it
+LOG_FLOOR = 1e-6  # a residual below it counts as it: it is rounding more than anything else
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Pictures on their way into the sets."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -73,13 +74,41 @@ def test_masks_lie_where_their_tiles_do(source):
     assert prepare.read_masks(source, np.array([0, 2]), TILED, tiles) is None
 
 
-def test_some_tiles_are_a_random_choice_in_each_picture():
-    runs = [slice(0, 10), slice(10, 13), slice(13, 30)]
-    rows = prepare.some_tiles(runs, 4, 0)
-    assert [((rows >= run.start) & (rows < run.stop)).sum() for run in runs] == [4, 3, 4]
-    assert (np.diff(rows) > 0).all()
-    assert (prepare.some_tiles(runs, None, 0) == np.arange(30)).all()
-    assert not np.array_equal(rows, prepare.some_tiles(runs, 4, 1))
+def test_of_some_pictures_a_few_tiles_are_kept_at_random_and_the_sums_are_of_all(source):
+    rows, most = np.array([3, 0, 2]), np.array([2, 0, 2])
+    images, tiles, sums = prepare.prepare_split(source, rows, TILED, 2, most, 0)
+    whole, all_tiles = prepare.prepare_pictures(source, rows, TILED, 1)
+    assert [run.stop - run.start for run in tiles.runs()] == [
+        2,
+        all_tiles.runs()[1].stop - all_tiles.runs()[1].start,
+        2,
+    ]
+    assert sums == prepare.picture_sums(whole, all_tiles)
+    places = {name: row for row, name in enumerate(all_tiles.image_id)}
+    assert all((whole[places[name]] == image).all() for name, image in zip(tiles.image_id, images, strict=True))
+    assert [places[name] for name in tiles.image_id] == sorted(places[name] for name in tiles.image_id)
+    again, _, _ = prepare.prepare_split(source, rows[::-1], TILED, 1, most[::-1], 0)
+    assert (again[-2:] == images[:2]).all()
+    other = [prepare.prepare_split(source, rows, TILED, 1, most, seed)[1].image_id.tolist() for seed in range(8)]
+    assert len(set(map(tuple, other))) > 1
+
+
+def test_memory_grows_with_the_tiles_that_are_kept():
+    table = pd.DataFrame({"image_id": [f"{k}" for k in range(40)]})
+    source = ImageSource(table, lambda row: np.random.default_rng(row).integers(0, 256, (128, 128), np.uint8))
+    dense = Geometry((32, 32), 1, tiling=Tiling((8, 8)))
+    one_picture = 13 * 13 * 32 * 32  # bytes of all its tiles
+
+    def peak(most: int) -> int:
+        tracemalloc.start()
+        try:
+            prepare.prepare_split(source, np.arange(40), dense, 1, np.full(40, most), 0)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(4) < 10 * one_picture
+    assert peak(0) > 40 * one_picture
 
 
 def split_of(*rows):

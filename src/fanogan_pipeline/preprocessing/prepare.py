@@ -17,6 +17,7 @@ from fanogan_pipeline.images import ImageSet, ImageSource, Tiles
 from fanogan_pipeline.preprocessing.geometry import Geometry
 
 T = TypeVar("T")
+Kept = np.ndarray | slice  # which tiles of a picture
 CHUNK = 256  # pictures handed to the workers at once: bounds what is decoded but not yet stored
 
 
@@ -52,6 +53,38 @@ def prepare_readable(
     return _prepared(source, rows, geometry, workers, what, str)
 
 
+def prepare_split(
+    source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, most: np.ndarray, seed: int
+) -> tuple[np.ndarray, Tiles | None, list[str]]:
+    """As `prepare_pictures`, but of some pictures only so many tiles at random; and each picture's `picture_sum`.
+
+    What is left out goes as soon as its picture has been cut: memory grows with the tiles that are kept.
+
+    Args:
+        source, rows, geometry, workers: as for `prepare_pictures`.
+        most: tiles to keep of each picture, int [N]; 0, all of them.
+        seed: of the choice, which depends on it and the row number alone.
+    """
+    sums: dict[int, str] = {}
+    wanted = dict(zip(rows.tolist(), most.tolist(), strict=True))
+
+    def choose(row: int, images: np.ndarray) -> Kept:
+        sums[row] = picture_sum(images)
+        return some_tiles(len(images), wanted[row], [seed, row])
+
+    images, tiles, _ = _prepared(source, rows, geometry, workers, "reading pictures", _refuse, choose)
+    return images, tiles, [sums[row] for row in rows.tolist()]
+
+
+def some_tiles(count: int, most: int, seed: int | list[int]) -> Kept:
+    """Which of a picture's `count` tiles to keep: at most `most` at random, ascending; with 0 all of them."""
+    return np.sort(np.random.default_rng(seed).permutation(count)[:most]) if 0 < most < count else slice(None)
+
+
+def _keep_all(row: int, images: np.ndarray) -> Kept:
+    return slice(None)
+
+
 def _refuse(error: InputError) -> str:
     raise error
 
@@ -63,17 +96,29 @@ def _prepared(
     workers: int,
     what: str,
     settle: Callable[[InputError], str],
+    choose: Callable[[int, np.ndarray], Kept] = _keep_all,
 ) -> tuple[np.ndarray, Tiles | None, list[str]]:
+    """Images, tiles and reasons; `choose` says which images [T, C, H, W] of a picture (its row number) to keep."""
+
+    def fitted(row: int) -> np.ndarray:
+        image = geometry.apply(source.read(row))
+        choose(row, image[None])
+        return image
+
+    def cut(row: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+        tiles, corners, size = geometry.cut(source.read(row))
+        kept = choose(row, tiles)
+        return tiles[kept], corners[kept], size
+
     reasons: list[str] = []
     shape = (geometry.channels, *geometry.image_size)
     if geometry.tiling is None:
         images, count = np.empty((len(rows), *shape), np.uint8), 0
-        fitted = _decoded(lambda row: geometry.apply(source.read(row)), rows, workers, what)
-        for image in _readable(fitted, settle, reasons):
+        for image in _readable(_decoded(fitted, rows, workers, what), settle, reasons):
             images[count] = image
             count += 1
         return images[:count], None, reasons
-    cuts = list(_readable(_decoded(lambda row: geometry.cut(source.read(row)), rows, workers, what), settle, reasons))
+    cuts = list(_readable(_decoded(cut, rows, workers, what), settle, reasons))
     counts = [len(tiles) for tiles, _, _ in cuts]
     names = source.table["image_id"].to_numpy(dtype=str)[rows[np.array([not reason for reason in reasons], bool)]]
     top, left = np.concatenate([np.empty((0, 2), int), *(corners for _, corners, _ in cuts)]).astype(np.int32).T
@@ -135,23 +180,19 @@ def read_masks(source: ImageSource, rows: np.ndarray, geometry: Geometry, tiles:
     return masks
 
 
+def picture_sum(images: np.ndarray) -> str:
+    """SHA-256 (hex) of a picture as the networks see it: of its image or of all its tiles, uint8 [T, C, H, W]."""
+    return hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
+
+
 def picture_sums(images: np.ndarray, tiles: Tiles | None) -> list[str]:
-    """SHA-256 (hex) of each picture as the networks see it: of its image [C, H, W] or of all its tiles."""
-    return [hashlib.sha256(images[run].tobytes()).hexdigest() for run in picture_runs(images, tiles)]
+    """The `picture_sum` of each picture of images [N, C, H, W]."""
+    return [picture_sum(images[run]) for run in picture_runs(images, tiles)]
 
 
 def picture_runs(images: np.ndarray, tiles: Tiles | None) -> list[slice]:
     """The rows of `images` that each picture has."""
     return [slice(row, row + 1) for row in range(len(images))] if tiles is None else tiles.runs()
-
-
-def some_tiles(runs: list[slice], most: int | None, seed: int) -> np.ndarray:
-    """Row numbers of at most `most` tiles of each picture at random, ascending; all of them with None."""
-    rng = np.random.default_rng(seed)
-    rows = [np.arange(run.start, run.stop) for run in runs]
-    if most is not None:
-        rows = [np.sort(rng.permutation(row)[:most]) for row in rows]
-    return np.concatenate(rows)
 
 
 def settle_duplicates(split: pd.DataFrame, policy: str) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+import numpy as np
+
 from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.pipelines.hints import DataFrame, ImageSet, ImageSource
@@ -12,7 +14,7 @@ with lazily():
 
 logger = logging.getLogger(__name__)
 
-Fitted = tuple[Any, Any]  # images uint8 [N, C, H, W] and, where pictures are cut, the `Tiles`
+Fitted = tuple[Any, Any, list[str]]  # images uint8 [N, C, H, W]; `Tiles` where pictures are cut; pictures' sums
 
 
 def assign_splits(raw_images: ImageSource, parameters: DataPrepParameters, seed: int) -> DataFrame:
@@ -20,15 +22,17 @@ def assign_splits(raw_images: ImageSource, parameters: DataPrepParameters, seed:
     return splits.split_images(raw_images.table, parameters, raw_images.normal_label, seed)
 
 
-def fit_images(raw_images: ImageSource, split_plan: DataFrame, parameters: DataPrepParameters) -> Fitted:
+def fit_images(raw_images: ImageSource, split_plan: DataFrame, parameters: DataPrepParameters, seed: int) -> Fitted:
     """Every picture of the plan, decoded and brought to the networks' size, whole or as tiles."""
     rows = split_plan.index.to_numpy()
-    return prepare.prepare_pictures(raw_images, rows, _geometry(parameters), parameters.workers)
+    most = (parameters.tiling and parameters.tiling.max_train_tiles) or 0
+    each = np.where(split_plan["split"] == "train", most, 0)
+    return prepare.prepare_split(raw_images, rows, _geometry(parameters), parameters.workers, each, seed)
 
 
 def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataPrepParameters) -> DataFrame:
     """The split manifest: no picture on two sides, each named by the hash of its pixels."""
-    plan = split_plan.assign(sha256=prepare.picture_sums(*fitted_images), raw_row=split_plan.index)
+    plan = split_plan.assign(sha256=fitted_images[2], raw_row=split_plan.index)
     kept = prepare.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
     if len(kept) < len(plan):
         logger.warning("data_prep: %d copies of images on another side of the split dropped", len(plan) - len(kept))
@@ -39,18 +43,17 @@ def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataP
 
 
 def build_sets(
-    raw_images: ImageSource, settled_split: DataFrame, fitted_images: Fitted, parameters: DataPrepParameters, seed: int
+    raw_images: ImageSource, settled_split: DataFrame, fitted_images: Fitted, parameters: DataPrepParameters
 ) -> tuple[ImageSet, ImageSet, ImageSet, ImageSet, DataFrame]:
     """The four sets and the manifest."""
     shape = _geometry(parameters)
     digest = prepare.split_digest(settled_split, shape)
-    images, tiles = fitted_images
+    images, tiles, _ = fitted_images
     runs = prepare.picture_runs(images, tiles)
     sets = []
     for split in splits.SPLITS:
         part = settled_split[settled_split["split"] == split]
-        most = parameters.tiling.max_train_tiles if parameters.tiling and split == "train" else None
-        rows = prepare.some_tiles([runs[position] for position in part.index], most, seed)
+        rows = np.concatenate([np.empty(0, int), *(np.arange(len(images))[runs[place]] for place in part.index)])
         here = None if tiles is None else tiles.take(rows)
         raw_rows = part["raw_row"].to_numpy()
         masks = prepare.read_masks(raw_images, raw_rows, shape, here) if split == "test" else None

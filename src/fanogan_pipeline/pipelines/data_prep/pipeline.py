@@ -15,7 +15,10 @@ def create_pipeline(**kwargs) -> Pipeline:
                 name="assign_splits",
             ),
             Node(
-                nodes.fit_images, ["raw_images", "split_plan", "params:data_prep"], "fitted_images", name="fit_images"
+                nodes.fit_images,
+                ["raw_images", "split_plan", "params:data_prep", "params:seed"],
+                "fitted_images",
+                name="fit_images",
             ),
             Node(
                 nodes.settle_split,
@@ -25,7 +28,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.build_sets,
-                ["raw_images", "settled_split", "fitted_images", "params:data_prep", "params:seed"],
+                ["raw_images", "settled_split", "fitted_images", "params:data_prep"],
                 ["train_set", "selection_set", "calibration_set", "test_set", "split_manifest"],
                 name="build_sets",
             ),

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint coverage results install tensorboard viz torture clean
+.PHONY: help run test lint coverage results install tensorboard viz bench torture clean
 
 help:  ## show the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ tensorboard: $(STAMP)  ## curves and graphs of every run in the browser
 
 viz: $(STAMP)  ## the pipeline in the browser (kedro viz)
 	$(BIN)/kedro viz run
+
+bench: $(STAMP)  ## measure speed, memory, start-up; writes docs/performance.md (BENCH=--quick to try)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 torture: $(STAMP)  ## the crash tests at full length
 	$(BIN)/python -m tests.torture.kills --kills 200

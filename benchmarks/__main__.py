@@ -1,0 +1,105 @@
+"""Measure this machine and write docs/performance.md: `make bench`.
+
+python -m benchmarks [--quick] [--million] [--page docs/performance.md]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import children, machine, page, peers, speed, startup
+from benchmarks.cases import ENVIRONMENTS, case
+from benchmarks.results import Results
+from fanogan_pipeline.training.devices import set_threads
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long it all takes.
+
+    Attributes:
+        repeats: of every comparison; the paper's networks get half.
+        seconds: of each part of a repeat.
+        search_steps: of AnoGAN's 500 that are really taken.
+        scored: numbers of images for the table of scale.
+        patches: that are trained on from a mapped file.
+        peer_epochs: of other people's packages.
+    """
+
+    repeats: int
+    seconds: float
+    search_steps: int
+    scored: tuple[int, ...]
+    patches: int
+    peer_epochs: int
+
+
+FULL = Length(5, 1.5, 500, (10_000, 100_000), 1_000_000, 20)
+QUICK = Length(1, 0.2, 20, (1_000, 4_000), 100_000, 1)
+
+
+def main() -> None:
+    given = _arguments()
+    length = QUICK if given.quick else FULL
+    if given.million:
+        length = dataclasses.replace(length, scored=(*length.scored, 1_000_000))
+    logging.disable(logging.WARNING)
+    set_threads(0)
+    began, load = time.perf_counter(), machine.load()
+    found = Results(machine.this_machine(), given.quick, (load, load))
+    for name in ENVIRONMENTS if not given.quick else ("default", "reference"):
+        _measure_case(found, name, length)
+    _measure_rest(found, length)
+    found.load, found.seconds = (load, machine.load()), time.perf_counter() - began
+    page.write(found, given.page)
+    print(f"\n{page.goals_table(found)}\n\n{given.page} written after {found.seconds:.0f} s", flush=True)
+
+
+def _measure_case(found: Results, name: str, length: Length) -> None:
+    one = case(name)
+    repeats = max(1, length.repeats // 2) if name == "paper" else length.repeats
+    for task in speed.tasks(one):
+        rates = speed.measure(one, task, repeats, length.seconds)
+        found.rates.append(rates)
+        _say(
+            f"{name}, {rates.task}: {rates.ours:,.1f} images/s, {rates.gain:.1f} times the plain loop's, "
+            f"{rates.share:.0%} of the ceiling"
+        )
+
+
+def _measure_rest(found: Results, length: Length) -> None:
+    found.anogan = speed.anogan_cost(case("default"), max(1, length.repeats // 2), length.search_steps)
+    _say(f"AnoGAN's search: {found.anogan:,.0f} default scores")
+    found.start = startup.measure(max(1, length.repeats // 2 + 1))
+    _say(f"kedro run to the first training step: {found.start.wall:.1f} s, {found.start.cpu:.1f} s of the processor")
+    for name in ENVIRONMENTS if not found.is_quick else ("default",):
+        found.memory[name] = children.ask("memory", name)
+        _say(f"{name}: {max(found.memory[name].values()):.2f} GB at most")
+    for count in length.scored:
+        found.scored.append(children.ask("scale", "score", str(count)))
+        _say("{images:,} images scored in {seconds:.1f} s, {peak:.2f} GB at most".format(**found.scored[-1]))
+    found.trained = children.ask("scale", "train", str(length.patches))
+    _say("{images:,} patches: {seconds:.2f} s a step, {peak:.2f} GB at most".format(**found.trained))
+    found.pyod = peers.pyod_anogan(1000, length.peer_epochs)
+    _say(f"PyOD's AnoGAN: {found.pyod}" if found.pyod else "PyOD's AnoGAN: not installed, left out")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="try it out: a minute or two, figures mean little")
+    parser.add_argument("--million", action="store_true", help="score 1,000,000 images too: some minutes more")
+    parser.add_argument("--page", type=Path, default=children.ROOT / "docs/performance.md", help="where to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

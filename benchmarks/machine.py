@@ -1,0 +1,68 @@
+"""What the figures were taken on."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.children import ROOT
+from fanogan_pipeline import provenance
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and when.
+
+    Attributes:
+        processor: its name.
+        cores: that this process may use.
+        threads: that PyTorch computes with.
+        memory: of the machine, GB.
+        python, torch: versions.
+        date: today's.
+        commit: of the code, with a mark where it has been changed since.
+    """
+
+    processor: str
+    cores: int
+    threads: int
+    memory: float
+    python: str
+    torch: str
+    date: str
+    commit: str
+
+
+def load() -> float:
+    """Processes that wanted to run over the last minute."""
+    return os.getloadavg()[0]
+
+
+def this_machine() -> Machine:
+    return Machine(
+        processor=provenance.processor(),
+        cores=len(os.sched_getaffinity(0)),
+        threads=torch.get_num_threads(),
+        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        date=datetime.date.today().isoformat(),
+        commit=_commit(),
+    )
+
+
+def _commit() -> str:
+    try:
+        named = _git("rev-parse", "--short", "HEAD")
+        return named + (" and changes" if _git("status", "--porcelain", "--", "src", "benchmarks", "conf") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,0 +1,153 @@
+"""docs/performance.md from the results: words around tables, and the plot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import matplotlib
+
+from benchmarks.results import ORIGINAL, Results, goals
+
+matplotlib.use("Agg")
+PLOT = "images/scoring_scale.png"
+SPEED_WORDS = """\
+Medians over repeats in one process; in each repeat ours, the plain loop and the matrix product take turns, and the
+ratios are medians of each repeat's own.
+
+*Plain* (`benchmarks/plain.py`) is the loop that public implementations have: a DataLoader of PIL images, an optimiser
+step at a time, losses read off at every step, images scored one at a time. It does the same updates of the same
+networks, and a test holds that both end with the same weights to rounding.
+
+*Ceiling*: the floating-point work of convolutions and matrix products, forward, backward and through the penalty's
+double backward, counted while a step runs, over the speed of a float32 product of 2048x2048 matrices ({slowest:.0f} to
+{fastest:.0f} GFLOP/s here). For scoring the work is that of image, feature and latent residual.
+
+The paper's networks run in batches of 8 here (of 16 in scoring) instead of 64, for a step takes minutes otherwise; the
+work an image is the same. In phase 1 an image is a real one shown to the critic."""
+
+
+def write(found: Results, page: Path) -> None:
+    """The page, and the plot beside it."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    plot(found, page.parent / PLOT)
+    page.write_text("\n\n".join(_parts(found)) + "\n")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, all but its first column to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def goals_table(found: Results) -> str:
+    rows = [(goal.what, goal.wanted, goal.reached, "yes" if goal.is_met else "no") for goal in goals(found)]
+    return table(("", "goal", "reached", "met"), rows)
+
+
+def _parts(found: Results) -> Iterable[str]:
+    m = found.machine
+    yield "# Performance"
+    yield "<!-- written by `make bench`; change benchmarks/page.py instead -->"
+    if found.is_quick:
+        yield "**A quick try: repeats so short that the figures mean little.**"
+    yield (
+        f"`make bench` measured all this on {m.date} at commit {m.commit}: {m.processor}, {m.cores} cores, "
+        f"{m.threads} threads, {m.memory:.0f} GB, Python {m.python}, PyTorch {m.torch}, float32, no GPU; "
+        f"load {found.load[0]:.1f} before and {found.load[1]:.1f} after; {found.seconds / 60:.1f} minutes in all. "
+        "Nothing in the test suite is timed."
+    )
+    yield "## Goals"
+    yield goals_table(found)
+    original = ", ".join(f"{rate:.0f} ({task})" for task, rate in ORIGINAL.items())
+    yield (
+        "The original is the TensorFlow system that `conf/reference` reimplements, which with its own commands reached "
+        f"{original} images a second on two cores of another machine."
+    )
+    yield from _speed(found)
+    yield from _cost(found)
+    yield from _scale(found)
+
+
+def _speed(found: Results) -> Iterable[str]:
+    yield "## Training and scoring, images a second"
+    rows = [
+        (
+            f"{r.case}, {r.task}",
+            f"{r.ours:,.0f}" if r.ours >= 100 else f"{r.ours:.1f}",
+            f"{r.plain:,.0f}" if r.plain >= 100 else f"{r.plain:.1f}",
+            f"{r.gain:.1f}",
+            f"{r.work / 1e6:,.0f}",
+            f"{r.ceiling:,.0f}",
+            f"{r.share:.0%}",
+        )
+        for r in found.rates
+    ]
+    yield table(("", "ours", "plain", "ours / plain", "MFLOP an image", "ceiling", "ours / ceiling"), rows)
+    speeds = sorted(r.matmul / 1e9 for r in found.rates)
+    yield SPEED_WORDS.format(slowest=speeds[0], fastest=speeds[-1])
+
+
+def _cost(found: Results) -> Iterable[str]:
+    yield "## Search, start, memory, peers"
+    if found.anogan:
+        yield f"AnoGAN's search of 500 steps for one image costs {found.anogan:,.0f} default scores."
+    if found.start:
+        yield (
+            f"From `kedro run` to the end of the first training step on MNIST: {found.start.wall:.1f} s on the clock, "
+            f"{found.start.cpu:.1f} s of the processor, with the files in the disk's cache."
+        )
+    if found.memory:
+        stages = list(next(iter(found.memory.values())))
+        rows = [(name, *(f"{peaks[stage]:.2f}" for stage in stages)) for name, peaks in found.memory.items()]
+        yield "Peak memory in GB, each stage in the same process after the one before it:"
+        yield table(("", *stages), rows)
+    if found.pyod:
+        yield (
+            f"PyOD's AnoGAN (dense layers on pixels, its own settings): {found.pyod.training:,.0f} images a second in "
+            f"training, {found.pyod.scoring:,.0f} in scoring, where it compares every image with one fixed generated "
+            "image and searches nothing."
+        )
+    else:
+        yield "PyOD's AnoGAN is not installed here and was left out."
+
+
+def _scale(found: Results) -> Iterable[str]:
+    yield "## Scale"
+    yield "MNIST's test digits, repeated with noise, through what `inference` computes; each row a process of its own:"
+    rows = [
+        (
+            f"{row['images']:,}",
+            f"{row['seconds']:.1f}",
+            f"{row['images'] / row['seconds']:,.0f}",
+            f"{row['before']:.2f}",
+            f"{row['peak']:.2f}",
+        )
+        for row in found.scored
+    ]
+    yield table(("images", "seconds", "images a second", "GB before", "GB at most"), rows)
+    yield f"![Seconds and memory against the number of images]({PLOT})"
+    t = found.trained
+    if t:
+        yield (
+            f"Phase 1 of the default networks on {t['images']:,} patches of 64x64 in a memory-mapped file of "
+            f"{t['file']:.1f} GB: {t['seconds']:.2f} s a step, {t['peak']:.2f} GB at most over {t['steps']} steps. "
+            "Pages of the file that are in memory count; the system takes them back when it needs room."
+        )
+
+
+def plot(found: Results, path: Path) -> None:
+    """Seconds and peak memory against the number of images."""
+    from matplotlib import pyplot
+
+    counts = [row["images"] for row in found.scored]
+    figure, axes = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    for axis, name, unit in zip(axes, ("seconds", "peak"), ("seconds", "GB at most"), strict=True):
+        axis.plot(counts, [row[name] for row in found.scored], "o-", color="#0072B2")
+        axis.set(xscale="log", xlabel="images scored", ylabel=unit)
+        axis.grid(alpha=0.3)
+    axes[0].set_yscale("log")
+    axes[1].set_ylim(bottom=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    pyplot.close(figure)

@@ -1,0 +1,83 @@
+"""Everything that one run of the benchmark has found, and the goals it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.machine import Machine
+from benchmarks.peers import Peer
+from benchmarks.speed import Rates
+from benchmarks.startup import Start
+
+# images a second of the TensorFlow system that conf/reference reimplements, run with its own commands on two cores
+ORIGINAL = {"phase 1": 73.0, "phase 2": 96.0, "scoring": 217.0}
+TIMES_ORIGINAL = {"phase 1": 8, "phase 2": 8, "scoring": 15}
+SHARE_OF_CEILING = 0.6
+ANOGAN_TIMES = 300.0
+START_SECONDS = 6.0
+TRAINING_GIGABYTES = 2.0
+
+
+@dataclass
+class Results:
+    """Filled while the benchmark runs.
+
+    Attributes:
+        machine: what it runs on.
+        is_quick: too short to mean much.
+        load: before and after, processes that want to run.
+        rates: of every case and task.
+        anogan: cost of AnoGAN's search, in default scores.
+        start: from `kedro run` to the first training step.
+        memory: by case, the peaks of `benchmarks.memory`, GB.
+        scored: rows of `benchmarks.scale.score`.
+        trained: of `benchmarks.scale.train`.
+        pyod: PyOD's AnoGAN, where it is installed.
+        seconds: that all took.
+    """
+
+    machine: Machine
+    is_quick: bool
+    load: tuple[float, float]
+    rates: list[Rates] = field(default_factory=list)
+    anogan: float = 0.0
+    start: Start | None = None
+    memory: dict[str, dict[str, float]] = field(default_factory=dict)
+    scored: list[dict[str, Any]] = field(default_factory=list)
+    trained: dict[str, Any] = field(default_factory=dict)
+    pyod: Peer | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What was wanted and what was reached, as text."""
+
+    what: str
+    wanted: str
+    reached: str
+    is_met: bool
+
+
+def goals(found: Results) -> Iterator[Goal]:
+    """Each goal that this run has something to say to."""
+    for rates in found.rates:
+        if rates.case == "reference":
+            times, wanted = rates.ours / ORIGINAL[rates.task], TIMES_ORIGINAL[rates.task]
+            words = f"{times:.1f} times"
+            yield Goal(f"reference, {rates.task}: the original's speed", f"{wanted} times", words, times >= wanted)
+        if rates.case == "default":
+            is_met = rates.share >= SHARE_OF_CEILING
+            yield Goal(f"default, {rates.task}: share of the ceiling", "60%", f"{rates.share:.0%}", is_met)
+    if found.anogan:
+        is_met = found.anogan >= ANOGAN_TIMES
+        yield Goal("AnoGAN's search, in default scores", "300", f"{found.anogan:,.0f}", is_met)
+    if found.start:
+        is_met = found.start.wall <= START_SECONDS
+        yield Goal("`kedro run` to the first training step", "6 s", f"{found.start.wall:.1f} s", is_met)
+    if found.trained:
+        what = f"training on {found.trained['images']:,} mapped 64x64 patches: peak memory"
+        is_met = found.trained["peak"] < TRAINING_GIGABYTES
+        yield Goal(what, "2 GB", f"{found.trained['peak']:.2f} GB", is_met)

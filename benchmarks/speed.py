@@ -1,0 +1,155 @@
+"""Images a second of ours, of the plain loop and of the ceiling, in turn in one process."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks import ceiling, plain
+from benchmarks.cases import Case
+from benchmarks.detectors import detector_of, untrained
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.refinement import ANOGAN_STEPS, Refinement
+from fanogan_pipeline.training.encoder import EncoderPhase
+from fanogan_pipeline.training.wgan import WganPhase
+
+CPU = torch.device("cpu")
+PLAIN_SCORED = 64  # images that the plain loop scores in one go
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing that both can do.
+
+    Attributes:
+        name: "phase 1", "phase 2" or "scoring".
+        ours, plain: do it once.
+        images, plain_images: that once stands for.
+        work: floating-point operations an image.
+    """
+
+    name: str
+    ours: Callable[[], object]
+    plain: Callable[[], object]
+    images: int
+    plain_images: int
+    work: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Medians over the repeats, each repeat's figures taken one after another.
+
+    Attributes:
+        case, task: what was done.
+        work: floating-point operations an image.
+        ours, plain, ceiling: images a second.
+        gain: ours / plain.
+        share: ours / ceiling.
+        matmul: floating-point operations a second of the large matrix product.
+    """
+
+    case: str
+    task: str
+    work: float
+    ours: float
+    plain: float
+    ceiling: float
+    gain: float
+    share: float
+    matmul: float
+
+
+def tasks(case: Case) -> Iterator[Task]:
+    """Both phases and scoring."""
+    wgan = untrained(case)
+    ours, loop = (
+        WganPhase(case.images, case.spec, case.wgan, 0, CPU),
+        plain.PlainWgan(case.images, case.spec, case.wgan, 0),
+    )
+    yield _training("phase 1", ours, loop, ours.images_a_step)
+    phase, encoder = (
+        EncoderPhase(case.images, wgan, case.encoder, 0, CPU),
+        plain.PlainEncoder(case.images, wgan, case.encoder, 0),
+    )
+    yield _training("phase 2", phase, encoder, phase.images_a_step)
+    yield _scoring(case)
+
+
+def _training(
+    name: str, ours: WganPhase | EncoderPhase, loop: plain.PlainWgan | plain.PlainEncoder, images: int
+) -> Task:
+    return Task(
+        name, lambda: ours.step(0), lambda: loop.step(0), images, images, ceiling.work(lambda: ours.step(0)) / images
+    )
+
+
+def _scoring(case: Case) -> Task:
+    detector = detector_of(case)
+    images = case.images[: case.scored]
+    networks = networks_of(detector)
+    some = images[: min(PLAIN_SCORED, len(images))]
+    one = torch.zeros(1, *images.shape[1:])
+    return Task(
+        "scoring",
+        lambda: detector.judge(detector.terms(images.numpy())),
+        lambda: plain.score_one_at_a_time(some, case.spec, *networks),
+        len(images),
+        len(some),
+        ceiling.work(lambda: plain.residuals(one, *networks)),
+    )
+
+
+def networks_of(detector: AnomalyDetector) -> tuple:
+    """Copies of generator, critic and encoder as a plain loop would have them."""
+    restorer = detector.restorer
+    parts = restorer.wgan.generator, restorer.wgan.critic, restorer.encoder
+    return tuple(copy.deepcopy(part).to(memory_format=torch.contiguous_format) for part in parts)
+
+
+def measure(case: Case, task: Task, repeats: int, seconds: float) -> Rates:
+    """`repeats` times, for about so many seconds each: ours, the plain loop, the matrix product."""
+    matmul = ceiling.Matmul()
+    rows = []
+    for _ in range(repeats):
+        ours = task.images * speed_of(task.ours, seconds)
+        loop = task.plain_images * speed_of(task.plain, seconds)
+        product = matmul.speed(seconds / 2)
+        rows.append((ours, loop, product / task.work, ours / loop, ours * task.work / product, product))
+    return Rates(case.name, task.name, task.work, *(statistics.median(column) for column in zip(*rows, strict=True)))
+
+
+def speed_of(do: Callable[[], object], seconds: float) -> float:
+    """How often a second `do` gets done, over about so many seconds."""
+    began, done = time.perf_counter(), 0
+    while done == 0 or time.perf_counter() - began < seconds:
+        do()
+        done += 1
+    return done / (time.perf_counter() - began)
+
+
+def anogan_cost(case: Case, repeats: int, steps: int) -> float:
+    """How many default scores AnoGAN's search for one image costs: median of ratios.
+
+    Args:
+        case: the networks.
+        repeats: of both, in turn.
+        steps: that are really taken; the cost is scaled to the article's 500.
+    """
+    detector = detector_of(case)
+    images: Tensor = case.images[:32]
+    x = images.float() / 127.5 - 1
+    search = Refinement("iterative", steps)
+    restorer = detector.restorer
+    ratios = []
+    for _ in range(repeats):
+        searched = 1 / speed_of(lambda: search.encode(x, restorer.encoder, restorer.wgan), 0) / len(x)
+        scored = 1 / speed_of(lambda: detector.judge(detector.terms(case.images.numpy())), 1) / len(case.images)
+        ratios.append(searched * ANOGAN_STEPS / steps / scored)
+    return statistics.median(ratios)

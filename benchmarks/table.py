@@ -21,6 +21,8 @@ from fanogan_pipeline import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/results.md"
+README = ROOT / "README.md"
+MARKS = ("<!-- results: written by `make results` -->", "<!-- end of results -->")
 OURS = "f_anogan"
 PERCENT = 100
 
@@ -195,6 +197,28 @@ f-AnoGAN's score made of one thing alone:
 """
 
 
+def head(all_results: list[Results]) -> str:
+    """Mean AUROC of every whole method on every data set, for the README."""
+    means = {found.name: found.whole.groupby("method")["auroc"].mean() for found in all_results}
+    ours = pd.DataFrame(means)
+    ours = ours.loc[ours.mean(axis=1).sort_values(ascending=False).index]
+    text = ours.map(lambda value: "" if pd.isna(value) else f"{value:.4f}").rename(index=words)
+    counts = " and ".join(f"{found.whole['normal_class'].nunique()} of {found.name}" for found in all_results)
+    told = f"Mean AUROC over classes ({counts}), each normal in turn, official test images, one default setting:"
+    return f"{told}\n\n{markdown(text.rename_axis('method').reset_index())}"
+
+
+def with_head(readme: str, text: str) -> str:
+    """The README with the text between its marks.
+
+    Raises:
+        ValueError: it has no marks.
+    """
+    before, rest = readme.split(MARKS[0])
+    _, after = rest.split(MARKS[1])
+    return f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}"
+
+
 HEAD = """# Results
 
 Made by `make results` from the tables of `kedro run --pipelines benchmark`; nothing here is typed in.
@@ -230,9 +254,10 @@ def main() -> None:
     parser.add_argument("environments", nargs="*", default=list(DATA))
     asked = parser.parse_args()
     bootstrap_project(ROOT)
-    sections = [section(Results.load(environment)) for environment in asked.environments]
-    PAGE.write_text("\n".join([HEAD, *sections, TAIL]))
-    print(f"{PAGE.relative_to(ROOT)}: {', '.join(asked.environments)}")
+    found = [Results.load(environment) for environment in asked.environments]
+    PAGE.write_text("\n".join([HEAD, *map(section, found), TAIL]))
+    README.write_text(with_head(README.read_text(), head(found)))
+    print(f"{PAGE.relative_to(ROOT)} and the README's head of it: {', '.join(asked.environments)}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,107 @@
+"""What README and docs say exists: files, headings, commands, parameters, datasets."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+from kedro.framework.project import configure_project, pipelines
+from tests.project import ROOT
+from tests.test_contract import configuration
+
+from fanogan_pipeline import datasets
+from fanogan_pipeline.parameters import GLOBALS, GROUPS
+
+MADE_LATER = {"docs/performance.md"}  # by `make bench`
+PAGES = sorted([ROOT / "README.md", ROOT / "conf/local/README.md", *(ROOT / "docs").glob("*.md")])
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Page name and content of every block of a language ("" where none is named)."""
+    return [(p.name, text) for p in PAGES for kind, text in BLOCK.findall(p.read_text()) if kind == language]
+
+
+def commands() -> list[tuple[str, str]]:
+    """Page name and each line of a block without a language that starts with make or kedro, less its comment."""
+    lines = [(page, line.split("  #")[0].strip()) for page, text in blocks("") for line in text.splitlines()]
+    return [(page, line) for page, line in lines if line.startswith(("make ", "kedro "))]
+
+
+@cache
+def headings(page: Path) -> set[str]:
+    """The anchors that a page offers."""
+    names = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-") for name in names}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    for target in LINK.findall(page.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        place, _, anchor = target.partition("#")
+        file = (page.parent / place).resolve() if place else page
+        if str(file.relative_to(ROOT)) in MADE_LATER:
+            continue
+        assert file.exists(), f"{page.name}: {target}"
+        assert not anchor or anchor in headings(file), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("yaml"))
+def test_yaml_blocks_name_parameters_and_datasets_that_exist(page, text):
+    known = configuration("catalog")
+    for name, entry in yaml.safe_load(text).items():
+        if isinstance(entry, dict) and "type" in entry:
+            assert name in known, f"{page}: dataset {name}"
+            assert hasattr(datasets, entry["type"].removeprefix("fanogan_pipeline.datasets.")), (
+                f"{page}: {entry['type']}"
+            )
+        elif name in GROUPS:
+            assert set(entry) <= set(GROUPS[name].model_fields), f"{page}: {name}"
+        else:
+            assert name in GLOBALS, f"{page}: {name}"
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_every_command_names_what_exists(page, line):
+    configure_project("fanogan_pipeline")
+    words = shlex.split(line)
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), f"{page}: {line}"
+        return
+    for option, value in itertools.pairwise(words):
+        if option in ("--pipelines", "--pipeline"):
+            assert set(value.split(",")) <= set(pipelines), f"{page}: {line}"
+        if option == "--env":
+            assert (ROOT / "conf" / value).is_dir(), f"{page}: {line}"
+        if option == "--params":
+            for name in re.findall(r"([a-z_.]+)=", value):
+                group, _, parameter = name.partition(".")
+                assert group in GLOBALS or parameter.split(".")[0] in GROUPS[group].model_fields, f"{page}: {line}"
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("python"))
+def test_python_blocks_compile(page, text):
+    compile(text, page, "exec")
+
+
+def test_the_table_of_parameters_gives_the_defaults():
+    rows = re.findall(r"^\| (`[a-z_]+\..+?`(?:, `.+?`)*) \| (.+?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 6
+    parameters = configuration("parameters")
+    for names, defaults in rows:
+        paths = re.findall(r"`([^`]+)`", names)
+        values = [yaml.safe_load(text.strip("` ")) for text in re.split(r", (?![^\[]*\])", defaults)]
+        parent = paths[0].rsplit(".", 1)[0]
+        for path, value in zip(paths, values, strict=True):
+            found = parameters
+            for part in (path if "." in path else f"{parent}.{path}").split("."):
+                found = found[part]
+            assert found == value, f"{path}: README says {value}, conf/base {found}"

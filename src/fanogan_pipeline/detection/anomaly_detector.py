@@ -12,7 +12,7 @@ import torch
 from fanogan_pipeline.detection.detector import MEND, Detector
 from fanogan_pipeline.detection.pictures import Pooling, picture_maps, picture_terms
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
-from fanogan_pipeline.detection.residuals import Restorer
+from fanogan_pipeline.detection.residuals import TERMS, Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.images import Tiles
 from fanogan_pipeline.networks import Checkpoint
@@ -56,11 +56,15 @@ class AnomalyDetector:
         return cls(restorer, ResidualStatistics.from_checkpoint(residual_statistics).to(device), judged)
 
     def terms(self, images: np.ndarray, tiles: Tiles | None = None) -> pd.DataFrame:
-        """Residual terms of images uint8 [N, C, H, W], whole pictures or their tiles, a row per picture."""
+        """Residual terms of images uint8 [N, C, H, W], whole pictures or their tiles, a row per picture.
+
+        The three of every score table and those that this detector's score is made of.
+        """
         settings = self.detector.settings
         with_map = settings["score"] == "map"
         size, pooling = int(settings["batch_size"]), Pooling.from_settings(settings)
-        return picture_terms(images, tiles, self.restorer, self.statistics, size, pooling, with_map)
+        wanted = {*TERMS, *self.detector.rule.weight}
+        return picture_terms(images, tiles, self.restorer, self.statistics, size, pooling, with_map, wanted)
 
     def maps(self, images: np.ndarray, tiles: Tiles | None = None) -> Iterator[np.ndarray]:
         """Residual map of each picture in turn, float32 [h, w], the prepared picture's size."""

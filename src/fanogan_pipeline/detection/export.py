@@ -54,7 +54,7 @@ class DetectorModule(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = to_pixels(images, self.restorer.pixel_range)
-        terms = self.restorer.terms(x, self.statistics)
+        terms = self.restorer.terms(x, self.statistics, self.rule.weight)
         score = self.rule.combine({name: term.double() for name, term in terms.items()}, torch.log)
         at_least = (self.calibration_scores[None] >= score[:, None]).sum(1)
         p_value = (1 + at_least).double() / (len(self.calibration_scores) + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -136,6 +136,7 @@ def picture_terms(
     batch_size: int,
     pooling: Pooling,
     with_map: bool,
+    wanted: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Residual terms of each picture, a row per picture in order of first appearance.
 
@@ -143,11 +144,12 @@ def picture_terms(
         images, tiles, restorer, statistics, batch_size: see `picture_maps`.
         pooling: of tiles' terms and of map pixels.
         with_map: also `map_residual` (the pooled residual map) and `map_maximum` (its largest value).
+        wanted: names of residual terms; None, all.
 
     Returns:
         The columns of `residual_terms`, pooled over a picture's tiles, and those of the map.
     """
-    terms = residual_terms(images, restorer, statistics, batch_size)
+    terms = residual_terms(images, restorer, statistics, batch_size, wanted)
     if tiles is not None:
         values = terms.to_numpy()
         terms = pd.DataFrame([pooling.pool(values[run]) for run in tiles.runs()], columns=terms.columns)

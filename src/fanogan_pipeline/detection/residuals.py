@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,8 +56,10 @@ class Restorer:
         pairs = [(x, restored), *zip(features(x), features(restored), strict=True)]
         return [(ours - theirs).flatten(1) for ours, theirs in pairs]
 
-    def terms(self, x: Tensor, statistics: ResidualStatistics) -> dict[str, Tensor]:
-        """The residual terms of x [N, C, H, W], each [N].
+    def terms(
+        self, x: Tensor, statistics: ResidualStatistics, wanted: Collection[str] | None = None
+    ) -> dict[str, Tensor]:
+        """The residual terms of x [N, C, H, W], each [N]; those wanted, or all.
 
         image_residual: 1/n ||x - G(E(x))||^2 (Schlegl et al. 2019, A_R), or the sum of |x - G(E(x))|;
         feature_residual: 1/n_f ||f(x) - f(G(E(x)))||^2 over the critic's deepest layer (A_D),
@@ -70,20 +73,32 @@ class Restorer:
         z = self.encode(x)
         restored = self.wgan.generator(z)
         views = self.residuals(x, restored)
-        # in double precision: a float32 mean over thousands of units is the largest error of a score
-        plain = [view.square().double().mean(1) for view in views]
-        whitened = [
-            ((view - mean).square() / variance).double().mean(1)
-            for view, mean, variance in zip(views, statistics.means, statistics.variances, strict=True)
-        ]
-        image = plain[0] if self.image_distance == "squared" else views[0].abs().double().sum(1)
-        latent = (z - self.encoder(restored)).square().double().sum(1)
-        terms = dict(zip(TERMS, (image, plain[-1], latent), strict=True))
-        terms |= {f"feature_residual_{layer}": plain[layer] for layer in range(1, len(views) - 1)}
-        terms |= {f"whitened_{layer or 'image'}": whitened[layer] for layer in range(len(views))}
-        terms["tolerant_residual"] = tolerant_residual(x, restored)
-        latents = statistics.latents
-        return terms | {"latent_distance": latents.distance(z), "latent_neighbours": latents.neighbour_distance(z)}
+        known: dict[str, Callable[[], Tensor]] = {"image_residual": partial(self._image_residual, views[0])}
+        known["feature_residual"] = partial(_mean_square, views[-1])
+        known["latent_residual"] = lambda: (z - self.encoder(restored)).square().sum(1, dtype=torch.float64)
+        for layer in range(1, len(views) - 1):
+            known[f"feature_residual_{layer}"] = partial(_mean_square, views[layer])
+        for layer, view in enumerate(views):
+            units = statistics.means[layer], statistics.variances[layer]
+            known[f"whitened_{layer or 'image'}"] = partial(_whitened, view, *units)
+        known["tolerant_residual"] = partial(tolerant_residual, x, restored)
+        known["latent_distance"] = partial(statistics.latents.distance, z)
+        known["latent_neighbours"] = partial(statistics.latents.neighbour_distance, z)
+        return {name: term() for name, term in known.items() if wanted is None or name in wanted}
+
+    def _image_residual(self, view: Tensor) -> Tensor:
+        return _mean_square(view) if self.image_distance == "squared" else view.abs().sum(1, dtype=torch.float64)
+
+
+def _mean_square(view: Tensor) -> Tensor:
+    """Mean over the units of a view [N, units], squared: [N]."""
+    # in double precision: a float32 mean over thousands of units is the largest error of a score
+    return view.square().mean(1, dtype=torch.float64)
+
+
+def _whitened(view: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """The same with each unit standardised."""
+    return ((view - mean).square() / variance).mean(1, dtype=torch.float64)
 
 
 def tolerant_residual(x: Tensor, restored: Tensor) -> Tensor:
@@ -92,7 +107,8 @@ def tolerant_residual(x: Tensor, restored: Tensor) -> Tensor:
     An edge restored a pixel off, the commonest fault of a restored normal image, costs next to nothing;
     a stroke too many or too few costs what it did.
     """
-    return (_outside(x, restored).square() + _outside(restored, x).square()).double().flatten(1).mean(1)
+    outside = _outside(x, restored).square() + _outside(restored, x).square()
+    return outside.flatten(1).mean(1, dtype=torch.float64)
 
 
 def _outside(image: Tensor, other: Tensor) -> Tensor:
@@ -104,7 +120,11 @@ def _outside(image: Tensor, other: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def residual_terms(
-    images: np.ndarray, restorer: Restorer, statistics: ResidualStatistics, batch_size: int
+    images: np.ndarray,
+    restorer: Restorer,
+    statistics: ResidualStatistics,
+    batch_size: int,
+    wanted: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Residual terms of every image; an image's terms do not depend on its neighbours or the batch size.
 
@@ -113,12 +133,13 @@ def residual_terms(
         restorer: the networks.
         statistics: of the selection set.
         batch_size: images computed at once.
+        wanted: names of terms; None, all.
 
     Returns:
-        A float64 column for each term of `Restorer.terms`, a row per image.
+        A float64 column for each wanted term of `Restorer.terms`, a row per image.
     """
     rows = [
-        {name: term[: len(x)] for name, term in restorer.terms(_filled_up(x, batch_size), statistics).items()}
+        {name: term[: len(x)] for name, term in restorer.terms(_filled_up(x, batch_size), statistics, wanted).items()}
         for x in batches(images, restorer, batch_size)
     ]
     return pd.DataFrame({name: torch.cat([row[name] for row in rows]).double().cpu().numpy() for name in rows[0]})

@@ -83,6 +83,14 @@ def test_maps_of_the_selection_set_are_at_level_one_and_a_blot_stands_out_where_
     assert inside[np.unravel_index(found.argmax(), found.shape)]
 
 
+def test_terms_that_are_wanted_are_those_of_all(restorer, statistics):
+    images, _ = tiled(pictures(4, 4))
+    every = residual_terms(images, restorer, statistics, 32)
+    some = residual_terms(images, restorer, statistics, 32, {"latent_neighbours", "whitened_1"})
+    assert set(some) == {"latent_neighbours", "whitened_1"}
+    assert some.equals(every[list(some)])
+
+
 def test_terms_are_pooled_over_the_tiles_of_each_picture(restorer, statistics):
     images, tiles = tiled(pictures(4, 4))
     each = residual_terms(images, restorer, statistics, 32)["image_residual"].to_numpy()

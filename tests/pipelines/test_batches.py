@@ -71,11 +71,17 @@ def peaks(detector: AnomalyDetector, count: int, place: Path, shard_size: int = 
         tracemalloc.stop()
 
 
+def least_peaks(detector: AnomalyDetector, count: int, place: Path) -> list[int]:
+    """Of three tries: threads that other tests have left allocate too."""
+    tries = [peaks(detector, count, place / str(number)) for number in range(3)]
+    return [min(column) for column in zip(*tries, strict=True)]
+
+
 def test_memory_stays_flat_as_pictures_grow_in_number(large_detector, tmp_path):
     few, many = 16, 64
     prepared = SIDE * SIDE  # bytes of what the networks see of a picture
     peaks(large_detector, few, tmp_path / "warm")  # libraries load on first use
-    first, second = (peaks(large_detector, count, tmp_path / f"{count}") for count in (few, many))
+    first, second = (least_peaks(large_detector, count, tmp_path / f"{count}") for count in (few, many))
     assert all(b - a < (many - few) * prepared / 4 for a, b in zip(first, second, strict=True))
     at_once = peaks(large_detector, many, tmp_path / "at once", shard_size=many)
     assert at_once[0] - second[0] > (many - few) * prepared / 2  # this measure would notice

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from tests.in_process import copy_of, run_here
 from tests.parts import group
 from tests.pipelines.verdicts import detector_of, pictures
-from tests.project import newest
+from tests.project import ROOT, newest
 
 from fanogan_pipeline.datasets.image_set import ImageSetDataset
 from fanogan_pipeline.datasets.state_store import StateStore
@@ -28,11 +30,11 @@ from fanogan_pipeline.pipelines.inference import nodes
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.training.wgan import Wgan
 
+FEW, MANY = 16, 64  # pictures
 SIDE = 96  # of what the networks see, pixels; pictures are twice as large
 SETTINGS = {"batch_size": 8, "pooling": "top_share", "top_share": 0.01, "map_smoothing": 2.0, "score": "map"}
 
 
-@pytest.fixture(scope="module")
 def large_detector() -> AnomalyDetector:
     """One that flags every picture, with untrained networks and a residual map of `SIDE` pixels a side."""
     spec = NetworkSpec("convolutional", (SIDE, SIDE), 1, 4, 4)
@@ -71,20 +73,24 @@ def peaks(detector: AnomalyDetector, count: int, place: Path, shard_size: int = 
         tracemalloc.stop()
 
 
-def least_peaks(detector: AnomalyDetector, count: int, place: Path) -> list[int]:
-    """Of three tries: threads that other tests have left allocate too."""
-    tries = [peaks(detector, count, place / str(number)) for number in range(3)]
-    return [min(column) for column in zip(*tries, strict=True)]
+def all_peaks(place: Path) -> dict[str, list[int]]:
+    """`peaks` with few pictures, with many, and with many in a single shard."""
+    detector = large_detector()
+    peaks(detector, FEW, place / "warm")  # libraries load on first use
+    found = {"few": peaks(detector, FEW, place / "few"), "many": peaks(detector, MANY, place / "many")}
+    return found | {"at once": peaks(detector, MANY, place / "at once", shard_size=MANY)}
 
 
-def test_memory_stays_flat_as_pictures_grow_in_number(large_detector, tmp_path):
-    few, many = 16, 64
+def test_memory_stays_flat_as_pictures_grow_in_number(tmp_path):
+    # in a process of its own: threads that other tests have left here allocate too
+    script = "import json, pathlib, sys, test_batches as t; print(json.dumps(t.all_peaks(pathlib.Path(sys.argv[1]))))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT, Path(__file__).parent)))}
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found = json.loads(done.stdout.splitlines()[-1])
     prepared = SIDE * SIDE  # bytes of what the networks see of a picture
-    peaks(large_detector, few, tmp_path / "warm")  # libraries load on first use
-    first, second = (least_peaks(large_detector, count, tmp_path / f"{count}") for count in (few, many))
-    assert all(b - a < (many - few) * prepared / 4 for a, b in zip(first, second, strict=True))
-    at_once = peaks(large_detector, many, tmp_path / "at once", shard_size=many)
-    assert at_once[0] - second[0] > (many - few) * prepared / 2  # this measure would notice
+    assert all(b - a < (MANY - FEW) * prepared / 4 for a, b in zip(found["few"], found["many"], strict=True))
+    assert found["at once"][0] - found["many"][0] > (MANY - FEW) * prepared / 2  # this measure would notice
 
 
 def test_a_batch_that_looks_otherwise_earns_a_warning_and_one_of_normal_images_none(smoke_project, tmp_path, caplog):

@@ -10,13 +10,14 @@ import pandas as pd
 import torch
 
 from fanogan_pipeline.benchmark import autoencoders, fanogan
-from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock, network_spec
+from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock
 from fanogan_pipeline.benchmark.rivals import RIVALS, Score
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.parameters import BenchmarkParameters, DataPrepParameters, did_you_mean
 from fanogan_pipeline.preprocessing import prepare, splits
+from fanogan_pipeline.training.wgan import network_spec
 
-METHODS = (*fanogan.METHODS, *RIVALS, *autoencoders.AUTOENCODERS)
+METHODS = (*fanogan.ENCODERS, *RIVALS, *autoencoders.AUTOENCODERS)
 
 
 def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[tuple[str, int]]:
@@ -87,7 +88,7 @@ def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: i
 
 def _all_methods(split: Split, seed: int, settings: Settings) -> Iterator[tuple[str, Scored]]:
     wanted = settings.benchmark.methods or METHODS
-    yield from fanogan.score_all(split, seed, settings, [name for name in wanted if name in fanogan.METHODS])
+    yield from fanogan.score_all(split, seed, settings, [name for name in wanted if name in fanogan.ENCODERS])
     for name, fit in RIVALS.items():
         if name in wanted:
             yield name, _timed(partial(fit, split.train, seed), split, settings)
@@ -99,7 +100,7 @@ def _all_methods(split: Split, seed: int, settings: Settings) -> Iterator[tuple[
 def _autoencoder(build: Callable, split: Split, seed: int, settings: Settings) -> Score:
     e, device = settings.encoder, torch.device(settings.device)
     how = autoencoders.Training(settings.benchmark.autoencoder_steps, e.batch_size, e.learning_rate, device)
-    return autoencoders.fit(build, split.train, network_spec(split.train, settings.wgan), how, seed)
+    return autoencoders.fit(build, split.train, network_spec(split.train.shape, settings.wgan), how, seed)
 
 
 def _timed(fit: Callable[[], Score], split: Split, settings: Settings) -> Scored:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock, network_spec
+from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock
 from fanogan_pipeline.detection import choice, scoring
 from fanogan_pipeline.detection.latents import fit_latents
 from fanogan_pipeline.detection.refinement import Refinement
@@ -18,10 +18,8 @@ from fanogan_pipeline.detection.residuals import Restorer, batches, residual_ter
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
 from fanogan_pipeline.parameters import EncoderParameters
 from fanogan_pipeline.training.data import as_images
-from fanogan_pipeline.training.encoder import train_encoder
-from fanogan_pipeline.training.wgan import Wgan, train_wgan
-
-ENCODER_SEED = 1000  # added to the seed, as in the encoder pipeline
+from fanogan_pipeline.training.encoder import SEED_OFFSET, train_encoder
+from fanogan_pipeline.training.wgan import Wgan, network_spec, train_wgan
 
 # Other encoders on the same WGAN: what differs from the configured one.
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -30,7 +28,6 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "f_anogan_ziz": {"objective": "ziz"},
     "f_anogan_uncorrupted": {"corruption": {"noise": 0.0, "blank": 0.0}},
 }
-METHODS = tuple(ENCODERS)
 TERMS = (
     *("image_residual", "tolerant_residual", "feature_residual", "whitened_image", "latent_residual"),
     *("latent_distance", "latent_neighbours"),
@@ -61,7 +58,7 @@ class Judge:
         s, device = settings.scoring, torch.device(settings.device)
         images = as_images(split.train)
         encoder, _ = train_encoder(
-            images, wgan, parameters, settings.training, seed + ENCODER_SEED, device, None, None, _changes(settings)
+            images, wgan, parameters, settings.training, seed + SEED_OFFSET, device, None, None, _changes(settings)
         )
         how = Refinement.from_settings(s.model_dump())
         restorer = Restorer(wgan, encoder, parameters.image_distance, device, how)
@@ -134,7 +131,7 @@ def _critic_output(images: np.ndarray, judge: Judge) -> np.ndarray:
 
 
 def _train_wgan(split: Split, seed: int, settings: Settings) -> Wgan:
-    spec, device = network_spec(split.train, settings.wgan), torch.device(settings.device)
+    spec, device = network_spec(split.train.shape, settings.wgan), torch.device(settings.device)
     images = as_images(split.train)
     return train_wgan(images, spec, settings.wgan, settings.training, seed, device, None, None, _changes(settings))[0]
 

@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from fanogan_pipeline.networks import NetworkSpec
 from fanogan_pipeline.parameters import (
     BenchmarkParameters,
     DataPrepParameters,
@@ -74,9 +73,3 @@ class Scored:
 def clock(device: str) -> Callable[[], float]:
     """Seconds of this process's CPU time, which other work on the machine does not stretch; on a GPU the clock's."""
     return time.process_time if device == "cpu" else time.perf_counter
-
-
-def network_spec(images: np.ndarray, wgan: WganParameters) -> NetworkSpec:
-    """Networks for images uint8 [N, C, H, W]."""
-    _, channels, height, width = images.shape
-    return NetworkSpec(wgan.architecture, (height, width), channels, wgan.latent_dim, wgan.width)

@@ -18,6 +18,7 @@ from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_r
 from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import Wgan
 
+SEED_OFFSET = 1000  # the encoder's seed lies so far from its WGAN's
 UNIT_IMAGES = 256  # real images that the loss terms' units and the typical pixel are taken over
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,12 @@ class Wgan:
     prior: str
     generator: nn.Module
     critic: Critic
+
+
+def network_spec(shape: Sequence[int], parameters: WganParameters) -> NetworkSpec:
+    """Networks for images of a shape [N, C, H, W]."""
+    _, channels, height, width = shape
+    return NetworkSpec(parameters.architecture, (height, width), channels, parameters.latent_dim, parameters.width)
 
 
 class WganPhase:

@@ -35,13 +35,21 @@ def train(
         facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
     slot = state.StateSlot(states, "encoder", facts | {"wgan": wgan_model.digest, "device": where.type}).unshared()
     whole = job.TrainingJob(
-        parameters, training, wgan.spec, seed + 1000, where.type, slot, wgan_model, data_prep.augmentation
+        parameters, training, wgan.spec, seed + phase.SEED_OFFSET, where.type, slot, wgan_model, data_prep.augmentation
     )
     training = side_by_side.train_first(whole, train_set.images)
     images = data.as_images(train_set.images)
     with tensorboard.run("encoder") as log:
         trained, history = phase.train_encoder(
-            images, wgan, parameters, training, seed + 1000, where, slot, log.scalars, data_prep.augmentation
+            images,
+            wgan,
+            parameters,
+            training,
+            seed + phase.SEED_OFFSET,
+            where,
+            slot,
+            log.scalars,
+            data_prep.augmentation,
         )
         log.network("encoder", trained, images.shape[1:])
     facts |= {"train_images": len(train_set)}

@@ -5,7 +5,7 @@ from fanogan_pipeline.parameters import DataPrepParameters, ReportingParameters,
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet, StateStore, TensorBoardLogs
 
 with lazily():
-    from fanogan_pipeline import figures, networks
+    from fanogan_pipeline import figures
     from fanogan_pipeline.compute import job, side_by_side
     from fanogan_pipeline.training import data, devices, models, sampling, state, wgan
 
@@ -23,13 +23,7 @@ def train(
     """Train generator and critic on the normal images; returns the model and its curves."""
     devices.set_threads(training.threads)
     where, images = devices.choose_device(device), data.as_images(train_set.images)
-    spec = networks.NetworkSpec(
-        parameters.architecture,
-        (images.shape[2], images.shape[3]),
-        images.shape[1],
-        parameters.latent_dim,
-        parameters.width,
-    )
+    spec = wgan.network_spec(images.shape, parameters)
     facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}
     if data_prep.augmentation:
         facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
@@ -18,7 +18,7 @@ from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.freshness import FreshnessHooks
 from fanogan_pipeline.manifest import ManifestHooks
-from fanogan_pipeline.parameters import GLOBALS, GROUPS, complaint, did_you_mean
+from fanogan_pipeline.parameters import GLOBALS, GROUPS, Device, Precision, complaint, did_you_mean
 from fanogan_pipeline.tracking import TrackingHooks
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def _check_globals(parameters: dict[str, Any]) -> None:
     seed = parameters.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
         raise InputError(f"seed: found {seed!r}, expected a whole number from 0 to {2**31 - 1}")
-    for name, choices in (("device", ("auto", "cpu", "cuda")), ("precision", ("float32", "bfloat16"))):
+    for name, choices in (("device", get_args(Device)), ("precision", get_args(Precision))):
         if parameters.get(name) not in choices:
             raise InputError(f"{name}: found {parameters.get(name)!r}, expected one of {', '.join(choices)}")
 

@@ -109,15 +109,3 @@ def test_memory_grows_with_the_tiles_that_are_kept():
 
     assert peak(4) < 10 * one_picture
     assert peak(0) > 40 * one_picture
-
-
-def split_of(*rows):
-    return pd.DataFrame(rows, columns=["image_id", "split", "sha256"])
-
-
-def test_of_copies_the_one_furthest_from_training_stays():
-    split = split_of(("a", "train", "1"), ("b", "test", "1"), ("c", "calibration", "2"), ("d", "train", "2"),
-                     ("e", "train", "3"), ("f", "train", "3"))  # fmt: skip
-    assert prepare.settle_duplicates(split, "drop")["image_id"].tolist() == ["b", "c", "e", "f"]
-    with pytest.raises(InputError, match="'a' \\(train\\) and 'b' \\(test\\)"):
-        prepare.settle_duplicates(split, "refuse")

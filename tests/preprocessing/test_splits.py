@@ -6,8 +6,7 @@ import pytest
 from tests.parts import group, mnist
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.preprocessing.prepare import settle_duplicates
-from fanogan_pipeline.preprocessing.splits import SPLITS, split_images
+from fanogan_pipeline.preprocessing.splits import SPLITS, settle_duplicates, split_images
 
 
 def source_table(labels: list[str], parts: list[str] | None = None, groups: list[str] | None = None) -> pd.DataFrame:
@@ -96,3 +95,15 @@ def test_a_copy_on_another_side_is_dropped_or_refused(policy):
         return
     kept = settle_duplicates(split, policy)
     assert kept["image_id"].tolist() == ["a", "c", "e", "f"]  # copies on the same side may stay
+
+
+def split_of(*rows):
+    return pd.DataFrame(rows, columns=["image_id", "split", "sha256"])
+
+
+def test_of_copies_the_one_furthest_from_training_stays():
+    split = split_of(("a", "train", "1"), ("b", "test", "1"), ("c", "calibration", "2"), ("d", "train", "2"),
+                     ("e", "train", "3"), ("f", "train", "3"))  # fmt: skip
+    assert settle_duplicates(split, "drop")["image_id"].tolist() == ["b", "c", "e", "f"]
+    with pytest.raises(InputError, match="'a' \\(train\\) and 'b' \\(test\\)"):
+        settle_duplicates(split, "refuse")

@@ -195,41 +195,6 @@ def picture_runs(images: np.ndarray, tiles: Tiles | None) -> list[slice]:
     return [slice(row, row + 1) for row in range(len(images))] if tiles is None else tiles.runs()
 
 
-def settle_duplicates(split: pd.DataFrame, policy: str) -> pd.DataFrame:
-    """No image stands on two sides of the split.
-
-    Args:
-        split: columns `image_id`, `split`, `sha256`.
-        policy: "refuse" or "drop" (every copy outside the set that is fixed furthest from the
-            training images goes: test before calibration before selection before train).
-
-    Returns:
-        The rows that stay.
-
-    Raises:
-        InputError: a duplicate across the splits, with policy "refuse".
-    """
-    priority = split["split"].map({"test": 0, "calibration": 1, "selection": 2, "train": 3})
-    stays_in = priority.groupby(split["sha256"]).transform("min")
-    stray = priority > stays_in
-    if stray.any() and policy == "refuse":
-        first = split[stray].iloc[0]
-        other = split[(split["sha256"] == first["sha256"]) & (split["split"] != first["split"])].iloc[0]
-        raise InputError(
-            f"raw_images: {int(stray.sum())} images stand on two sides of the split, such as '{first['image_id']}' "
-            f"({first['split']}) and '{other['image_id']}' ({other['split']}); remove the copies or set "
-            "data_prep.duplicates: drop"
-        )
-    return split[~stray]
-
-
-def split_digest(split: pd.DataFrame, geometry: Geometry) -> str:
-    """SHA-256 (hex) that names a split: its images, their sides and their geometry."""
-    columns = ["image_id", "split", "label", "is_anomaly", "sha256"]
-    rows = split[columns].sort_values("image_id").to_csv(index=False)
-    return hashlib.sha256(f"{json.dumps(geometry.to_json(), sort_keys=True)}\n{rows}".encode()).hexdigest()
-
-
 def image_set(
     images: np.ndarray,
     table: pd.DataFrame,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.parameters import DataPrepParameters, did_you_mean
+from fanogan_pipeline.preprocessing.geometry import Geometry
 
 logger = logging.getLogger(__name__)
 
@@ -123,3 +126,38 @@ def _assemble(
                 f"{1 if name == 'test' else 2}; add images or change the fractions"
             )
     return pd.concat([part.assign(split=name) for name, part in parts.items()])
+
+
+def settle_duplicates(split: pd.DataFrame, policy: str) -> pd.DataFrame:
+    """No image stands on two sides of the split.
+
+    Args:
+        split: columns `image_id`, `split`, `sha256`.
+        policy: "refuse" or "drop" (every copy outside the set that is fixed furthest from the
+            training images goes: test before calibration before selection before train).
+
+    Returns:
+        The rows that stay.
+
+    Raises:
+        InputError: a duplicate across the splits, with policy "refuse".
+    """
+    priority = split["split"].map({"test": 0, "calibration": 1, "selection": 2, "train": 3})
+    stays_in = priority.groupby(split["sha256"]).transform("min")
+    stray = priority > stays_in
+    if stray.any() and policy == "refuse":
+        first = split[stray].iloc[0]
+        other = split[(split["sha256"] == first["sha256"]) & (split["split"] != first["split"])].iloc[0]
+        raise InputError(
+            f"raw_images: {int(stray.sum())} images stand on two sides of the split, such as '{first['image_id']}' "
+            f"({first['split']}) and '{other['image_id']}' ({other['split']}); remove the copies or set "
+            "data_prep.duplicates: drop"
+        )
+    return split[~stray]
+
+
+def split_digest(split: pd.DataFrame, geometry: Geometry) -> str:
+    """SHA-256 (hex) that names a split: its images, their sides and their geometry."""
+    columns = ["image_id", "split", "label", "is_anomaly", "sha256"]
+    rows = split[columns].sort_values("image_id").to_csv(index=False)
+    return hashlib.sha256(f"{json.dumps(geometry.to_json(), sort_keys=True)}\n{rows}".encode()).hexdigest()

@@ -33,7 +33,7 @@ def fit_images(raw_images: ImageSource, split_plan: DataFrame, parameters: DataP
 def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataPrepParameters) -> DataFrame:
     """The split manifest: no picture on two sides, each named by the hash of its pixels."""
     plan = split_plan.assign(sha256=fitted_images[2], raw_row=split_plan.index)
-    kept = prepare.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
+    kept = splits.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
     if len(kept) < len(plan):
         logger.warning("data_prep: %d copies of images on another side of the split dropped", len(plan) - len(kept))
     for split in splits.SPLITS:
@@ -47,7 +47,7 @@ def build_sets(
 ) -> tuple[ImageSet, ImageSet, ImageSet, ImageSet, DataFrame]:
     """The four sets and the manifest."""
     shape = _geometry(parameters)
-    digest = prepare.split_digest(settled_split, shape)
+    digest = splits.split_digest(settled_split, shape)
     images, tiles, _ = fitted_images
     runs = prepare.picture_runs(images, tiles)
     sets = []

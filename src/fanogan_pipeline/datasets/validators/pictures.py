@@ -1,0 +1,61 @@
+"""Sets of images, maps and figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fanogan_pipeline.datasets.validators.expectations import expect, expect_columns, expect_keys, expect_unique
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import SOURCE_COLUMNS, ImageSet, ImageSource
+
+
+def image_source(data: ImageSource) -> None:
+    """Raw pictures: at least one, each with its own name."""
+    expect(data, ImageSource)
+    expect_columns(data.table, dict.fromkeys(("image_id", "label"), "text"), SOURCE_COLUMNS)
+    expect_unique(data.table, "image_id")
+
+
+def image_set(data: ImageSet) -> None:
+    """Images with both kinds allowed: at least one, each with its own name."""
+    expect(data, ImageSet)
+    if len(data) == 0:
+        raise InputError("found no images, expected at least one")
+    if (repeated := len(data) - len(set(data.image_id.tolist()))) > 0:
+        raise InputError(f"image_id: found {repeated:,} repeated names, expected each once")
+
+
+def normal_set(data: ImageSet) -> None:
+    """Images to learn from: all of them normal."""
+    image_set(data)
+    if count := int(data.is_anomaly.sum()):
+        raise InputError(f"is_anomaly: found {count:,} anomalous images, expected normal ones only")
+
+
+def residual_maps(data: dict[str, np.ndarray]) -> None:
+    """Maps [N, H, W] with the names of their images [N]."""
+    expect(data, dict)
+    expect_keys(data, ("maps", "image_id"))
+    maps, ids = np.asarray(data["maps"]), np.asarray(data["image_id"])
+    if maps.dtype != np.float16 or maps.ndim != 3 or ids.shape != maps.shape[:1]:
+        raise InputError(
+            f"maps: found {maps.dtype} {list(maps.shape)} for {list(ids.shape)} names, expected float16 [N, H, W]"
+        )
+
+
+def figure(data: Any) -> None:
+    """A figure on saving, a PNG on loading."""
+    from matplotlib.figure import Figure
+
+    if not isinstance(data, Figure | bytes) or data == b"":
+        raise InputError(f"found {type(data).__name__}, expected a matplotlib Figure or the bytes of a PNG")
+
+
+def figure_folder(data: Any) -> None:
+    """Names and figures."""
+    expect(data, dict)
+    for value in data.values():
+        if not callable(value):
+            figure(value)

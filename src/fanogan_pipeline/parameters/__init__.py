@@ -1,0 +1,62 @@
+"""The parameter groups as typed models: what is out of range or unknown is refused before any node runs."""
+
+from typing import Literal
+
+from fanogan_pipeline.parameters.benchmark import BenchmarkMethod, BenchmarkParameters
+from fanogan_pipeline.parameters.data_prep import AugmentationParameters, DataPrepParameters, TilingParameters
+from fanogan_pipeline.parameters.detection import (
+    InferenceParameters,
+    RefinementWays,
+    ReportingParameters,
+    ScoringParameters,
+)
+from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean
+from fanogan_pipeline.parameters.running import ComputeParameters, TrackingParameters
+from fanogan_pipeline.parameters.training import (
+    CorruptionParameters,
+    EncoderParameters,
+    TrainingParameters,
+    WganParameters,
+)
+
+__all__ = [
+    "GLOBALS",
+    "GROUPS",
+    "AugmentationParameters",
+    "BenchmarkMethod",
+    "BenchmarkParameters",
+    "ComputeParameters",
+    "CorruptionParameters",
+    "DataPrepParameters",
+    "Device",
+    "EncoderParameters",
+    "Group",
+    "InferenceParameters",
+    "Precision",
+    "RefinementWays",
+    "ReportingParameters",
+    "ScoringParameters",
+    "TilingParameters",
+    "TrackingParameters",
+    "TrainingParameters",
+    "WganParameters",
+    "complaint",
+    "did_you_mean",
+]
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
+
+GROUPS: dict[str, type[Group]] = {
+    "data_prep": DataPrepParameters,
+    "wgan": WganParameters,
+    "encoder": EncoderParameters,
+    "scoring": ScoringParameters,
+    "reporting": ReportingParameters,
+    "inference": InferenceParameters,
+    "benchmark": BenchmarkParameters,
+    "training": TrainingParameters,
+    "compute": ComputeParameters,
+    "tracking": TrackingParameters,
+}
+GLOBALS = ("seed", "device", "precision")

@@ -1,0 +1,67 @@
+"""What every parameter group is: immutable, of known keys, without a silent change of type."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Steps = Annotated[int, Field(ge=1, le=100_000_000)]
+Batch = Annotated[int, Field(ge=1, le=65_536)]
+Rate = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """ "; did you mean 'steps'?" or a list of what is known: the end of a message about an unknown name."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(sorted(known))}"
+
+
+def _kinds(annotation: Any) -> set[type]:
+    """The plain types that an annotation is made of: {int, NoneType} of `Annotated[int, ...] | None`."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return {type(choice) for choice in inner}
+    if get_origin(annotation) is Annotated:
+        return _kinds(inner[0])
+    return set().union(*map(_kinds, inner)) if inner else {annotation}
+
+
+class Group(BaseModel):
+    """A parameter group: immutable, unknown keys refused, no silent change of type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            raise ValueError(f"expected a group of parameters, found {type(values).__name__} ({values!r})")
+        for name in values:
+            if name not in cls.model_fields:
+                raise ValueError(f"unknown parameter '{name}'; {did_you_mean(str(name), list(cls.model_fields))}")
+        return values
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_bool_and_text_as_number(cls, value: Any, info: Any) -> Any:
+        kinds = _kinds(cls.model_fields[info.field_name].annotation)
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if (isinstance(part, bool) and bool not in kinds) or (isinstance(part, str) and not kinds & {bool, str}):
+                wanted = "a number" if kinds & {int, float} else "text"
+                raise ValueError(f"expected {wanted}, found {type(part).__name__} ({part!r})")
+        return value
+
+
+def complaint(group: str, error: ValidationError) -> str:
+    """The first thing wrong with a group, on one line: parameter, what was found, what was expected."""
+    first = error.errors()[0]
+    name = ".".join([group, *(str(part) for part in first["loc"])])
+    reason = first["msg"].removeprefix("Value error, ")
+    silent = first["type"] in ("value_error", "missing") or "found" in reason
+    found = "" if silent else f"; found {first['input']!r}"
+    more = len(error.errors()) - 1
+    return f"{name}: {reason}{found}" + (f" (and {more} more)" if more else "")

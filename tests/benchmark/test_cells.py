@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from tests.parts import group, mnist
 from tests.project import copy_project, kedro, newest
 
-from fanogan_pipeline.benchmark import cells, rivals
+from fanogan_pipeline.benchmark import autoencoders, cells, fanogan, rivals
 from fanogan_pipeline.benchmark.tables import RATES
 from fanogan_pipeline.errors import InputError
 
@@ -86,6 +86,11 @@ def test_a_class_that_is_not_there_is_refused():
 def test_every_label_of_the_training_part_is_a_class():
     found = cells.wanted_cells(mnist().table, group("benchmark", seeds=[3, 5]))
     assert found == [(str(digit), seed) for seed in (3, 5) for digit in range(10)]
+
+
+def test_every_method_that_may_be_asked_for_has_its_row_in_one_table():
+    rows = [*fanogan.ENCODERS, *rivals.RIVALS, *autoencoders.AUTOENCODERS]
+    assert sorted(rows) == sorted(cells.METHODS)
 
 
 @pytest.mark.parametrize("name", sorted(rivals.RIVALS))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fanogan_pipeline.benchmark.rivals import Score
 from fanogan_pipeline.networks import NetworkSpec, build_encoder, build_generator, pixel_range
+from fanogan_pipeline.parameters import BenchmarkMethod
 from fanogan_pipeline.training.data import Batches, as_images, to_pixels
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
 
@@ -108,4 +109,7 @@ def fit(
     return score
 
 
-AUTOENCODERS = {"autoencoder": Autoencoder, "vae": VariationalAutoencoder}
+AUTOENCODERS: dict[BenchmarkMethod, Callable[[NetworkSpec], Autoencoder | VariationalAutoencoder]] = {
+    "autoencoder": Autoencoder,
+    "vae": VariationalAutoencoder,
+}

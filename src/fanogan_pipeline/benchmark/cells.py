@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,11 @@ from fanogan_pipeline.benchmark import autoencoders, fanogan
 from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock
 from fanogan_pipeline.benchmark.rivals import RIVALS, Score
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.parameters import BenchmarkParameters, DataPrepParameters, did_you_mean
-from fanogan_pipeline.preprocessing import prepare, splits
+from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, DataPrepParameters, did_you_mean
+from fanogan_pipeline.preprocessing import splits
 from fanogan_pipeline.training.wgan import network_spec
 
-METHODS = (*fanogan.ENCODERS, *RIVALS, *autoencoders.AUTOENCODERS)
+METHODS: tuple[BenchmarkMethod, ...] = get_args(BenchmarkMethod)
 
 
 def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[tuple[str, int]]:
@@ -50,7 +51,7 @@ def split_class(
     """
     wanted = parameters.model_copy(update={"normal_classes": [normal_class]})
     plan = splits.split_images(table, wanted, "", seed).assign(row=lambda found: found.index)
-    plan = prepare.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
+    plan = splits.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
     rows = {split: plan.loc[plan["split"] == split, "row"].to_numpy() for split in splits.SPLITS}
     scored = plan[plan["split"].isin(["calibration", "test"])].drop(columns="part").rename(columns={"split": "part"})
     scored = scored.sort_values("part", kind="stable")  # calibration before test

@@ -16,13 +16,13 @@ from fanogan_pipeline.detection.latents import fit_latents
 from fanogan_pipeline.detection.refinement import Refinement
 from fanogan_pipeline.detection.residuals import Restorer, batches, residual_terms
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
-from fanogan_pipeline.parameters import EncoderParameters
+from fanogan_pipeline.parameters import BenchmarkMethod, EncoderParameters
 from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.encoder import SEED_OFFSET, train_encoder
 from fanogan_pipeline.training.wgan import Wgan, network_spec, train_wgan
 
 # Other encoders on the same WGAN: what differs from the configured one.
-ENCODERS: dict[str, dict[str, Any]] = {
+ENCODERS: dict[BenchmarkMethod, dict[str, Any]] = {
     "f_anogan": {},
     "f_anogan_izi": {"objective": "izi"},
     "f_anogan_ziz": {"objective": "ziz"},
@@ -80,7 +80,9 @@ class Judge:
         return scoring.fit_rule(kind, self.settings.encoder.kappa, self.selection_terms).score(terms)
 
 
-def score_all(split: Split, seed: int, settings: Settings, wanted: Sequence[str]) -> Iterator[tuple[str, Scored]]:
+def score_all(
+    split: Split, seed: int, settings: Settings, wanted: Sequence[BenchmarkMethod]
+) -> Iterator[tuple[str, Scored]]:
     """Train one WGAN and each wanted encoder; score calibration and test images.
 
     Args:

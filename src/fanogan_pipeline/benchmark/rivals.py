@@ -10,6 +10,8 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import OneClassSVM
 
+from fanogan_pipeline.parameters import BenchmarkMethod
+
 COMPONENTS = 32  # of PCA, or fewer where there are fewer images
 NEIGHBOURS = 5
 TREES = 200
@@ -53,7 +55,7 @@ def isolation_forest(train: np.ndarray, seed: int) -> Score:
     return lambda images: -fitted.score_samples(pixels(images)).astype(np.float64)
 
 
-RIVALS: dict[str, Fit] = {
+RIVALS: dict[BenchmarkMethod, Fit] = {
     "pca": pca,
     "nearest_neighbours": nearest_neighbours,
     "one_class_svm": one_class_svm,

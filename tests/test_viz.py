@@ -82,6 +82,8 @@ def test_previews_show_the_data(nodes: dict) -> None:
     assert model["weights"] > 1000
     assert model["parameters"]["steps"] == 12
     assert len(model["digest"]) == 64
+    assert list(model)[:3] == ["kind", "network", "parameters"]
+    assert model["geometry"]["image_size"] == [28, 28]
     assert 0 <= json.loads(nodes["metrics"]["preview"])["auroc"] <= 1
     assert "<html" in nodes["report"]["preview"]
 

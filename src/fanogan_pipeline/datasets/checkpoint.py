@@ -15,6 +15,8 @@ with lazily():
     from fanogan_pipeline import networks
     from fanogan_pipeline.datasets import safetensors_format
 
+FIRST = ("kind", "network", "parameters")
+
 
 class CheckpointDataset(AtomicFileDataset):
     """A `Checkpoint` as one safetensors file, its header as JSON in the file's metadata; nothing in it can run.
@@ -42,11 +44,14 @@ class CheckpointDataset(AtomicFileDataset):
         path.write_bytes(content)
 
     def preview(self) -> JSONPreview:
-        """What kedro-viz shows: the header (architecture, training), how many weights there are, and the digest."""
+        """What kedro-viz shows: network and parameters first, then the digests and the tensors."""
         checkpoint = self.load()
-        facts = {
+        facts = {name: checkpoint.header[name] for name in FIRST if name in checkpoint.header} | checkpoint.header
+        if isinstance(geometry := facts.get("geometry"), str):
+            facts["geometry"] = json.loads(geometry)
+        facts |= {
+            "digest": checkpoint.digest,
             "weights": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
             "tensors": {name: list(tensor.shape) for name, tensor in checkpoint.tensors.items()},
-            "digest": checkpoint.digest,
         }
-        return JSONPreview(json.dumps({**checkpoint.header, **facts}))
+        return JSONPreview(json.dumps(facts))

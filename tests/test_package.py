@@ -54,6 +54,9 @@ def test_it_runs_in_an_empty_folder(package: Path, tmp_path: Path) -> None:
     done = run(package, tmp_path, "--env", "smoke", "--pipelines", "data_prep")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert newest(tmp_path, "train_set.npz").stat().st_size > 100_000
+    assert "Completed node: data_prep.build_sets" in done.stdout
+    assert "WARNING" not in done.stdout
+    assert "Loading data from" not in done.stdout
 
 
 def test_its_errors_are_one_line_too(package: Path, tmp_path: Path) -> None:

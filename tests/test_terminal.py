@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
 from pathlib import Path
 
+from kedro.framework.project import configure_project, pipelines
 from tests.project import ROOT
 
 SHOW = """
@@ -85,3 +87,32 @@ def test_make_help_names_every_target() -> None:
     listed = [line.split()[0] for line in done.stdout.splitlines()]
     assert set(targets) <= set(listed)
     assert {"run", "test", "lint", "coverage", "viz", "tensorboard"} <= set(listed)
+
+
+def test_in_a_pipe_every_record_is_one_line(smoke_project: Path) -> None:
+    lines = (smoke_project / "run.log").read_text().splitlines()
+    records = [line for line in lines if re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO ", line)]
+    assert sum("Completed node: " in line for line in records) == len(nodes_of_the_whole_job())
+    others = [line for line in lines if line not in records]
+    assert all(line[:1] in "┌│└" or line.startswith("report: ") for line in others), others
+
+
+def nodes_of_the_whole_job() -> list[str]:
+    configure_project("fanogan_pipeline")
+    return [node.name for node in pipelines["__default__"].nodes]
+
+
+NAMES = """
+import logging
+from pathlib import Path
+from kedro.framework.startup import bootstrap_project
+from fanogan_pipeline.log import suit_the_reader
+bootstrap_project(Path.cwd())
+suit_the_reader()
+logging.getLogger("fanogan_pipeline").warning("left out: %s", "[red]a[/b].png")
+"""
+
+
+def test_brackets_in_a_files_name_are_no_markup() -> None:
+    assert "left out: [red]a[/b].png" in re.sub(r"\x1b\[[\d;]*m", "", on_a_terminal("-c", NAMES))
+    assert "WARNING left out: [red]a[/b].png\n" in in_a_pipe("-c", NAMES).stdout

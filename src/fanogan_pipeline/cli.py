@@ -14,6 +14,7 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
 
+from fanogan_pipeline.log import suit_the_reader
 from fanogan_pipeline.refusals import plain_line
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def cli() -> None:
 
 @cli.command(name="run", params=kedro_run.params, help=kedro_run.help, short_help="Run the pipeline.")
 def run(**options: Any) -> Any:
+    suit_the_reader()
     warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")  # both forms are this project's
     try:
         return run_as_kedro(**options)

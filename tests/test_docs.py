@@ -84,9 +84,11 @@ def test_every_command_names_what_exists(page, line):
                 assert group in GLOBALS or parameter.split(".")[0] in GROUPS[group].model_fields, f"{page}: {line}"
 
 
-@pytest.mark.parametrize(("page", "text"), blocks("python"))
-def test_python_blocks_compile(page, text):
-    compile(text, page, "exec")
+def test_python_blocks_and_scripts_compile():
+    scripts = [(path.name, path.read_text()) for path in (ROOT / "docs").glob("*.py")]
+    assert scripts
+    for page, text in [*blocks("python"), *scripts]:
+        compile(text, page, "exec")
 
 
 def test_the_table_of_parameters_gives_the_defaults():

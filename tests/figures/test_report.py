@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import re
+
 import pandas as pd
 import pytest
+from kedro.framework.project import configure_project, pipelines
+from PIL import Image
 from tests.project import ROOT
+from tests.test_contract import configuration
 
-from fanogan_pipeline.figures import render_report, summary_table
+from fanogan_pipeline.figures import render_report, report_text, summary_table
+from fanogan_pipeline.pipelines.reporting.nodes import FIGURES
 
 METRICS = {
     **{"auroc": 0.9, "auroc_ci_low": 0.8, "auroc_ci_high": 0.95, "average_precision": 0.9, "prevalence": 0.5},
@@ -22,9 +29,17 @@ NO_PIXELS = {**dict.fromkeys(PIXELS), "pixel_threshold": 3.25, "n_regions": 0}
 NAMES = ("pixel AUROC", "AUPRO", "Dice at the calibrated threshold", "best Dice")
 
 
+NO_CLASSES = pd.DataFrame(columns=["label", "is_anomaly", "share"])
+
+
 def page(metrics: dict) -> str:
-    classes = pd.DataFrame(columns=["label", "is_anomaly", "share"])
-    return render_report("title", metrics, classes, {}, {})
+    return render_report("title", metrics, NO_CLASSES, {}, {})
+
+
+def png(width: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (width, 10)).save(buffer, "png")
+    return buffer.getvalue()
 
 
 def section(html: str) -> str:
@@ -59,3 +74,27 @@ def test_the_table_at_the_end_of_a_run_holds_them_within_its_width():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_documentation_explains_each(name):
     assert f"| {name} |" in (ROOT / "docs/report.md").read_text()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_names_the_stored_data_it_is_drawn_from(name):
+    configure_project("fanogan_pipeline")
+    catalog = configuration("catalog")
+    (node,) = [node for node in pipelines["__default__"].nodes if name in node.outputs]
+    drawn_from = [entry for entry in node.inputs if not entry.startswith("params:")]
+    assert list(report_text.DATA[name]) == drawn_from
+    assert set(drawn_from) <= set(catalog)
+    html = render_report("title", METRICS, NO_CLASSES, {name: png(480)}, {})
+    caption = html.split("<figcaption>")[1].split("</figcaption>")[0]
+    assert re.findall("<code>(.*?)</code>", caption) == drawn_from
+    assert 'style="width: 4in"' in html
+
+
+def test_percentages_stay_whole_and_the_chosen_row_is_marked():
+    table = pd.DataFrame({"mix": ["a", "b"], "mean": [0.5, 0.687], "chosen": [False, True]})
+    note = {"title": "Choice", "table": table, "marked": table["chosen"].tolist()}
+    html = render_report("title", METRICS, NO_CLASSES, {}, {}, notes=[note])
+    assert "80.0\N{NO-BREAK SPACE}%" in html
+    assert " %" not in re.sub("<style>.*</style>", "", html, flags=re.DOTALL)
+    (marked,) = re.findall('<tr class="marked">(.*?)</tr>', html)
+    assert re.findall("<td.*?>(.*?)</td>", marked) == ["b", "0.6870", "yes"]

@@ -15,20 +15,21 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import report_text as text
 from fanogan_pipeline.figures.pixel_text import pixel_note
 from fanogan_pipeline.figures.report_template import TEMPLATE
-from fanogan_pipeline.figures.style import near_one, number, percent
+from fanogan_pipeline.figures.style import DPI, near_one, number, percent
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_HEADER = 33  # bytes of the signature and the first chunk, which holds the width in pixels at 16 to 20
 SPECIAL_FACTS = ("normal_classes", "sets")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A table as the template takes it: every cell is text; numeric columns stand on the right."""
+    """A table as the template takes it: cells of text; numeric columns stand on the right, marked rows are shaded."""
 
     head: Sequence[str]
     body: Sequence[Sequence[str]]
     numeric: Sequence[bool]
-    normal: Sequence[bool] = ()
+    marked: Sequence[bool] = ()
 
 
 def render_report(
@@ -52,7 +53,7 @@ def render_report(
         facts: `normal_classes` (list), `sets` (name -> number of images, or a mapping with `images`
             and `anomalous`), and anything else (versions, digests, nested at will) for the end.
         notes: further sections, each with `title`, perhaps `text` (paragraphs parted by blank lines)
-            and perhaps `table` (DataFrame, or a list of mappings).
+            and perhaps `table` (DataFrame, or a list of mappings) with `marked` (bool, a row).
         confidence: of the intervals in `metrics`.
 
     Raises:
@@ -60,7 +61,7 @@ def render_report(
     """
     facts = facts or {}
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_unbroken
     )
     n_calibration = metrics.get("n_calibration")
     return environment.from_string(TEMPLATE).render(
@@ -79,6 +80,11 @@ def render_report(
         parameters=_listed(parameters, "parameter"),
         facts=_listed({name: value for name, value in facts.items() if name not in SPECIAL_FACTS}, "fact"),
     )
+
+
+def _unbroken(value: Any) -> Any:
+    """Text in which no line ends between a number and its percent sign."""
+    return value.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(value, str) else value
 
 
 def _opening(facts: Mapping[str, Any], per_class: pd.DataFrame, metrics: Mapping[str, Any]) -> str:
@@ -162,26 +168,34 @@ def _note(note: Mapping[str, Any]) -> dict[str, Any]:
     paragraphs = [part.strip() for part in str(note.get("text") or "").split("\n\n") if part.strip()]
     given = note.get("table")
     table = None if given is None else pd.DataFrame(given)
-    return {"title": str(note["title"]), "paragraphs": paragraphs, "table": _frame(table)}
+    return {"title": str(note["title"]), "paragraphs": paragraphs, "table": _frame(table, note.get("marked", ()))}
 
 
-def _frame(table: pd.DataFrame | None) -> Rows | None:
+def _frame(table: pd.DataFrame | None, marked: Sequence[bool]) -> Rows | None:
     if table is None or table.empty:
         return None
     numeric = [pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind) for kind in table.dtypes]
-    body = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    return Rows([str(name) for name in table.columns], body, numeric)
+    columns = [_column(values) for _, values in table.items()]
+    return Rows([str(name) for name in table.columns], list(zip(*columns, strict=True)), numeric, marked)
 
 
-def _figures(figures: Mapping[str, bytes]) -> list[dict[str, str]]:
+def _column(values: pd.Series) -> list[str]:
+    """A column's cells: shares and the like to the same four decimals."""
+    shares = pd.api.types.is_float_dtype(values) and values.dropna().between(0, 1).all()
+    return [f"{value:.4f}" if shares and not pd.isna(value) else _cell(value) for value in values]
+
+
+def _figures(figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
     known = [name for name in text.FIGURES if name in figures]
     drawn = []
     for name in known + [name for name in figures if name not in text.FIGURES]:
-        if not bytes(figures[name]).startswith(PNG_SIGNATURE):
+        if not bytes(figures[name]).startswith(PNG_SIGNATURE) or len(figures[name]) < PNG_HEADER:
             raise InputError(f"figure {name}: found {len(figures[name])} bytes that are no PNG, expected a PNG file")
         title, reading, failure = text.figure_words(name)
         png = base64.b64encode(figures[name]).decode("ascii")
-        drawn.append({"title": title, "reading": reading, "failure": failure, "png": png})
+        inches = int.from_bytes(figures[name][16:20]) / DPI
+        words = {"title": title, "reading": reading, "failure": failure, "data": text.DATA.get(name, ())}
+        drawn.append({**words, "png": png, "inches": f"{inches:.3g}"})
     return drawn
 
 

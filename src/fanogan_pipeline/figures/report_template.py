@@ -31,7 +31,8 @@ caption { text-align: left; color: #444; padding-bottom: .3rem; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid #ccc; text-align: left; vertical-align: top; }
 thead th { border-bottom: 2px solid #666; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-tr.normal { background: #e3f1fa; font-weight: 600; }
+figcaption { color: #444; font-size: .92rem; }
+tr.marked { background: #e3f1fa; font-weight: 600; }
 figure { margin: .75rem 0; }
 img { max-width: 100%; height: auto; border: 1px solid #ddd; }
 .bad { border-left: 4px solid #d55e00; padding-left: .7rem; color: #333; }
@@ -55,7 +56,7 @@ code { font-size: .88em; }
 <th scope="col"{% if rows.numeric[loop.index0] %} class="n"{% endif %}>{{ cell }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for row in rows.body %}
-<tr{% if rows.normal and rows.normal[loop.index0] %} class="normal"{% endif %}>{% for cell in row %}\
+<tr{% if rows.marked and rows.marked[loop.index0] %} class="marked"{% endif %}>{% for cell in row %}\
 <td{% if rows.numeric[loop.index0] %} class="n"{% endif %}>{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}
 </tbody></table></div>
@@ -126,7 +127,11 @@ after a change of device, camera or site, calibrate again. A high score says tha
 <h3 id="figure-{{ loop.index }}">{{ figure.title }}</h3>
 {% if figure.reading %}<p>{{ figure.reading }}</p>{% endif %}
 {% if figure.failure %}<p class="bad"><strong>A bad sign:</strong> {{ figure.failure }}</p>{% endif %}
-<figure><img src="data:image/png;base64,{{ figure.png }}" alt="{{ figure.title }}. {{ figure.reading }}"></figure>
+<figure><img style="width: {{ figure.inches }}in" src="data:image/png;base64,{{ figure.png }}"
+  alt="{{ figure.title }}. {{ figure.reading }}">
+{% if figure.data %}<figcaption>Drawn from \
+{% for name in figure.data %}<code>{{ name }}</code>{{ ", " if not loop.last }}{% endfor %}</figcaption>{% endif %}
+</figure>
 {% endfor %}
 </section>
 <section id="settings">

@@ -105,6 +105,25 @@ FIGURES = {
     ),
 }
 
+# name of the figure: the stored datasets it is drawn from
+DATA = {
+    "score_boxplot": ("test_scores", "metrics"),
+    "score_histogram": ("test_scores", "calibration_scores", "metrics"),
+    "roc_curve": ("test_scores",),
+    "precision_recall_curve": ("test_scores",),
+    "refinement_curve": ("refinement_quality",),
+    "decision_gallery": ("test_set", "test_scores"),
+    "heatmap_gallery": (
+        *("test_set", "test_scores", "residual_maps", "wgan_model", "encoder_model"),
+        *("residual_statistics", "detector"),
+    ),
+    "restoration": ("selection_set", "wgan_model", "encoder_model"),
+    "generated_samples": ("wgan_model",),
+    "latent_walk": ("wgan_model",),
+    "wgan_curves": ("wgan_history",),
+    "encoder_curves": ("encoder_history",),
+}
+
 
 def figure_words(name: str) -> tuple[str, str, str]:
     """Title, how to read it, how a bad one looks; a bare title for a figure not known here."""

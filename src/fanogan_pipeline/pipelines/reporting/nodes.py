@@ -215,7 +215,9 @@ def write_report(
         name: group.model_dump(mode="json") if hasattr(group, "model_dump") else group
         for name, group in parameters.items()
     }
-    notes = [{"title": "What the score is made of", "text": CHOICE_TEXT, "table": score_choice.round(4)}]
+    choice_table = score_choice.rename(columns={"made_up_auroc": "mean"})
+    marked = score_choice["chosen"].tolist()
+    notes = [{"title": "What the score is made of", "text": CHOICE_TEXT, "table": choice_table, "marked": marked}]
     shown = dict(zip(FIGURES, drawn, strict=True))
     if len(refinement_quality):
         notes.append(

@@ -3,7 +3,7 @@
 from fanogan_pipeline.figures.benchmark import benchmark_aurocs
 from fanogan_pipeline.figures.curves import encoder_curves, wgan_curves
 from fanogan_pipeline.figures.galleries import decision_gallery, heatmap_gallery, restoration
-from fanogan_pipeline.figures.quality import class_recall_bars, precision_recall_curve, roc_curve
+from fanogan_pipeline.figures.quality import precision_recall_curve, roc_curve
 from fanogan_pipeline.figures.refinement import refinement_curve
 from fanogan_pipeline.figures.report import render_report
 from fanogan_pipeline.figures.samples import contact_sheet, generated_samples, latent_walk
@@ -12,7 +12,6 @@ from fanogan_pipeline.figures.summary import summary_table
 
 __all__ = [
     "benchmark_aurocs",
-    "class_recall_bars",
     "contact_sheet",
     "decision_gallery",
     "encoder_curves",

@@ -85,44 +85,6 @@ def precision_recall_curve(scores: pd.DataFrame) -> Figure:
     return figure
 
 
-def class_recall_bars(per_class: pd.DataFrame) -> Figure:
-    """How much of each class was flagged, with its interval.
-
-    Args:
-        per_class: columns `label, is_anomaly, images, share, ci_low, ci_high`.
-    """
-    table = per_class.sort_values(["is_anomaly", "share"], kind="stable")
-    figure = style.new_figure(8.5, max(2.4, 1.2 + 0.32 * len(table)), "How much of each class was flagged")
-    axis = style.tidy(figure.subplots())
-    if table.empty:
-        style.say(axis, "The test set holds no image.")
-        return figure
-    share = 100 * table["share"].to_numpy(np.float64)
-    reach = np.abs(100 * table[["ci_low", "ci_high"]].to_numpy(np.float64).T - share)
-    anomalous = table["is_anomaly"].to_numpy(bool)
-    bars = axis.barh(
-        range(len(table)),
-        share,
-        xerr=reach,
-        error_kw={"linewidth": 1.2, "capsize": 3},
-        color=np.where(anomalous, style.ORANGE, style.SKY),
-        edgecolor="white",
-    )
-    for bar, is_anomaly in zip(bars, anomalous, strict=True):
-        bar.set_hatch(style.HATCH if is_anomaly else "")
-    labels = [
-        f"{style.short(str(row.label))}{'' if row.is_anomaly else ', normal'} ({row.images:,})"
-        for row in table.itertuples()
-    ]
-    axis.set_yticks(range(len(table)), labels)
-    axis.invert_yaxis()
-    axis.set_xlim(0, 100)
-    axis.set_xlabel(
-        "flagged (% of the class's test images): false alarms of normal classes, recall of others", fontsize=9
-    )
-    return figure
-
-
 def _says_one_sided(figure: Figure, truth: np.ndarray, what: str) -> bool:
     if truth.any() and not truth.all():
         return False

@@ -97,12 +97,6 @@ FIGURES = {
         "A loss that never falls (learning rate too low, generator collapsed) or one that still falls steeply at the "
         "last step (train longer).",
     ),
-    "class_recall": (
-        "How much of each class was flagged",
-        "The bar is the share of the class's test images above the threshold, the whisker its exact interval. For "
-        "normal classes these are false alarms, for the others it is recall.",
-        "Short bars of anomalous classes, or a normal bar well above the promised rate.",
-    ),
 }
 
 # name of the figure: the stored datasets it is drawn from

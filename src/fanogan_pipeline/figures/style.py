@@ -18,7 +18,6 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from fanogan_pipeline.errors import InputError
 
 BLUE, VERMILION, ORANGE, SKY, BLACK, GREY = "#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#000000", "#666666"
-NORMAL, ANOMALOUS = BLUE, ORANGE
 HATCH = "////"  # marks what is anomalous
 DPI = 120
 LONGEST_LABEL = 24  # characters of a class name on an axis

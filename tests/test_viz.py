@@ -44,7 +44,7 @@ def test_layers_run_from_raw_to_reporting(site: Path) -> None:
     assert read(site, "main")["layers"] == LAYERS
 
 
-def test_every_dataset_has_a_layer(nodes: dict) -> None:
+def test_every_dataset_has_its_layer(nodes: dict) -> None:
     data = {name: node["layer"] for name, node in nodes.items() if node["type"] == "data"}
     assert [name for name, layer in data.items() if layer not in LAYERS] == []
     assert data["raw_images"] == "raw"
@@ -52,6 +52,13 @@ def test_every_dataset_has_a_layer(nodes: dict) -> None:
     assert data["wgan_model"] == "models"
     assert data["test_scores"] == "model_output"
     assert data["report"] == "reporting"
+
+
+def test_every_dataset_of_every_pipeline_has_a_layer(site: Path) -> None:
+    pages = [json.loads(path.read_text()) for path in (site / "api/pipelines").iterdir()]
+    data = {node["name"]: node.get("layer") for page in pages for node in page["nodes"] if node["type"] == "data"}
+    assert {"new_images", "new_scores", "benchmark_table", "onnx_detector"} <= set(data)
+    assert [name for name, layer in data.items() if layer not in LAYERS] == []
 
 
 def test_every_stage_is_a_modular_pipeline(site: Path, nodes: dict) -> None:

@@ -31,3 +31,16 @@ def test_params_from_nodes_and_load_versions_act_together(smoke_project: Path, t
     assert wide["auroc_ci_high"] - wide["auroc_ci_low"] > narrow["auroc_ci_high"] - narrow["auroc_ci_low"]
     manifest = json.loads(newest(project, "run_manifest.json").read_text())
     assert manifest["read"]["test_scores"]["version"] == first
+
+
+def test_a_part_that_needs_what_is_not_kept_is_told_where_to_start(smoke_project: Path, tmp_path: Path) -> None:
+    project = copy_of(smoke_project, tmp_path / "project")
+    before = len(list(project.glob("data/06_models/detector.json/*")))
+    done = run_here(project, "--env", "smoke", "--from-nodes", "scoring.calibrate_detector")
+    assert done.status == 1
+    assert "needs calibration_terms, restorer, selection_terms, test_terms, which a run makes and does not" in done.line
+    assert done.line.endswith("start it further up: --from-nodes scoring.load_restorer")
+    start = done.line.rsplit(" ", 1)[1]
+    done = run_here(project, "--env", "smoke", "--from-nodes", start, "--to-nodes", "scoring.calibrate_detector")
+    assert done.status == 0, done.output
+    assert len(list(project.glob("data/06_models/detector.json/*"))) == before + 1

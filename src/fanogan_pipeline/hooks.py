@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import AbstractDataset, CatalogProtocol
+from kedro.framework.project import pipelines
+from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.validation.exceptions import DataValidationError
 from pydantic import ValidationError
@@ -56,8 +57,8 @@ def _check_globals(parameters: dict[str, Any]) -> None:
 class ForesightHooks:
     """What would stop a run late stops it before anything is computed or saved.
 
-    Checked at the start: versions asked for, the content of small inputs, the device; and the batch sizes as
-    soon as the number of images is known.
+    Checked at the start: that what is not kept is made first, versions asked for, the content of small inputs, the
+    device; and the batch sizes as soon as the number of images is known.
     """
 
     @hook_impl
@@ -65,7 +66,9 @@ class ForesightHooks:
         self._parameters, self._load_versions = parameters["parameters"], load_versions or {}
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        whole = sum((pipelines[name] for name in run_params["pipeline_names"] or ["__default__"]), Pipeline([]))
+        _check_start(pipeline, whole, catalog)
         self._trained = [name for name in PHASES if f"{name}_model" in pipeline.all_outputs()]
         for name in self._load_versions:
             if isinstance(dataset := catalog[name], AtomicMixin):
@@ -85,6 +88,28 @@ class ForesightHooks:
 
             for name in self._trained:
                 check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(data))
+
+
+def _check_start(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> None:
+    """A part of the whole that begins where something is needed that lives only during a run."""
+    missing = {name for name in pipeline.inputs() if _is_passing(name, catalog) and not catalog[name].exists()}
+    makers = {name: node for node in whole.nodes for name in node.outputs}
+    found, starts = sorted(missing), set()
+    while missing & set(makers):
+        node = makers[(missing & set(makers)).pop()]
+        missing -= set(node.outputs)
+        before = {name for name in node.inputs if _is_passing(name, catalog) and not catalog[name].exists()}
+        missing |= before
+        starts |= set() if before else {node.name}
+    if starts:
+        raise InputError(
+            f"this part of the pipeline needs {', '.join(found)}, which a run makes and does not keep; "
+            f"start it further up: --from-nodes {','.join(sorted(starts))}"
+        )
+
+
+def _is_passing(name: str, catalog: CatalogProtocol) -> bool:
+    return name in catalog and isinstance(catalog[name], MemoryDataset) and not name.startswith("param")
 
 
 def _try_out(name: str, catalog: CatalogProtocol) -> None:

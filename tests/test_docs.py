@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -51,6 +52,12 @@ def test_every_link_leads_somewhere(page):
         assert not anchor or anchor in headings(file), f"{page.name}: {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_extra_that_is_named_exists(page):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(re.findall(r"fanogan_pipeline\[(\w+)\]", page.read_text())) <= set(extras)
+
+
 @pytest.mark.parametrize(("page", "text"), blocks("yaml"))
 def test_yaml_blocks_name_parameters_and_datasets_that_exist(page, text):
     known = configuration("catalog")
@@ -76,6 +83,10 @@ def test_every_command_names_what_exists(page, line):
     for option, value in itertools.pairwise(words):
         if option in ("--pipelines", "--pipeline"):
             assert set(value.split(",")) <= set(pipelines), f"{page}: {line}"
+        if option in ("--nodes", "--from-nodes", "--to-nodes"):
+            assert set(value.split(",")) <= {node.name for node in pipelines["__default__"].nodes}, f"{page}: {line}"
+        if option == "--load-versions":
+            assert {pair.split(":")[0] for pair in value.split(",")} <= set(configuration("catalog")), f"{page}: {line}"
         if option == "--env":
             assert (ROOT / "conf" / value).is_dir(), f"{page}: {line}"
         if option == "--params":

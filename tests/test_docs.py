@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 import shlex
@@ -20,6 +21,7 @@ from fanogan_pipeline.parameters import GLOBALS, GROUPS
 
 PAGES = sorted([ROOT / "README.md", ROOT / "conf/local/README.md", *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([\w/]+\.py)(?:: ([\w.]+))?`")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -50,6 +52,17 @@ def test_every_link_leads_somewhere(page):
         file = (page.parent / place).resolve() if place else page
         assert file.exists(), f"{page.name}: {target}"
         assert not anchor or anchor in headings(file), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_that_is_named_exists(page):
+    folders = (ROOT, ROOT / "src/fanogan_pipeline", ROOT / "src/fanogan_pipeline/training")
+    for place, name in CODE.findall(page.read_text()):
+        files = [folder / place for folder in folders if (folder / place).is_file()]
+        assert files, f"{page.name}: {place}"
+        names = {node.name for node in ast.walk(ast.parse(files[0].read_text())) if hasattr(node, "name")}
+        names |= set(re.findall(r"^(?: {4})?(\w+)(?:: [^=\n]+)?(?: = |: |$)", files[0].read_text(), re.MULTILINE))
+        assert not name or set(name.split(".")) <= names, f"{page.name}: {place}: {name}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -44,3 +44,12 @@ def test_a_part_that_needs_what_is_not_kept_is_told_where_to_start(smoke_project
     done = run_here(project, "--env", "smoke", "--from-nodes", start, "--to-nodes", "scoring.calibrate_detector")
     assert done.status == 0, done.output
     assert len(list(project.glob("data/06_models/detector.json/*"))) == before + 1
+
+
+def test_runners_that_share_memory_do_and_the_other_is_refused(smoke_project: Path, tmp_path: Path) -> None:
+    project = copy_of(smoke_project, tmp_path / "project")
+    done = run_here(project, "--env", "smoke", "--pipelines", "data_prep", "--runner", "ThreadRunner")
+    assert done.status == 0, done.output
+    done = run_here(project, "--env", "smoke", "--pipelines", "data_prep", "--runner", "ParallelRunner")
+    assert done.status == 1
+    assert done.line.startswith("Error: --runner: found ParallelRunner, expected SequentialRunner or ThreadRunner")

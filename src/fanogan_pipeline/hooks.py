@@ -68,6 +68,7 @@ class ForesightHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         whole = sum((pipelines[name] for name in run_params["pipeline_names"] or ["__default__"]), Pipeline([]))
+        _check_runner(str(run_params.get("runner")), pipeline, catalog)
         _check_start(pipeline, whole, catalog)
         self._trained = [name for name in PHASES if f"{name}_model" in pipeline.all_outputs()]
         for name in self._load_versions:
@@ -88,6 +89,14 @@ class ForesightHooks:
 
             for name in self._trained:
                 check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(data))
+
+
+def _check_runner(runner: str, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    if "ParallelRunner" in runner and any(_is_passing(name, catalog) for name in pipeline.datasets()):
+        raise InputError(
+            "--runner: found ParallelRunner, expected SequentialRunner or ThreadRunner: nodes hand each other models "
+            "in memory; training.processes and compute.engine spread work over processes"
+        )
 
 
 def _check_start(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fanogan_pipeline.lazy import lazily
 
 PROJECT = Path(__file__).resolve().parents[1]
-HEAVY = ("torch", "matplotlib", "sklearn", "scipy", "tensorboard", "mlflow", "onnx")
+HEAVY = ("torch", "matplotlib", "sklearn", "scipy", "tensorboard", "mlflow", "onnx", "sqlalchemy")
 
 LISTING = f"""
 import sys

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 from kedro.io import Version
 from kedro_datasets._typing import TablePreview
-from kedro_datasets.pandas import ParquetDataset as StockParquetDataset
 
-from fanogan_pipeline.datasets.atomic import AtomicMixin
-from fanogan_pipeline.datasets.atomic_file import check_size
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
 from fanogan_pipeline.errors import InputError
 
 _CELL_BYTES = 8
 
 
-class ParquetDataset(AtomicMixin, StockParquetDataset):
+class ParquetDataset(AtomicFileDataset):
     """A pandas DataFrame as one parquet file, without its index unless `save_args` says so.
 
+    It takes what `kedro_datasets.pandas.ParquetDataset` takes, whose package would import every kind of table there is,
+    databases too, whenever a pipeline is run or listed.
+
     Args:
-        filepath, load_args, save_args, version, credentials, fs_args, metadata: as for
-            `kedro_datasets.pandas.ParquetDataset`.
+        filepath, version, credentials, fs_args, metadata: see `AtomicFileDataset`.
+        load_args: for `pandas.read_parquet`.
+        save_args: for `pandas.DataFrame.to_parquet`.
         max_bytes: a file whose table would take more memory is not read.
 
     Raises:
@@ -47,27 +50,31 @@ class ParquetDataset(AtomicMixin, StockParquetDataset):
     ) -> None:
         super().__init__(
             filepath=filepath,
-            load_args=load_args,
-            save_args={"index": False, **(save_args or {})},
             version=version,
             credentials=credentials,
             fs_args=fs_args,
+            max_bytes=max_bytes,
             metadata=metadata,
         )
-        self._max_bytes = max_bytes
+        self._load_args = load_args or {}
+        self._save_args = {"index": False, **(save_args or {})}
+
+    def _describe(self) -> dict[str, Any]:
+        return {**super()._describe(), "load_args": self._load_args, "save_args": self._save_args}
 
     def _read(self, path: str) -> pd.DataFrame:
         with self._fs.open(path, "rb") as file:
             facts = pq.ParquetFile(file).metadata
-        unpacked = sum(facts.row_group(k).total_byte_size for k in range(facts.num_row_groups))
-        # Repeated values pack to almost nothing, so the cells count as well as the bytes.
-        check_size(max(unpacked, facts.num_rows * facts.num_columns * _CELL_BYTES), self._max_bytes)
-        return super()._read(path)
+            unpacked = sum(facts.row_group(k).total_byte_size for k in range(facts.num_row_groups))
+            # Repeated values pack to almost nothing, so the cells count as well as the bytes.
+            check_size(max(unpacked, facts.num_rows * facts.num_columns * _CELL_BYTES), self._max_bytes)
+            file.seek(0)
+            return pd.read_parquet(file, **self._load_args)
 
-    def _write(self, path: Any, data: pd.DataFrame) -> None:
+    def _write(self, path: Path, data: pd.DataFrame) -> None:
         if not isinstance(data, pd.DataFrame):
             raise InputError(f"found {type(data).__name__}, expected a DataFrame")
-        super()._write(path, data)
+        data.to_parquet(path, **self._save_args)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """The first rows for kedro-viz."""

@@ -56,8 +56,8 @@ def test_the_choice_falls_on_the_terms_that_see_changes(seeing, right):
 def test_a_mix_by_hand():
     terms = pd.DataFrame({"tolerant_residual": np.exp([0.0, 2.0]), "latent_neighbours": np.exp([1.0, 1.5])})
     rule = fit_mix("restoration_and_latent", terms)
-    # each logarithm standardised: -1/sqrt(2) and 1/sqrt(2), with weights 1 and 0.5
-    assert rule.score(terms) == pytest.approx([-1.5 * 0.5**0.5, 1.5 * 0.5**0.5])
+    # each logarithm standardised: -1/sqrt(2) and 1/sqrt(2), with weights 1 and 0.25
+    assert rule.score(terms) == pytest.approx([-1.25 * 0.5**0.5, 1.25 * 0.5**0.5])
 
 
 def test_too_few_images_to_choose_with_are_refused():

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.preprocessing.geometry import Geometry, level_contrast
+from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.levelling import Levelling
 from fanogan_pipeline.preprocessing.tiling import Tiling, cut, stitch
 
 TILE = (16, 20)
@@ -68,27 +69,13 @@ def test_a_mask_is_cut_where_its_picture_is():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_geometry_survives_json_and_cuts_the_same(channels):
-    geometry = Geometry((16, 24), channels, "resize", 5.0, Tiling((8, 12), 64))
+    geometry = Geometry((16, 24), channels, "resize", Levelling(5.0, 300.0), Tiling((8, 12), 64))
     again = Geometry.from_json(geometry.to_json())
     picture = np.random.default_rng(2).integers(0, 256, (70, 50, 3), np.uint8)
     assert again == geometry
     ours, theirs = geometry.cut(picture), again.cut(picture)
     assert ours[0].shape[1:] == (channels, 16, 24)
     assert (ours[0] == theirs[0]).all()
-
-
-def test_local_contrast_takes_away_uneven_light_and_keeps_a_defect():
-    """A gradient goes; a dark spot of 5 pixels is as deep as it was, in units of the grain."""
-    rng = np.random.default_rng(3)
-    light = np.linspace(0.5, 1.5, 120)[:, None] * np.ones((120, 120))
-    scene = light * (100 + rng.normal(0, 8, (120, 120)))
-    scene[60:65, 60:65] -= 60 * light[60:65, 60:65]
-    levelled = level_contrast(np.rint(scene).clip(0, 255).astype(np.uint8), 16.0).astype(float)
-    bands = levelled.reshape(6, 20, 120)[1:5]  # at the rim there is less to tell light from grain by
-    assert np.ptp(bands.mean((1, 2))) < 12
-    assert np.ptp(bands[[0, 3]].std((1, 2))) < 8
-    assert levelled[61:64, 61:64].max() < 40
-    assert (level_contrast(np.full((30, 30, 3), 90, np.uint8), 4.0) == 128).all()
 
 
 def test_a_header_without_a_sensible_tiling_is_refused():

@@ -16,7 +16,11 @@ from fanogan_pipeline.detection.residuals import Restorer, batches
 RIDGE = 1e-2  # added to a view's covariance over its channels, as a share of their mean variance
 PRIOR_IMAGES = 16  # a pixel's own mean counts as much as the mean of all after so many images
 LEAST_LEVEL = 0.5  # of the mean of all: where normal images have nothing, a trifle is not to shine
+MOST_PIXELS = 2**20  # of a batch: each takes a neighbourhood's numbers, 25 times its own
 REACH = 3.0  # standard deviations at which the Gaussian is cut off
+NEIGHBOURHOOD = (
+    5  # pixels each way whose image residuals are judged together: grain that normal images have counts less
+)
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,10 @@ class MapStatistics:
     """What residual maps are measured against, fitted on the selection set; tensors float32 on one device.
 
     Attributes:
-        means: of the signed residual of each view (the image, then each critic layer) over images and
-            places, each [channels].
+        means: of the signed residual of each view (the image's 5x5 neighbourhoods, then each critic layer) over
+            images and places, each [channels].
         whiteners: W with W W^T the inverse covariance of the same over the channels, each [channels, channels].
-        weights: of each view, [views]; they fall with the spread of the view's map and sum to 1.
+        weights: of each view, [views]; they halve from view to view, as the fineness of its places does.
         level: mean over images of the map of each pixel, drawn to the mean of all, or that mean alone, [H, W].
         rim: mean and deviation of the smoothed map of a whole picture by the distance to its rim, 0, 1, ...
             pixels, the last for all beyond, [2, distances]; no distances where images are whole pictures.
@@ -77,6 +81,7 @@ def fit_map_statistics(
         is_aligned: a pixel's place means something, so that each has a level of its own; not so in tiles of a
             texture.
     """
+    batch_size = _bounded(batch_size, images.shape)
     moments: dict[int, tuple[Tensor, Tensor, int]] = {}
     for x in batches(images, restorer, batch_size):
         for number, view in enumerate(_views(x, restorer)):
@@ -89,15 +94,11 @@ def fit_map_statistics(
         for (_, square, count), mean in zip(moments.values(), means, strict=True)
     ]
     ready = tuple(m.float() for m in means), tuple(w.float() for w in whiteners)
-    pixels = torch.zeros(len(means), *images.shape[2:], dtype=torch.float64, device=restorer.device)
-    squares = torch.zeros_like(pixels)
+    weights = 0.5 ** torch.arange(len(means), dtype=torch.float64, device=restorer.device)
+    weights /= weights.sum()
+    total = torch.zeros(images.shape[2:], dtype=torch.float64, device=restorer.device)
     for x in batches(images, restorer, batch_size):
-        found = _view_maps(x, restorer, *ready).double()
-        pixels += found.sum(1)
-        squares += found.square().sum(1)
-    spread = (squares.mean((1, 2)) / len(images) - (pixels.mean((1, 2)) / len(images)).square()).clamp_min(1e-12).sqrt()
-    weights = spread.reciprocal() / spread.reciprocal().sum()
-    total = torch.tensordot(weights, pixels, 1)
+        total += torch.tensordot(weights, _view_maps(x, restorer, *ready).sum(1, dtype=torch.float64), 1)
     overall = total.mean() / len(images)
     level = (total + PRIOR_IMAGES * overall) / (len(images) + PRIOR_IMAGES)
     level = level.maximum(LEAST_LEVEL * overall)
@@ -113,12 +114,12 @@ def residual_maps(
 ) -> Iterator[np.ndarray]:
     """Residual maps of images uint8 [N, C, H, W], not yet smoothed: batches float32 [n, H, W].
 
-    At each place the signed residual of a view, the image or a critic layer, is standardised over its
-    channels with their covariance (squared Mahalanobis distance, a channel); the views' maps are brought to
-    the image's size and averaged, a steadier one with more weight, and each pixel is divided by its level
+    At each place the signed residual of a view, the image in a neighbourhood or a critic layer, is standardised
+    over its channels with their covariance (squared Mahalanobis distance, a channel); the views' maps are brought
+    to the image's size and averaged, a finer one with more weight, and each pixel is divided by its level
     on the selection set. About 1 where an image is as well restored as normal ones are.
     """
-    for x in batches(images, restorer, batch_size):
+    for x in batches(images, restorer, _bounded(batch_size, images.shape)):
         yield _standardised(x, restorer, statistics).cpu().numpy()
 
 
@@ -135,12 +136,26 @@ def smoothed(values: np.ndarray, sigma: float) -> np.ndarray:
     return functional.conv2d(across, kernel[None, None, :, None])[0, 0].numpy()
 
 
+def _bounded(batch_size: int, shape: tuple[int, ...]) -> int:
+    """Images [N, C, H, W] computed at once, at most `batch_size`."""
+    return max(1, min(batch_size, MOST_PIXELS // math.prod(shape[1:])))
+
+
 def _views(x: Tensor, restorer: Restorer) -> list[Tensor]:
-    """x - G(E(x)) and f(x) - f(G(E(x))) of every critic layer, from the image inwards, each [N, C, h, w]."""
+    """x - G(E(x)) and f(x) - f(G(E(x))) of every critic layer, from the image inwards, each [N, C, h, w].
+
+    Of the image the channels are all pixels of the neighbourhood, [N, 25 C, H, W].
+    """
     restored = restorer.wgan.generator(restorer.encode(x))
     features = restorer.wgan.critic.features
     layers = zip(features(x), features(restored), strict=True)
-    return [x - restored, *(ours - theirs for ours, theirs in layers)]
+    return [neighbourhoods(x - restored), *(ours - theirs for ours, theirs in layers)]
+
+
+def neighbourhoods(residual: Tensor) -> Tensor:
+    """[N, C, H, W] -> [N, C * 25, H, W]: the pixels around each one, mirrored at the rim."""
+    padded = functional.pad(residual, (NEIGHBOURHOOD // 2,) * 4, mode="reflect")
+    return functional.unfold(padded, NEIGHBOURHOOD).unflatten(2, residual.shape[2:])
 
 
 def _view_maps(x: Tensor, restorer: Restorer, means: tuple[Tensor, ...], whiteners: tuple[Tensor, ...]) -> Tensor:

@@ -17,7 +17,9 @@ from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.images import ImageSet, Tiles
 from fanogan_pipeline.preprocessing.tiling import stitch
 
-MAP_TERMS = ("map_residual", "map_maximum")
+MAP_TERMS = ("map_residual", "map_contrast", "map_maximum")
+
+LEAST_MEDIAN = 1e-3  # of a map, whose mean is about 1
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def picture_terms(
     Args:
         images, tiles, restorer, statistics, batch_size: see `picture_maps`.
         pooling: of tiles' terms and of map pixels.
-        with_map: also `map_residual` (the pooled residual map) and `map_maximum` (its largest value).
+        with_map: also `map_residual` (the pooled residual map), `map_contrast` (the same over the map's median: what
+            stands out from its own picture, rough or smooth) and `map_maximum` (the map's largest value).
         wanted: names of residual terms; None, all.
 
     Returns:
@@ -155,9 +158,15 @@ def picture_terms(
         terms = pd.DataFrame([pooling.pool(values[run]) for run in tiles.runs()], columns=terms.columns)
     if with_map:
         maps = picture_maps(images, tiles, restorer, statistics, batch_size, pooling.smoothing)
-        pooled = [(pooling.pool(found.ravel()), found.max()) for found in maps]
-        terms[list(MAP_TERMS)] = np.array(pooled, np.float64).reshape(-1, 2)
+        pooled = [_map_terms(found.ravel(), pooling) for found in maps]
+        terms[list(MAP_TERMS)] = np.array(pooled, np.float64).reshape(-1, len(MAP_TERMS))
     return terms
+
+
+def _map_terms(values: np.ndarray, pooling: Pooling) -> tuple[float, float, float]:
+    """The `MAP_TERMS` of a map's values [h * w]."""
+    pooled = float(pooling.pool(values))
+    return pooled, pooled / max(float(np.median(values)), LEAST_MEDIAN), float(values.max())
 
 
 def picture_table(image_set: ImageSet) -> pd.DataFrame:

@@ -20,10 +20,12 @@ logger = logging.getLogger(__name__)
 # What a chosen score may be made of: the share of each family of terms, spread evenly over its members.
 MIXES: dict[str, dict[str, float]] = {
     "restoration": {"tolerant_residual": 1.0},
-    "restoration_and_latent": {"tolerant_residual": 1.0, "latent_neighbours": 0.5},
+    "restoration_and_latent": {"tolerant_residual": 1.0, "latent_neighbours": 0.25},
     "latent": {"latent_neighbours": 1.0},
     "whitened_and_latent": {"whitened": 1.0, "latent_neighbours": 1.0},
 }
+# Of the residual map: how badly the worst places are restored, and how far they stand out from their picture.
+MAP_MIXES = {"map": {"map_residual": 1.0, "map_contrast": 1.0}}
 LOG_FLOOR = 1e-6  # a residual below it counts as it: it is rounding more than anything else
 
 
@@ -61,17 +63,15 @@ def fit_rule(kind: str, kappa: float, selection_terms: pd.DataFrame) -> ScoreRul
     """The rule of a given kind.
 
     Args:
-        kind: "standardised", "article", "image", "map" (the pooled residual map alone) or a name of `MIXES`.
+        kind: "standardised", "article", "image" or a name of `MIXES` or of `MAP_MIXES`.
         kappa: weight of the feature residual in the article's score.
         selection_terms: residual terms of the selection set, normal images only.
     """
-    if kind in MIXES:
+    if kind in MIXES | MAP_MIXES:
         return fit_mix(kind, selection_terms)
     if kind == "standardised":
         centre, scale = _moments(selection_terms[list(TERMS)])
         return ScoreRule(dict.fromkeys(TERMS, 1.0), centre, scale)
-    if kind == "map":
-        return ScoreRule({"map_residual": 1.0}, {"map_residual": 0.0}, {"map_residual": 1.0})
     weight = {"image_residual": 1.0} | ({"feature_residual": kappa} if kind == "article" else {})
     return ScoreRule(weight, dict.fromkeys(weight, 0.0), dict.fromkeys(weight, 1.0))
 
@@ -81,8 +81,9 @@ def fit_mix(mix: str, selection_terms: pd.DataFrame) -> ScoreRule:
 
     A residual's law has a long right tail; its logarithm is near normal, so that no term rules the sum by its tail.
     """
-    families = {family: [name for name in selection_terms if name.startswith(family)] for family in MIXES[mix]}
-    weight = {name: share / len(families[family]) for family, share in MIXES[mix].items() for name in families[family]}
+    shares = (MIXES | MAP_MIXES)[mix]
+    families = {family: [name for name in selection_terms if name.startswith(family)] for family in shares}
+    weight = {name: share / len(families[family]) for family, share in shares.items() for name in families[family]}
     centre, scale = _moments(np.log(selection_terms[list(weight)].clip(lower=LOG_FLOOR)))
     return ScoreRule(weight, centre, scale, logarithmic=True)
 

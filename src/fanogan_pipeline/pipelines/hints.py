@@ -10,6 +10,7 @@ __all__ = [
     "Checkpoint",
     "DataFrame",
     "Figure",
+    "Geometry",
     "ImageSet",
     "ImageSource",
     "Restorer",
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from fanogan_pipeline.detection.residuals import Restorer
     from fanogan_pipeline.images import ImageSet, ImageSource
     from fanogan_pipeline.networks import Checkpoint
+    from fanogan_pipeline.preprocessing.geometry import Geometry
     from fanogan_pipeline.training.state import StateStore
 else:
-    Checkpoint = DataFrame = Figure = ImageSet = ImageSource = Restorer = StateStore = TensorBoardLogs = Any
+    Checkpoint = DataFrame = Figure = Geometry = ImageSet = ImageSource = Any
+    Restorer = StateStore = TensorBoardLogs = Any

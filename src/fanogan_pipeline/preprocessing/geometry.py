@@ -9,13 +9,8 @@ import numpy as np
 from PIL import Image
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.lazy import lazily
+from fanogan_pipeline.preprocessing.levelling import Levelling
 from fanogan_pipeline.preprocessing.tiling import Tiling, cut
-
-with lazily():
-    from scipy import ndimage
-
-QUIET = 1.0  # grey levels
 
 
 @dataclass(frozen=True)
@@ -27,15 +22,14 @@ class Geometry:
         channels: 1 (grey, ITU-R 601 luma) or 3 (RGB).
         fit: "resize" (both sides to the size, the aspect ratio may change) or "pad" (the aspect
             ratio is kept, the rest filled with the picture's edge).
-        local_contrast: bring the picture's brightness and contrast to one level within a Gaussian of so many
-            pixels (standard deviation, after scaling), which takes uneven light away; None leaves them as they are.
+        local_contrast: how uneven light is taken away, after scaling; None leaves it.
         tiling: cut pictures into overlapping tiles of `image_size` instead; None, they are fitted whole.
     """
 
     image_size: tuple[int, int]
     channels: int
     fit: str = "resize"
-    local_contrast: float | None = None
+    local_contrast: Levelling | None = None
     tiling: Tiling | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -48,7 +42,7 @@ class Geometry:
         try:
             height, width = (int(side) for side in values["image_size"])
             tiling = Tiling.from_json(values["tiling"])
-            contrast = None if values["local_contrast"] is None else float(values["local_contrast"])
+            contrast = Levelling.from_json(values["local_contrast"])
             return cls((height, width), int(values["channels"]), str(values["fit"]), contrast, tiling)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
@@ -58,10 +52,15 @@ class Geometry:
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """A whole picture: uint8 [h, w] or [h, w, 3] -> uint8 [C, H, W]."""
+        return channels_first(self._levelled(self.scaled(picture)))
+
+    def scaled(self, picture: np.ndarray) -> np.ndarray:
+        """uint8 [h, w] or [h, w, 3] in its channels and at its size, before light is levelled and tiles are cut:
+        [h, w] or [h, w, 3]."""
         picture = to_channels(picture, self.channels)
-        if picture.shape[:2] != self.image_size:
-            picture = self._fitted(picture)
-        return channels_first(self._levelled(picture))
+        if self.tiling is not None:
+            return self.tiling.scaled(picture)
+        return picture if picture.shape[:2] == self.image_size else self._fitted(picture)
 
     def apply_to_mask(self, mask: np.ndarray) -> np.ndarray:
         """bool [h, w] -> bool [H, W]; a pixel is anomalous where at least half of what it covers is."""
@@ -72,8 +71,7 @@ class Geometry:
     def cut(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
         """A picture as tiles: uint8 [h, w] or [h, w, 3] -> uint8 [T, C, H, W], corners [T, 2], prepared (h, w)."""
         tiling = self._tiling()
-        picture = self._levelled(tiling.scaled(to_channels(picture, self.channels)))
-        picture = channels_first(tiling.padded(picture, self.image_size))
+        picture = channels_first(tiling.padded(self._levelled(self.scaled(picture)), self.image_size))
         size = (picture.shape[1], picture.shape[2])
         corners = tiling.corners(size, self.image_size)
         tiles = cut(picture.transpose(1, 2, 0), corners, self.image_size)
@@ -92,7 +90,7 @@ class Geometry:
         return self.tiling
 
     def _levelled(self, picture: np.ndarray) -> np.ndarray:
-        return picture if self.local_contrast is None else level_contrast(picture, self.local_contrast)
+        return picture if self.local_contrast is None else self.local_contrast.apply(picture)
 
     def _fitted(self, picture: np.ndarray, edge: bool = True) -> np.ndarray:
         height, width = self.image_size
@@ -116,19 +114,6 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     if channels == 3 and picture.ndim == 2:
         return np.repeat(picture[..., None], 3, axis=2)
     return picture
-
-
-def level_contrast(picture: np.ndarray, sigma: float) -> np.ndarray:
-    """uint8 [h, w] or [h, w, C], each channel for itself: (p - local mean) / local deviation, 42 grey levels each.
-
-    Both are taken under a Gaussian, of `sigma` pixels for the mean, twice that for the deviation; values beyond
-    3 deviations are clipped. A deviation of less than about `QUIET` grey levels is taken for noise and not blown up.
-    """
-    values = picture.astype(np.float32)
-    wide = (0,) * (picture.ndim - 2)
-    values -= ndimage.gaussian_filter(values, (sigma, sigma, *wide), mode="reflect")
-    power = ndimage.gaussian_filter(np.square(values), (2 * sigma, 2 * sigma, *wide), mode="reflect")
-    return np.clip(np.rint(127.5 + 127.5 / 3 * values / np.sqrt(power + QUIET**2)), 0, 255).astype(np.uint8)
 
 
 def channels_first(picture: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,11 +15,34 @@ from tqdm import tqdm
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSet, ImageSource, Tiles
+from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.levelling import fit_levelling
+from fanogan_pipeline.preprocessing.tiling import Tiling
 
 T = TypeVar("T")
 Kept = np.ndarray | slice  # which tiles of a picture
+FITTED_ON = 200  # pictures that a levelling's gain is fitted on
 CHUNK = 256  # pictures handed to the workers at once: bounds what is decoded but not yet stored
+
+
+def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepParameters, seed: int) -> Geometry:
+    """The geometry that parameters ask for; a levelling's gain is fitted on some pictures.
+
+    Args:
+        source: where pictures lie.
+        rows: row numbers of those that may be looked at; at most `FITTED_ON` of them are.
+        parameters: what is wanted.
+        seed: of the choice.
+    """
+    wanted = parameters.tiling
+    tiling = Tiling(wanted.stride, wanted.picture_size) if wanted else None
+    plain = Geometry(parameters.image_size, parameters.channels, parameters.fit, None, tiling)
+    if parameters.local_contrast is None:
+        return plain
+    few = np.sort(np.random.default_rng(seed).permutation(rows)[:FITTED_ON])
+    pictures = _decoded(lambda row: plain.scaled(source.read(row)), few, parameters.workers, "levelling light")
+    return replace(plain, local_contrast=fit_levelling(_readable(pictures, _refuse, []), parameters.local_contrast))
 
 
 def prepare_pictures(

@@ -19,7 +19,7 @@ with lazily():
     from fanogan_pipeline import figures
     from fanogan_pipeline.benchmark import cells, ground, tables
     from fanogan_pipeline.compute import benchmark as spread
-    from fanogan_pipeline.preprocessing import geometry, prepare
+    from fanogan_pipeline.preprocessing import prepare
     from fanogan_pipeline.training import devices
 
 
@@ -30,10 +30,9 @@ def prepare_all(raw_images: ImageSource, parameters: DataPrepParameters) -> tupl
             "data_prep.tiling: found a group, expected null: the benchmark's other methods judge whole pictures; "
             "set data_prep.tiling: null for it"
         )
-    shape = geometry.Geometry(
-        parameters.image_size, parameters.channels, parameters.fit, parameters.local_contrast, None
-    )
     rows = raw_images.table.index.to_numpy()
+    to_fit_on = rows[(raw_images.table["part"] != "test").to_numpy()]  # any class: each is normal in turn
+    shape = prepare.fit_geometry(raw_images, to_fit_on, parameters, seed=0)
     images, _ = prepare.prepare_pictures(raw_images, rows, shape, parameters.workers)
     return images, raw_images.table.assign(sha256=prepare.picture_sums(images, None))
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import DataPrepParameters
-from fanogan_pipeline.pipelines.hints import DataFrame, ImageSet, ImageSource
+from fanogan_pipeline.pipelines.hints import DataFrame, Geometry, ImageSet, ImageSource
 
 with lazily():
-    from fanogan_pipeline.preprocessing import geometry, prepare, splits, tiling
+    from fanogan_pipeline.preprocessing import prepare, splits
 
 logger = logging.getLogger(__name__)
 
@@ -22,12 +22,20 @@ def assign_splits(raw_images: ImageSource, parameters: DataPrepParameters, seed:
     return splits.split_images(raw_images.table, parameters, raw_images.normal_label, seed)
 
 
-def fit_images(raw_images: ImageSource, split_plan: DataFrame, parameters: DataPrepParameters, seed: int) -> Fitted:
+def fit_geometry(raw_images: ImageSource, split_plan: DataFrame, parameters: DataPrepParameters, seed: int) -> Geometry:
+    """How pictures become what the networks see; what of it is fitted, on training pictures alone."""
+    rows = split_plan.index[split_plan["split"] == "train"].to_numpy()
+    return prepare.fit_geometry(raw_images, rows, parameters, seed)
+
+
+def fit_images(
+    raw_images: ImageSource, split_plan: DataFrame, geometry: Geometry, parameters: DataPrepParameters, seed: int
+) -> Fitted:
     """Every picture of the plan, decoded and brought to the networks' size, whole or as tiles."""
     rows = split_plan.index.to_numpy()
     most = (parameters.tiling and parameters.tiling.max_train_tiles) or 0
     each = np.where(split_plan["split"] == "train", most, 0)
-    return prepare.prepare_split(raw_images, rows, _geometry(parameters), parameters.workers, each, seed)
+    return prepare.prepare_split(raw_images, rows, geometry, parameters.workers, each, seed)
 
 
 def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataPrepParameters) -> DataFrame:
@@ -43,11 +51,10 @@ def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataP
 
 
 def build_sets(
-    raw_images: ImageSource, settled_split: DataFrame, fitted_images: Fitted, parameters: DataPrepParameters
+    raw_images: ImageSource, settled_split: DataFrame, fitted_images: Fitted, geometry: Geometry
 ) -> tuple[ImageSet, ImageSet, ImageSet, ImageSet, DataFrame]:
     """The four sets and the manifest."""
-    shape = _geometry(parameters)
-    digest = splits.split_digest(settled_split, shape)
+    digest = splits.split_digest(settled_split, geometry)
     images, tiles, _ = fitted_images
     runs = prepare.picture_runs(images, tiles)
     sets = []
@@ -56,15 +63,7 @@ def build_sets(
         rows = np.concatenate([np.empty(0, int), *(np.arange(len(images))[runs[place]] for place in part.index)])
         here = None if tiles is None else tiles.take(rows)
         raw_rows = part["raw_row"].to_numpy()
-        masks = prepare.read_masks(raw_images, raw_rows, shape, here) if split == "test" else None
-        sets.append(prepare.image_set(images[rows], part, digest, shape, masks, here))
+        masks = prepare.read_masks(raw_images, raw_rows, geometry, here) if split == "test" else None
+        sets.append(prepare.image_set(images[rows], part, digest, geometry, masks, here))
     manifest = settled_split[["image_id", "split", "label", "is_anomaly", "sha256"]].reset_index(drop=True)
     return (*sets, manifest)
-
-
-def _geometry(parameters: DataPrepParameters) -> "geometry.Geometry":
-    wanted = parameters.tiling
-    cutting = tiling.Tiling(wanted.stride, wanted.picture_size) if wanted else None
-    return geometry.Geometry(
-        parameters.image_size, parameters.channels, parameters.fit, parameters.local_contrast, cutting
-    )

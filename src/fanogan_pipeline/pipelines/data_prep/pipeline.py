@@ -15,8 +15,14 @@ def create_pipeline(**kwargs) -> Pipeline:
                 name="assign_splits",
             ),
             Node(
-                nodes.fit_images,
+                nodes.fit_geometry,
                 ["raw_images", "split_plan", "params:data_prep", "params:seed"],
+                "geometry",
+                name="fit_geometry",
+            ),
+            Node(
+                nodes.fit_images,
+                ["raw_images", "split_plan", "geometry", "params:data_prep", "params:seed"],
                 "fitted_images",
                 name="fit_images",
             ),
@@ -28,7 +34,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.build_sets,
-                ["raw_images", "settled_split", "fitted_images", "params:data_prep"],
+                ["raw_images", "settled_split", "fitted_images", "geometry"],
                 ["train_set", "selection_set", "calibration_set", "test_set", "split_manifest"],
                 name="build_sets",
             ),

@@ -66,7 +66,7 @@ def test_training_took_some_tiles_of_each_picture_and_the_others_all(project):
 def test_an_entry_in_conf_local_is_enough_for_a_folder_of_one_s_own(tmp_path):
     project = copy_project(tmp_path / "project")
     (project / "mine").mkdir()
-    write_example(project / "mine", 24, 2, 1, (40, 60), 3)
+    write_example(project / "mine", "cloth", 24, 2, 1, (40, 60), 3)
     local = project / "conf/local"
     local.mkdir(exist_ok=True)
     (local / "catalog.yml").write_text(

@@ -22,6 +22,11 @@ def test_pictures_are_made_where_there_are_none_and_only_there(tmp_path):
     assert len(example(folder).load()) == 5
 
 
+def test_other_surfaces_have_other_defects(tmp_path):
+    labels = set(example(tmp_path / "metal", surface="metal").load().table["label"])
+    assert labels == {"good", "blowhole", "crack", "chip", "fray", "uneven"}
+
+
 def test_a_broken_off_attempt_leaves_no_folder(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise KeyboardInterrupt
@@ -35,3 +40,5 @@ def test_a_broken_off_attempt_leaves_no_folder(tmp_path, monkeypatch):
 def test_senseless_settings_are_refused(tmp_path):
     with pytest.raises(InputError, match="sides"):
         ExampleImageDataset(filepath=str(tmp_path), sides=(90, 60))
+    with pytest.raises(InputError, match=r"'wood', expected one of \('cloth', 'metal'\)"):
+        ExampleImageDataset(filepath=str(tmp_path), surface="wood")

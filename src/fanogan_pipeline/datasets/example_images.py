@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.errors import InputError
@@ -15,15 +15,18 @@ from fanogan_pipeline.images import ImageSource
 
 logger = logging.getLogger(__name__)
 
+Surface = Literal["cloth", "metal"]
+
 
 class ExampleImageDataset(ImageFolderDataset):
-    """An `ImageFolderDataset` on pictures of cloth, which `load` makes where the folder is missing.
+    """An `ImageFolderDataset` on pictures of cloth or metal, which `load` makes where the folder is missing.
 
     The folder appears whole or not at all. One that is there is read as it is, whatever it holds: delete it to
     have it made again.
 
     Args:
         filepath: the folder; local.
+        surface: "cloth" or "metal".
         train: good pictures to learn from, 1 and up.
         test: good pictures to test with, 1 and up.
         defective: pictures of each defect, 0 and up.
@@ -39,6 +42,7 @@ class ExampleImageDataset(ImageFolderDataset):
         self,
         *,
         filepath: str,
+        surface: Surface = "cloth",
         train: int = 120,
         test: int = 40,
         defective: int = 20,
@@ -52,7 +56,10 @@ class ExampleImageDataset(ImageFolderDataset):
                 f"ExampleImageDataset: found train {train}, test {test}, defective {defective}, sides {list(sides)}, "
                 f"seed {seed}, expected counts from 1 (defective and seed from 0) and sides from 48 to 4096, ascending"
             )
+        if surface not in get_args(Surface):
+            raise InputError(f"ExampleImageDataset: found surface {surface!r}, expected one of {get_args(Surface)}")
         self._made: dict[str, Any] = {
+            "surface": surface,
             "train": train,
             "test": test,
             "defective": defective,

@@ -1,1 +1,1 @@
-"""A small data set of our own making: woven cloth with masked defects. Seeded, numpy, scipy and Pillow only."""
+"""Small data sets of our own making, cloth and metal with masked defects. Seeded, numpy, scipy and Pillow only."""

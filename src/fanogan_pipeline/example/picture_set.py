@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from fanogan_pipeline.example.cloth import weave
-from fanogan_pipeline.example.defects import DEFECTS
+from fanogan_pipeline.example.cloth_defects import CLOTH_DEFECTS
+from fanogan_pipeline.example.metal import ground_metal
+from fanogan_pipeline.example.metal_defects import METAL_DEFECTS
+from fanogan_pipeline.example.painting import Painter
 
 
-def write_example(folder: Path, train: int, test: int, defective: int, sides: tuple[int, int], seed: int) -> None:
+@dataclass(frozen=True)
+class Surface:
+    """What pictures show.
+
+    Attributes:
+        good: paints a good picture, [H, W] in [0, 1].
+        defects: name -> what paints a defective one.
+    """
+
+    good: Callable[[tuple[int, int], np.random.Generator], np.ndarray]
+    defects: dict[str, Painter]
+
+
+SURFACES = {
+    "cloth": Surface(lambda size, rng: weave(size, rng)[0], CLOTH_DEFECTS),
+    "metal": Surface(ground_metal, METAL_DEFECTS),
+}
+
+
+def write_example(
+    folder: Path, surface: str, train: int, test: int, defective: int, sides: tuple[int, int], seed: int
+) -> None:
     """Write the example's PNG files into an existing folder.
 
     `train/good`, `test/good`, `test/<defect>` and `ground_truth/<defect>/<name>_mask.png` for every defect of
-    `DEFECTS`; each picture from its own seed, so that more pictures leave the first ones as they are.
+    the surface; each picture from its own seed, so that more pictures leave the first ones as they are.
 
     Args:
         folder: where to.
+        surface: a name of `SURFACES`.
         train: good pictures to learn from.
         test: good pictures to test with.
         defective: pictures of each defect.
         sides: shortest and longest side of a picture, pixels.
         seed: of everything.
     """
-    for name, picture, mask in _pictures(train, test, defective, sides, seed):
+    for name, picture, mask in _pictures(SURFACES[surface], train, test, defective, sides, seed):
         _save(folder / f"{name}.png", picture)
         if mask is not None:
             _, defect, stem = name.split("/")
@@ -34,13 +60,13 @@ def write_example(folder: Path, train: int, test: int, defective: int, sides: tu
 
 
 def _pictures(
-    train: int, test: int, defective: int, sides: tuple[int, int], seed: int
+    surface: Surface, train: int, test: int, defective: int, sides: tuple[int, int], seed: int
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     for kind, (part, count) in enumerate((("train", train), ("test", test))):
         for number in range(count):
             rng = np.random.default_rng([seed, kind, number])
-            yield f"{part}/good/{number:03d}", weave(_size(sides, rng), rng)[0], None
-    for kind, (defect, paint) in enumerate(DEFECTS.items(), start=2):
+            yield f"{part}/good/{number:03d}", surface.good(_size(sides, rng), rng), None
+    for kind, (defect, paint) in enumerate(surface.defects.items(), start=2):
         for number in range(defective):
             rng = np.random.default_rng([seed, kind, number])
             yield f"test/{defect}/{number:03d}", *paint(_size(sides, rng), rng)

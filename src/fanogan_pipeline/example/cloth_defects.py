@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from fanogan_pipeline.example.cloth import PERIOD, Gap, weave
-
-FINE = 4  # lines are drawn so many times larger, then shrunk, to have smooth edges
-Painted = tuple[np.ndarray, np.ndarray]  # brightness [H, W] in [0, 1], mask bool [H, W]
+from fanogan_pipeline.example.lines import bent_line
+from fanogan_pipeline.example.painting import Painted, Painter
 
 
 def scratch(size: tuple[int, int], rng: np.random.Generator) -> Painted:
     """A thin, slightly bent bright or dark line."""
     cloth, _ = weave(size, rng)
-    length, angle = rng.uniform(0.3, 0.6) * min(size), rng.uniform(0, 2 * np.pi)
-    bends = np.cumsum(np.r_[angle, rng.normal(0, 0.15, 7)])
-    path = np.cumsum(np.c_[np.cos(bends), np.sin(bends)], axis=0) * length / len(bends)
-    path += rng.uniform(0.35, 0.65, 2) * np.array(size[::-1]) - path.mean(axis=0)
-    canvas = Image.new("L", (size[1] * FINE, size[0] * FINE))
-    points = [tuple(point) for point in (path * FINE).tolist()]
-    ImageDraw.Draw(canvas).line(points, fill=255, width=round(FINE * rng.uniform(1.5, 3.0)), joint="curve")
-    cover = np.asarray(canvas.resize(size[::-1], Image.Resampling.BOX), float) / 255
+    cover = bent_line(size, rng, rng.uniform(0.3, 0.6), 7, 0.15, rng.uniform(1.5, 3.0))
     tone = rng.choice([0.05, 0.95])
     return cloth + 0.8 * cover * (tone - cloth), cover > 0.3
 
@@ -53,7 +42,7 @@ def missing_thread(size: tuple[int, int], rng: np.random.Generator) -> Painted:
     return weave(size, rng, Gap(is_warp, thread, start, start + length))
 
 
-DEFECTS: dict[str, Callable[[tuple[int, int], np.random.Generator], Painted]] = {
+CLOTH_DEFECTS: dict[str, Painter] = {
     "scratch": scratch,
     "spot": spot,
     "missing_thread": missing_thread,

@@ -109,7 +109,7 @@ def _cost(found: Results) -> Iterable[str]:
             "image and searches nothing."
         )
     else:
-        yield "PyOD's AnoGAN is not installed here and was left out."
+        yield "PyOD's AnoGAN is not installed here (`pip install -e .[bench]`) and was left out."
 
 
 def _scale(found: Results) -> Iterable[str]:

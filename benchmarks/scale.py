@@ -52,7 +52,7 @@ def score(count: int) -> dict[str, Any]:
     before = peak_gigabytes()
     with tempfile.TemporaryDirectory() as place:
         began = time.perf_counter()
-        terms, _ = new_pictures.measure(source, detector, parameters.shard_size, parameters.workers, Path(place))
+        terms, _ = new_pictures.measure(source, detector, {}, parameters, group("compute"), Path(place))
         table = detector.judge(terms.drop(columns="reason"))
         seconds = time.perf_counter() - began
     assert len(table) == count

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,19 @@ import pandas as pd
 from fanogan_pipeline.errors import InputError
 
 SOURCE_COLUMNS = ("image_id", "label", "part", "group", "has_mask")
+
+
+class PictureFiles(Protocol):
+    """Pictures that other processes and machines can read as well; small, for it travels to each of them."""
+
+    def read(self, image_id: str) -> np.ndarray:
+        """As `ImageSource.read`, by name."""
+
+    def exists(self, image_id: str) -> bool:
+        """Whether the picture is seen from here."""
+
+    def facts(self) -> dict[str, Any]:
+        """Where they lie and how they are decoded, as JSON holds it; no secrets."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,7 @@ class ImageSource:
         normal_label: the label that the source's own layout calls normal ("good"), or "" where
             the user names the normal classes.
         skipped: a row per picture left out on reading, columns `image_id`, `reason`.
+        files: the same pictures for other processes, or None where they lie in this one's memory.
     """
 
     table: pd.DataFrame
@@ -37,6 +51,7 @@ class ImageSource:
     read_mask: Callable[[int], np.ndarray] | None = None
     normal_label: str = ""
     skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["image_id", "reason"]))
+    files: PictureFiles | None = None
 
     def __len__(self) -> int:
         return len(self.table)

@@ -3,83 +3,26 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import torch
-from tests.compute import jobs, work
+from tests.compute import work
+from tests.compute.scenes import scene
 from tests.project import ROOT
 
 from fanogan_pipeline.compute import shards, terms
 from fanogan_pipeline.compute.executors import cluster_of, threads
-from fanogan_pipeline.detection.anomaly_detector import load_restorer
-from fanogan_pipeline.detection.latents import fit_latents
 from fanogan_pipeline.detection.pictures import Pooling
-from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.errors import ClusterError, InputError
-from fanogan_pipeline.images import ImageSet, Tiles
-from fanogan_pipeline.networks import build_critic, build_encoder, build_generator
 from fanogan_pipeline.parameters import ComputeParameters
-from fanogan_pipeline.training.models import encoder_checkpoint, wgan_checkpoint
-from fanogan_pipeline.training.wgan import Wgan
 
-distributed = pytest.importorskip("distributed")
-
-
-class Cluster:
-    """A scheduler and one worker of one thread, each a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.file = folder / "scheduler.json"
-        place = ["--scheduler-file", str(self.file)]
-        self.processes = [self._start("scheduler", *place, "--port", "0", "--no-dashboard", "--host", "127.0.0.1")]
-        self.processes.append(
-            self._start("worker", *place, "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
-        )
-        with distributed.Client(scheduler_file=str(self.file), timeout=60) as client:
-            client.wait_for_workers(1, timeout=60)
-        self.address = json.loads(self.file.read_text())["address"]
-
-    @staticmethod
-    def _start(part: str, *arguments: str) -> subprocess.Popen:
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "OMP_NUM_THREADS": "1"}
-        environment |= {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3"}
-        command = [sys.executable, "-m", f"distributed.cli.dask_{part}", *arguments]
-        return subprocess.Popen(
-            command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def close(self) -> None:
-        for process in reversed(self.processes):
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-        for process in self.processes:
-            process.wait(30)
-
-
-@contextmanager
-def running(folder: Path) -> Iterator[Cluster]:
-    cluster = Cluster(folder)
-    try:
-        yield cluster
-    finally:
-        cluster.close()
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with running(tmp_path_factory.mktemp("cluster") / "dask") as started:
-        yield started
+pytest.importorskip("distributed")
+from tests.compute.dask_cluster import running
 
 
 @pytest.fixture
@@ -150,30 +93,6 @@ def test_cuts():
 
 
 # Residual terms: the same bytes whatever the engine.
-
-
-def scene(tiled: bool) -> tuple:
-    """A set of digits, whole or as tiles of bigger pictures, with models that have learnt nothing."""
-    torch.manual_seed(3)
-    spec, images = jobs.spec("convolutional"), jobs.digits()
-    wgan_model = wgan_checkpoint(Wgan(spec, "normal", build_generator(spec), build_critic(spec)), {})
-    encoder_model = encoder_checkpoint(build_encoder(spec, "linear"), wgan_model, {})
-    restorer = load_restorer(wgan_model, encoder_model, "squared", jobs.CPU)
-    models = {"wgan_model": wgan_model, "encoder_model": encoder_model}
-    models["residual_statistics"] = fit_statistics(
-        images, restorer, fit_latents(images, restorer, 16), 16, not tiled
-    ).to_checkpoint({})
-    return image_set(images, tiled), restorer, models
-
-
-def image_set(images, tiled: bool) -> ImageSet:
-    names = np.array([f"{row:03}" for row in range(len(images))])
-    tiles = None
-    if tiled:  # four tiles a picture of 32x32
-        places = np.tile(np.array([[0, 0], [0, 16], [16, 0], [16, 16]], np.int32), (len(images) // 4, 1))
-        size = np.full(len(images), 32, np.int32)
-        tiles = Tiles(np.repeat(names[: len(images) // 4], 4), places[:, 0].copy(), places[:, 1].copy(), size, size)
-    return ImageSet(images, names, np.zeros(len(images), bool), names, "split", tiles=tiles)
 
 
 @pytest.mark.parametrize("tiled", [False, True])

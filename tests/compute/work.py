@@ -7,11 +7,14 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of
+from fanogan_pipeline.images import PictureFiles
 from fanogan_pipeline.parameters import ComputeParameters
 
 COUNT, SIZE, FATAL = 50, 7, 21
@@ -31,13 +34,47 @@ class Squares:
 
     def __call__(self, rows: slice) -> pd.DataFrame:
         notes = Path(self.folder)
-        if self.victim and rows.start == FATAL and not (notes / "killed").exists():
-            (notes / "killed").touch()
-            os.kill(os.getpid() if self.victim == "worker" else int(self.victim), signal.SIGKILL)
+        kill_once(notes, self.victim, rows.start == FATAL)
         with (notes / f"computed-{rows.start}").open("a") as file:
             file.write("x")
         numbers = pd.Series(range(rows.start, rows.stop), dtype="int64")
         return pd.DataFrame({"row": numbers, "square": numbers.astype(float) ** 2})
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Pictures in files; says in `folder` how often each was read, and at one of them kills, once.
+
+    Attributes:
+        files: the pictures.
+        folder: of the notes.
+        victim: as `Squares`'.
+        fatal: name of the picture.
+    """
+
+    files: PictureFiles
+    folder: str
+    victim: str = ""
+    fatal: str = ""
+
+    def read(self, image_id: str) -> np.ndarray:
+        kill_once(Path(self.folder), self.victim, image_id == self.fatal)
+        with (Path(self.folder) / f"read-{image_id}").open("a") as file:
+            file.write("x")
+        return self.files.read(image_id)
+
+    def exists(self, image_id: str) -> bool:
+        return self.files.exists(image_id)
+
+    def facts(self) -> dict[str, Any]:
+        return self.files.facts()
+
+
+def kill_once(notes: Path, victim: str, is_time: bool) -> None:
+    """Kill this worker or the process of that number, the first time that it is time."""
+    if victim and is_time and not (notes / "killed").exists():
+        (notes / "killed").touch()
+        os.kill(os.getpid() if victim == "worker" else int(victim), signal.SIGKILL)
 
 
 def compute(scheduler: str = "", workers: int = 1) -> ComputeParameters:

@@ -14,11 +14,10 @@ import numpy as np
 import torch
 from tests.in_process import copy_of, run_here
 from tests.parts import group
-from tests.pipelines.verdicts import detector_of, pictures
+from tests.pipelines.verdicts import detector_of, measure, pictures
 from tests.project import ROOT, newest
 
 from fanogan_pipeline.datasets.image_set import ImageSetDataset
-from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.detection.latents import fit_latents
@@ -60,7 +59,7 @@ def peaks(detector: AnomalyDetector, count: int, place: Path, shard_size: int = 
     source, found = pictures(noise, count), []
     tracemalloc.start()
     try:
-        terms = nodes.measure_pictures(source, detector, parameters, StateStore(place))
+        terms = measure(source, detector, parameters, place)
         found.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.reset_peak()
         scores, summary = nodes.judge_pictures(source, terms, detector, parameters)
@@ -101,7 +100,7 @@ def test_a_batch_that_looks_otherwise_earns_a_warning_and_one_of_normal_images_n
 
     def summary(images: np.ndarray, place: Path) -> dict:
         source = pictures(lambda row: images[row], len(images))
-        terms = nodes.measure_pictures(source, detector, parameters, StateStore(place))
+        terms = measure(source, detector, parameters, place)
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             return nodes.judge_pictures(source, terms, detector, parameters)[1]

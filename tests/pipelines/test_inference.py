@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.parts import group
-from tests.pipelines.verdicts import detector_of
+from tests.pipelines.verdicts import detector_of, measure
 from tests.project import kedro, newest
 
 from fanogan_pipeline.compute import new_pictures
@@ -54,6 +54,18 @@ def test_new_pictures_get_the_very_scores_of_the_test_set(project):
     assert ((ours["verdict"] == "anomalous") == ours["is_flagged"]).all()
 
 
+def test_two_workers_give_the_very_same_verdicts(project):
+    pytest.importorskip("distributed")
+    before = [newest(project, name) for name in ("new_scores.parquet", "new_summary.json")]
+    spread = "compute.engine=dask,compute.workers=2,inference.shard_size=100,inference.max_heatmaps=3"
+    kedro(project, "run", "--env", "smoke", "--pipelines", "inference", "--params", spread)
+    after = [newest(project, name) for name in ("new_scores.parquet", "new_summary.json")]
+    assert after[0] != before[0]
+    pd.testing.assert_frame_equal(*(pd.read_parquet(table) for table, _ in (before, after)), check_exact=True)
+    assert json.loads(before[1].read_text()) == json.loads(after[1].read_text())
+    assert not list((project / "data/06_models/.training_states").glob("inference-*"))
+
+
 def test_what_is_broken_is_listed_and_stops_nothing(project):
     summary = json.loads(newest(project, "new_summary.json").read_text())
     assert {Path(entry["image_id"]).name for entry in summary["skipped"]} == {"cut.png", "words.png"}
@@ -91,12 +103,12 @@ def test_a_stopped_run_goes_on_where_it_was(project, tmp_path, caplog, monkeypat
 
     monkeypatch.setattr(new_pictures.NewTerms, "__call__", counted)
     with pytest.raises(KeyboardInterrupt):
-        new_pictures.measure(source, detector, 50, 1, tmp_path)
+        measure(source, detector, group("inference", shard_size=50, workers=1), tmp_path)
     with caplog.at_level(logging.INFO):
-        table, _ = new_pictures.measure(source, detector, 50, 1, tmp_path)
+        table = measure(source, detector, group("inference", shard_size=50, workers=1), tmp_path)
     assert re.search(r"[2-6] of 7 parts are there", caplog.text)
     monkeypatch.undo()
-    whole, _ = new_pictures.measure(source, detector, 1000, 1, tmp_path / "other")
+    whole = measure(source, detector, group("inference", shard_size=1000, workers=1), tmp_path / "other")
     pd.testing.assert_frame_equal(table, whole, rtol=1e-9)
     assert (table["reason"] != "").sum() == 1  # the one whose header is whole and whose pixels are not
 
@@ -111,7 +123,7 @@ def test_a_broken_picture_is_left_out_and_the_rest_of_its_shard_stays_together(p
         return original(self, images, tiles)
 
     monkeypatch.setattr(AnomalyDetector, "terms", counted)
-    table, _ = new_pictures.measure(source, detector, 1000, 1, tmp_path)
+    table = measure(source, detector, group("inference", shard_size=1000, workers=1), tmp_path)
     assert together == [len(source) - 1]
     broken = table["reason"] != ""
     assert table.loc[broken, "image_id"].map(lambda name: Path(name).name).tolist() == ["cut.png"]

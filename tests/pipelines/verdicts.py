@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from tests.parts import group
 from tests.project import newest
 
+from fanogan_pipeline.compute import new_pictures
 from fanogan_pipeline.datasets.checkpoint import CheckpointDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.images import ImageSource
+from fanogan_pipeline.parameters import InferenceParameters
 
 
 def detector_of(project: Path) -> AnomalyDetector:
@@ -21,6 +24,15 @@ def detector_of(project: Path) -> AnomalyDetector:
     models = [CheckpointDataset(filepath=str(newest(project, f"{name}.safetensors"))).load() for name in names]
     judged = json.loads(newest(project, "detector.json").read_text())
     return AnomalyDetector.load(*models, judged, torch.device("cpu"))
+
+
+def measure(
+    source: ImageSource, detector: AnomalyDetector, parameters: InferenceParameters, place: Path
+) -> pd.DataFrame:
+    """Residual terms of pictures, computed in this process."""
+    found, folder = new_pictures.measure(source, detector, {}, parameters, group("compute", engine="local"), place)
+    found.attrs["parts"] = str(folder)
+    return found
 
 
 def pictures(read: Callable[[int], np.ndarray], count: int) -> ImageSource:

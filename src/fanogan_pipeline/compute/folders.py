@@ -7,10 +7,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from fanogan_pipeline.datasets import safetensors_format
+from fanogan_pipeline.datasets.staging import whole_file
+from fanogan_pipeline.networks import Checkpoint
+
+MODELS = ("wgan_model", "encoder_model", "residual_statistics")
 
 
 def digest(facts: Any) -> str:
@@ -50,3 +56,18 @@ def remove_unless_held(folder: Path) -> None:
         return
     finally:
         os.close(lock)
+
+
+def write_models(folder: Path, models: Mapping[str, Checkpoint]) -> None:
+    """The checkpoints of `MODELS`, for workers to read."""
+    for name in MODELS:
+        with whole_file(folder / f"{name}.safetensors") as draft:
+            draft.write_bytes(safetensors_format.to_bytes(models[name]))
+
+
+def read_models(folder: Path) -> tuple[Checkpoint, Checkpoint, Checkpoint]:
+    """What `write_models` left, in the order of `MODELS`."""
+    wgan, encoder, fitted = (
+        safetensors_format.from_bytes((folder / f"{name}.safetensors").read_bytes(), name) for name in MODELS
+    )
+    return wgan, encoder, fitted

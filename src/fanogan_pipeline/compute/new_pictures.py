@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import os
+import logging
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import threads
-from fanogan_pipeline.compute.folders import remove_unless_held
+from fanogan_pipeline.compute.executors import cluster_of, threads
+from fanogan_pipeline.compute.folders import digest, held, read_models, write_models
+from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
-from fanogan_pipeline.images import ImageSource
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSource, PictureFiles
+from fanogan_pipeline.networks import Checkpoint
+from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.prepare import prepare_readable
+from fanogan_pipeline.training import devices
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class NewTerms:
     source: ImageSource
     detector: AnomalyDetector
     workers: int
+    what: str = "reading pictures"
 
     @property
     def geometry(self) -> Geometry:
@@ -36,7 +47,7 @@ class NewTerms:
 
     def __call__(self, pictures: slice) -> pd.DataFrame:
         rows = np.arange(pictures.start, pictures.stop)
-        images, tiles, reasons = prepare_readable(self.source, rows, self.geometry, self.workers)
+        images, tiles, reasons = prepare_readable(self.source, rows, self.geometry, self.workers, self.what)
         found = pd.DataFrame({"image_id": self.source.table["image_id"].to_numpy(dtype=str)[rows], "reason": reasons})
         if not len(images):
             return found
@@ -44,38 +55,102 @@ class NewTerms:
         return found.join(self.detector.terms(images, tiles).set_axis(readable))
 
 
-def parts_folder(place: Path, source: ImageSource, detector: AnomalyDetector, shard_size: int) -> Path:
-    """The folder of the parts of this very work: these pictures, unchanged, through this detector."""
-    names = source.table[[name for name in ("image_id", "stamp") if name in source.table]].to_csv(index=False)
-    facts = json.dumps([detector.detector.digest, shard_size, hashlib.sha256(names.encode()).hexdigest()])
-    return place.resolve() / f"inference-{hashlib.sha256(facts.encode()).hexdigest()[:32]}"
+@dataclass(frozen=True)
+class NewTermsFrom:
+    """The same from what lies in a folder, the detector read once by a worker, and from files that it sees itself.
+
+    Raises:
+        InputError: the worker sees none of the pictures of a shard.
+    """
+
+    folder: str
+    files: PictureFiles
+    workers: int
+
+    def __call__(self, pictures: slice) -> pd.DataFrame:
+        between = [("row", ">=", pictures.start), ("row", "<", pictures.stop)]
+        table = pd.read_parquet(Path(self.folder) / "pictures.parquet", columns=["image_id"], filters=between)
+        names = table["image_id"].tolist()
+        source = ImageSource(table, lambda row: self.files.read(names[row]))
+        found = NewTerms(source, _read(self.folder), self.workers, what="")(slice(0, len(names)))
+        if (found["reason"] != "").all() and not any(map(self.files.exists, names)):
+            raise InputError(
+                f"new_images: a worker sees none of {len(names):,} pictures such as {found['reason'].iloc[0]}; "
+                "have every worker see their folder under the same path or URL, or set compute.engine: local"
+            )
+        return found
 
 
 def measure(
-    source: ImageSource, detector: AnomalyDetector, shard_size: int, workers: int, place: Path
+    source: ImageSource,
+    detector: AnomalyDetector,
+    models: Mapping[str, Checkpoint],
+    parameters: InferenceParameters,
+    compute: ComputeParameters,
+    place: Path,
 ) -> tuple[pd.DataFrame, Path]:
     """The table of `NewTerms` over all pictures, going on from the parts of a run that was stopped.
 
     Args:
-        source: the pictures.
+        source: the pictures; spread over a cluster only where other processes can read them.
         detector: that judges them.
-        shard_size: pictures in memory at once.
-        workers: threads that decode.
-        place: a local folder for the parts of unfinished work.
+        models: the checkpoints of `folders.MODELS` that it was made of; only a cluster needs them.
+        parameters: `shard_size`, pictures in memory at once, and `workers`, threads that decode.
+        compute: the engine.
+        place: a local folder, seen by all workers, for the parts of unfinished work.
 
     Returns:
-        The table and the folder of its parts, to be removed once the table is safe.
+        The table and the folder of the work, to be removed once the table is safe.
+
+    Raises:
+        ClusterError: the cluster was lost; its finished parts are kept for the next try.
     """
-    folder = parts_folder(place, source, detector, shard_size)
-    folder.mkdir(parents=True, exist_ok=True)
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_SH)
-        for other in place.resolve().glob("inference-*"):
-            if other != folder:
-                remove_unless_held(other)
-        with threads(1) as pool:  # one shard at a time: a shard decodes and computes on every core by itself
-            cuts = shards.cut(len(source), shard_size)
-            return shards.table_of_parts(cuts, NewTerms(source, detector, workers), folder, pool), folder
-    finally:
-        os.close(held)
+    if compute.engine != "local" and source.files is None:
+        logger.warning("new_images: these pictures lie in this process's memory; they are computed here")
+        compute = compute.model_copy(update={"engine": "local"})
+    cuts = shards.cut(len(source), parameters.shard_size)
+    with held(place, "inference", _facts(source, detector, parameters)) as folder, cluster_of(compute) as cluster:
+        if cluster is None or source.files is None:
+            with threads(1) as pool:  # one shard at a time: it fills the memory that one may
+                local = NewTerms(source, detector, parameters.workers)
+                return shards.table_of_parts(cuts, local, folder / "parts", pool), folder
+        _write(folder, source, detector, models, parameters)
+        there = NewTermsFrom(str(folder), source.files, parameters.workers)
+        return shards.table_of_parts(cuts, there, folder / "parts", cluster), folder
+
+
+def _facts(source: ImageSource, detector: AnomalyDetector, parameters: InferenceParameters) -> list[Any]:
+    """Of this very work: these pictures, unchanged and decoded in this way, through this detector."""
+    names = source.table[[name for name in ("image_id", "stamp") if name in source.table]].to_csv(index=False)
+    files = source.files.facts() if source.files else None
+    # without stamps nothing tells changed pictures, and no parts but one's own count
+    own = "" if "stamp" in source.table else uuid.uuid4().hex
+    how = [detector.detector.digest, detector.restorer.device.type, parameters.shard_size, torch.__version__]
+    return [*how, digest(names), files, own]
+
+
+def _write(
+    folder: Path,
+    source: ImageSource,
+    detector: AnomalyDetector,
+    models: Mapping[str, Checkpoint],
+    parameters: InferenceParameters,
+) -> None:
+    """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
+    names = pd.DataFrame({"row": range(len(source)), "image_id": source.table["image_id"].to_numpy(dtype=str)})
+    with whole_file(folder / "pictures.parquet") as draft:  # a worker reads the rows of its shard alone
+        names.to_parquet(draft, index=False, row_group_size=parameters.shard_size)
+    write_models(folder, models)
+    with whole_file(folder / "detector.json") as draft:
+        draft.write_text(json.dumps({"device": detector.restorer.device.type, "detector": detector.detector.to_json()}))
+
+
+@lru_cache(maxsize=2)
+def _read(folder: str) -> AnomalyDetector:
+    """The detector that `_write` left, ready to compute on one thread."""
+    place = Path(folder)
+    values = json.loads((place / "detector.json").read_text())
+    device = devices.choose_device(values["device"])
+    devices.set_threads(1)
+    wgan, encoder, fitted = read_models(place)
+    return AnomalyDetector.load(wgan, encoder, fitted, values["detector"], device)

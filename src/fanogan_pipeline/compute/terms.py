@@ -15,8 +15,7 @@ import torch
 
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, cores, threads
-from fanogan_pipeline.compute.folders import digest, held
-from fanogan_pipeline.datasets import safetensors_format
+from fanogan_pipeline.compute.folders import MODELS, digest, held, read_models, write_models
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
 from fanogan_pipeline.detection.pictures import Pooling, picture_terms
@@ -27,8 +26,6 @@ from fanogan_pipeline.images import ImageSet, Tiles
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import ComputeParameters
 from fanogan_pipeline.training import devices
-
-MODELS = ("wgan_model", "encoder_model", "residual_statistics")
 
 
 @dataclass(frozen=True)
@@ -139,9 +136,7 @@ def write(folder: Path, image_set: ImageSet, models: dict[str, Checkpoint], sett
     if image_set.tiles is not None:
         with whole_file(folder / "tiles.npz") as draft, draft.open("wb") as file:
             np.savez(file, allow_pickle=False, **vars(image_set.tiles))
-    for name in MODELS:
-        with whole_file(folder / f"{name}.safetensors") as draft:
-            draft.write_bytes(safetensors_format.to_bytes(models[name]))
+    write_models(folder, models)
     with whole_file(folder / "settings.json") as draft:
         draft.write_text(json.dumps(asdict(settings)))
 
@@ -156,9 +151,7 @@ def _read(folder: str) -> Terms:
     )
     device = devices.choose_device(settings.device)
     devices.set_threads(1)
-    wgan, encoder, fitted = (
-        safetensors_format.from_bytes((place / f"{name}.safetensors").read_bytes(), name) for name in MODELS
-    )
+    wgan, encoder, fitted = read_models(place)
     tiles = Tiles(**np.load(place / "tiles.npz", allow_pickle=False)) if (place / "tiles.npz").exists() else None
     return Terms(
         np.load(place / "images.npy", mmap_mode="c", allow_pickle=False),

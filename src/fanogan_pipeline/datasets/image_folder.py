@@ -20,7 +20,7 @@ from fanogan_pipeline.datasets.contact_sheet import preview_of
 from fanogan_pipeline.datasets.decoding import DecodingSettings
 from fanogan_pipeline.datasets.folder_layout import LAYOUTS, Arrangement, arrange, detect_layout, grouping
 from fanogan_pipeline.datasets.folder_listing import Listing, list_pictures
-from fanogan_pipeline.datasets.folder_reader import FolderReader
+from fanogan_pipeline.datasets.folder_reader import FolderFiles, FolderReader
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
 
@@ -149,7 +149,8 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         return listing, layout, arrangement
 
     def _reader(self, arrangement: Arrangement) -> FolderReader:
-        return FolderReader(self._filesystem, self._root, arrangement.paths, arrangement.masks, self._settings)
+        files = FolderFiles(self._filesystem, self._root, self._settings)
+        return FolderReader(files, arrangement.paths, arrangement.masks)
 
     def _checked(self, reader: FolderReader) -> Iterator[str]:
         """For each picture in turn what is wrong with it, "" where nothing is."""
@@ -181,14 +182,10 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
                 "stamp": [reader.stamp(row) for row in rows],
             }
         )
-        reader = FolderReader(reader.filesystem, reader.root, paths, masks, reader.settings)
-        return ImageSource(
-            table,
-            reader.read,
-            reader.read_mask if any(masks) else None,
-            arrangement.normal_label,
-            pd.DataFrame(sorted(skipped), columns=["image_id", "reason"]),
-        )
+        good = FolderReader(reader.files, paths, masks)
+        left_out = pd.DataFrame(sorted(skipped), columns=["image_id", "reason"])
+        read_mask = good.read_mask if any(masks) else None
+        return ImageSource(table, good.read, read_mask, arrangement.normal_label, left_out, good.files)
 
     def _group(self, path: str) -> str:
         group = self._group_of(path)

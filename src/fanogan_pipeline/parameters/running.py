@@ -10,7 +10,7 @@ from fanogan_pipeline.parameters.group import Group
 
 
 class ComputeParameters(Group):
-    """`params:compute`: the engine that scoring and the benchmark spread over."""
+    """`params:compute`: the engine that scoring, inference and the benchmark spread over."""
 
     engine: Literal["local", "dask"]
     scheduler: str

@@ -57,7 +57,7 @@ def prepare_pictures(
         rows: row numbers [N] of its table.
         geometry: what they become.
         workers: threads that decode.
-        what: named on the progress bar.
+        what: named on the progress bar; "" for no bar.
 
     Returns:
         uint8 [N, C, H, W] and None; with tiling [number of tiles, C, H, W] and where each was cut from,
@@ -171,9 +171,10 @@ def _decoded(prepare: Callable[[int], T], rows: np.ndarray, workers: int, what: 
             return error
 
     # a bar where there is a terminal, silence elsewhere
+    is_silent = None if what else True
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(rows), desc=what, unit="picture", disable=None, delay=1, leave=False) as progress,
+        tqdm(total=len(rows), desc=what, unit="picture", disable=is_silent, delay=1, leave=False) as progress,
     ):
         for start in range(0, len(rows), CHUNK):
             for prepared in pool.map(attempt, rows[start : start + CHUNK].tolist()):

@@ -10,7 +10,7 @@ import numpy as np
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import InferenceParameters, TrainingParameters
+from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters, TrainingParameters
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSource, StateStore
 
 with lazily():
@@ -38,12 +38,18 @@ def load_detector(
 
 
 def measure_pictures(
-    new_images: ImageSource, anomaly_detector: Any, parameters: InferenceParameters, states: StateStore
+    new_images: ImageSource,
+    anomaly_detector: Any,
+    wgan_model: Checkpoint,
+    encoder_model: Checkpoint,
+    residual_statistics: Checkpoint,
+    parameters: InferenceParameters,
+    compute: ComputeParameters,
+    states: StateStore,
 ) -> DataFrame:
     """Residual terms of every picture, in shards; what is broken has a reason instead."""
-    table, folder = shards.measure(
-        new_images, anomaly_detector, parameters.shard_size, parameters.workers, states.folder
-    )
+    found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
+    table, folder = shards.measure(new_images, anomaly_detector, found, parameters, compute, states.folder)
     table.attrs["parts"] = str(folder)
     return table
 

@@ -23,7 +23,16 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.measure_pictures,
-                ["new_images", "anomaly_detector", "params:inference", "training_states"],
+                [
+                    "new_images",
+                    "anomaly_detector",
+                    "wgan_model",
+                    "encoder_model",
+                    "residual_statistics",
+                    "params:inference",
+                    "params:compute",
+                    "training_states",
+                ],
                 "new_terms",
                 name="measure_new_pictures",
             ),

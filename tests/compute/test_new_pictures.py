@@ -1,0 +1,151 @@
+"""New pictures over a real cluster: the same bytes as in one process, and nothing finished is done again."""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import pandas as pd
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+from tests.compute import scenes, work
+from tests.parts import group
+
+from fanogan_pipeline.compute import new_pictures
+from fanogan_pipeline.datasets.decoding import DecodingSettings
+from fanogan_pipeline.datasets.folder_reader import FolderFiles
+from fanogan_pipeline.errors import ClusterError, InputError
+from fanogan_pipeline.images import ImageSource
+
+pytest.importorskip("distributed")
+from tests.compute.dask_cluster import running
+
+COUNT, SIZE, BROKEN = 30, 8, 11
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> ImageSource:
+    return scenes.picture_folder(tmp_path_factory.mktemp("new") / "pictures", COUNT, BROKEN)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["whole", "tiled"])
+def detector(request: pytest.FixtureRequest) -> tuple:
+    return scenes.detector(request.param)
+
+
+@pytest.fixture(scope="module")
+def plain_detector() -> tuple:
+    return scenes.detector(False)
+
+
+def measured(source: ImageSource, detector: tuple, place: Path, **engine) -> tuple[bytes, Path]:
+    """The table as the bytes of its parquet file, and the folder of the work."""
+    compute = group("compute", **{"engine": "dask", "workers": 2, **engine})
+    parameters = group("inference", shard_size=SIZE, workers=1)
+    table, folder = new_pictures.measure(source, *detector, parameters, compute, place)
+    return table.to_parquet(), folder
+
+
+def watched(source: ImageSource, notes: Path, victim: str = "") -> ImageSource:
+    notes.mkdir(exist_ok=True)
+    fatal = source.table["image_id"][2 * SIZE + 3]
+    return replace(source, files=work.Watched(source.files, str(notes), victim, fatal))
+
+
+def times_read(notes: Path) -> dict[str, int]:
+    return {path.name.removeprefix("read-"): path.stat().st_size for path in notes.glob("read-*")}
+
+
+def test_new_terms_are_the_same_bytes_on_every_engine(source, detector, cluster, tmp_path):
+    local, _ = measured(source, detector, tmp_path / "local", engine="local")
+    table = pd.read_parquet(io.BytesIO(local))
+    assert table.index[table["reason"] != ""].tolist() == [BROKEN]
+    assert table["map_residual"].notna().sum() == COUNT - 1
+    found, _ = measured(source, detector, tmp_path / "dask", scheduler=cluster.address)
+    assert found == local
+
+
+def test_only_what_is_missing_is_read_again_by_two_workers(source, plain_detector, tmp_path):
+    local, _ = measured(source, plain_detector, tmp_path / "local", engine="local")
+    _, folder = measured(watched(source, tmp_path / "first"), plain_detector, tmp_path / "dask")
+    parts = sorted((folder / "parts").iterdir())
+    for part in parts[::2]:
+        part.unlink()
+    kept = {part: part.stat().st_mtime_ns for part in parts[1::2]}
+    found, again = measured(watched(source, tmp_path / "second"), plain_detector, tmp_path / "dask")
+    assert (found, again) == (local, folder)
+    assert {part: part.stat().st_mtime_ns for part in kept} == kept
+    names = source.table["image_id"]
+    assert times_read(tmp_path / "first") == dict.fromkeys(names, 1)
+    assert times_read(tmp_path / "second") == {name: 1 for row, name in enumerate(names) if row // SIZE % 2 == 0}
+
+
+def test_a_killed_worker_costs_its_shard_alone(source, plain_detector, cluster, tmp_path):
+    local, _ = measured(source, plain_detector, tmp_path / "local", engine="local")
+    deadly = watched(source, tmp_path / "notes", "worker")
+    assert measured(deadly, plain_detector, tmp_path / "dask", scheduler=cluster.address)[0] == local
+    often = times_read(tmp_path / "notes")
+    assert (tmp_path / "notes/killed").exists()
+    assert {name for name, times in often.items() if times > 1} == set(
+        source.table["image_id"][2 * SIZE : 2 * SIZE + 3]
+    )
+
+
+def test_after_a_killed_scheduler_the_same_command_goes_on(source, plain_detector, cluster, tmp_path):
+    notes = tmp_path / "notes"
+    with running(tmp_path / "doomed") as doomed:
+        deadly = watched(source, notes, str(doomed.processes[0].pid))
+        with pytest.raises(ClusterError, match="was lost"):
+            measured(deadly, plain_detector, tmp_path / "dask", scheduler=doomed.address)
+    kept = sorted((tmp_path / "dask").glob("inference-*/parts/part-*"))
+    assert kept
+    found, _ = measured(watched(source, notes), plain_detector, tmp_path / "dask", scheduler=cluster.address)
+    assert found == measured(source, plain_detector, tmp_path / "local", engine="local")[0]
+    finished = [int(part.stem.removeprefix("part-")) for part in kept]
+    often = times_read(notes)
+    assert all(often[name] == 1 for row, name in enumerate(source.table["image_id"]) if row // SIZE in finished)
+
+
+def test_pictures_that_workers_do_not_see_are_told_in_one_line(source, plain_detector, cluster, tmp_path):
+    elsewhere = FolderFiles(LocalFileSystem(), str(tmp_path / "nowhere"), DecodingSettings())
+    with pytest.raises(InputError, match="a worker sees none of") as caught:
+        measured(replace(source, files=elsewhere), plain_detector, tmp_path / "dask", scheduler=cluster.address)
+    assert "nowhere/000.png" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_in_memory_are_computed_here_with_a_word(source, plain_detector, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        found, _ = measured(
+            replace(source, files=None), plain_detector, tmp_path / "dask", scheduler="tcp://127.0.0.1:1"
+        )
+    assert "they are computed here" in caplog.text
+    assert found == measured(source, plain_detector, tmp_path / "local", engine="local")[0]
+
+
+def test_parts_of_pictures_decoded_otherwise_do_not_count(source, plain_detector, tmp_path):
+    _, one = measured(source, plain_detector, tmp_path, engine="local")
+    changed = replace(source.files, settings=DecodingSettings(background=200))
+    _, other = measured(replace(source, files=changed), plain_detector, tmp_path, engine="local")
+    assert one != other
+
+
+def test_files_travel_small_and_are_the_same_pictures(source):
+    travelled = pickle.dumps(source.files)
+    assert len(travelled) < 2000
+    files, names = pickle.loads(travelled), source.table["image_id"]
+    assert all((files.read(name) == source.read(row)).all() for row, name in enumerate(names) if row != BROKEN)
+
+
+def test_files_of_an_object_store_travel_too():
+    pytest.importorskip("s3fs")
+    filesystem = fsspec.filesystem("s3", key="a", secret="b", endpoint_url="http://127.0.0.1:1")
+    files = FolderFiles(filesystem, "bucket/pictures", DecodingSettings())
+    travelled = pickle.loads(pickle.dumps(files))
+    assert travelled == files
+    assert travelled.filesystem.storage_options == filesystem.storage_options
+    assert "b" not in files.facts().values()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -15,14 +16,14 @@ from tests.compute import work
 from tests.compute.scenes import scene
 from tests.project import ROOT
 
-from fanogan_pipeline.compute import shards, terms
+from fanogan_pipeline.compute import executors, shards, terms
 from fanogan_pipeline.compute.executors import cluster_of, threads
 from fanogan_pipeline.detection.pictures import Pooling
 from fanogan_pipeline.errors import ClusterError, InputError
 from fanogan_pipeline.parameters import ComputeParameters
 
-pytest.importorskip("distributed")
-from tests.compute.dask_cluster import running
+distributed = pytest.importorskip("distributed")
+from tests.compute.dask_cluster import running  # noqa: E402
 
 
 @pytest.fixture
@@ -71,6 +72,22 @@ def test_a_killed_scheduler_is_told_and_nothing_finished_is_lost(places, tmp_pat
     assert kept
     assert_whole(work.client(cluster.address, *places, ""))
     assert {name: (Path(places[1]) / name).stat().st_mtime_ns for name in kept} == kept
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc")
+def test_a_worker_keeps_its_memory_for_the_next_batch(cluster):
+    with cluster_of(work.compute(cluster.address)) as executor:
+        assert executor.submit(work.pages_asked_for, 50).result() < 2048  # those of one filling
+
+
+def test_what_the_user_has_set_for_workers_stays(monkeypatch):
+    dask = pytest.importorskip("dask")
+    monkeypatch.setattr(executors, "_OWN", {})
+    monkeypatch.setattr(distributed, "LocalCluster", lambda **options: options)
+    with dask.config.set({"distributed.worker.memory.monitor-interval": "7s"}):
+        executors._own_cluster(1)
+        assert dask.config.get("distributed.worker.memory.monitor-interval") == "7s"
+        assert dask.config.get("distributed.worker.profile.enabled") is False
 
 
 def test_no_scheduler_at_the_address_is_told_in_one_line(monkeypatch):

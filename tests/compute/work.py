@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import cluster_of
+from fanogan_pipeline.compute.executors import cluster_of, settle_in
 from fanogan_pipeline.images import PictureFiles
 from fanogan_pipeline.parameters import ComputeParameters
 
@@ -75,6 +76,16 @@ def kill_once(notes: Path, victim: str, is_time: bool) -> None:
     if victim and is_time and not (notes / "killed").exists():
         (notes / "killed").touch()
         os.kill(os.getpid() if victim == "worker" else int(victim), signal.SIGKILL)
+
+
+def pages_asked_for(times: int) -> int:
+    """Pages of memory that this worker, settled in, asks the machine for while it fills 2048 pages over and over."""
+    settle_in()
+    np.ones(2**20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        np.ones(2**20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def compute(scheduler: str = "", workers: int = 1) -> ComputeParameters:

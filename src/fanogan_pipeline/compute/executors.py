@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import multiprocessing
 import os
@@ -18,6 +19,16 @@ from fanogan_pipeline.parameters import ComputeParameters
 
 CONNECT_SECONDS = 20
 RETRIES = 3  # of a piece of work whose worker has died
+
+# What Dask watches in its own time, by default 50 to 100 times a second in every process: 5 % of what workers compute.
+CALM = {
+    "distributed": {
+        "worker": {"profile": {"enabled": False}, "memory": {"monitor-interval": "1s"}},
+        "admin": {"tick": {"interval": "500ms"}, "system-monitor": {"interval": "2s"}},
+    }
+}
+# glibc's numbers of what `settle_in` sets, and to what, bytes
+MALLOC = {"mmap_threshold": (-3, 32 << 20), "trim_threshold": (-1, 1 << 30), "top_pad": (-2, 64 << 20)}
 
 _OWN: dict[int, Any] = {}  # clusters of this process, by their number of workers
 
@@ -74,9 +85,11 @@ def _client(distributed: Any, parameters: ComputeParameters) -> Iterator[Any]:
 
 def _own_cluster(count: int) -> Any:
     """A cluster of that many workers on this machine; it lives as long as this process, for nodes to come."""
+    import dask
     import distributed
 
     if count not in _OWN or _OWN[count].status is not distributed.Status.running:
+        dask.config.update_defaults(CALM)  # what the user has set otherwise stays
         _OWN[count] = distributed.LocalCluster(
             n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
         )
@@ -99,7 +112,7 @@ def threads(count: int) -> Iterator[Executor]:
 @contextmanager
 def processes(count: int) -> Iterator[Executor]:
     """Processes of their own, one thread each; they end with this one, however it ends."""
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _settle_in) as pool:
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _follow_parent) as pool:
         try:
             yield pool
         except BaseException:  # what is under way would be waited for
@@ -108,7 +121,7 @@ def processes(count: int) -> Iterator[Executor]:
             raise
 
 
-def _settle_in() -> None:
+def _follow_parent() -> None:
     """One thread for every library; an end of its own once the parent has died."""
     from threadpoolctl import threadpool_limits
 
@@ -122,6 +135,21 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def settle_in() -> None:
+    """Make a worker of any cluster ready: one thread, and memory that is kept for the next batch.
+
+    Dask starts workers with MALLOC_TRIM_THRESHOLD_=65536, so that every tensor's pages are given back and are asked
+    for, and zeroed, again: more than half of the time of a worker that scores.
+    """
+    from fanogan_pipeline.training import devices
+
+    devices.set_threads(1)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's alone
+    if mallopt is not None:
+        for number, size in MALLOC.values():
+            mallopt(number, size)
 
 
 def cores() -> int:

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import cluster_of, threads
+from fanogan_pipeline.compute.executors import cluster_of, settle_in, threads
 from fanogan_pipeline.compute.folders import digest, held, read_models, write_models
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
@@ -151,6 +151,6 @@ def _read(folder: str) -> AnomalyDetector:
     place = Path(folder)
     values = json.loads((place / "detector.json").read_text())
     device = devices.choose_device(values["device"])
-    devices.set_threads(1)
+    settle_in()
     wgan, encoder, fitted = read_models(place)
     return AnomalyDetector.load(wgan, encoder, fitted, values["detector"], device)

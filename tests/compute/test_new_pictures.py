@@ -60,6 +60,15 @@ def times_read(notes: Path) -> dict[str, int]:
     return {path.name.removeprefix("read-"): path.stat().st_size for path in notes.glob("read-*")}
 
 
+def test_new_terms_are_the_same_bytes_on_any_number_of_threads(source, detector, tmp_path, monkeypatch):
+    monkeypatch.setattr(new_pictures, "TOGETHER", 3)  # pieces that leave a rest
+    found = []
+    for threads in (1, 4):
+        monkeypatch.setattr(new_pictures, "cores", lambda threads=threads: threads)
+        found.append(measured(source, detector, tmp_path / str(threads), engine="local")[0])
+    assert found[0] == found[1]
+
+
 def test_new_terms_are_the_same_bytes_on_every_engine(source, detector, cluster, tmp_path):
     local, _ = measured(source, detector, tmp_path / "local", engine="local")
     table = pd.read_parquet(io.BytesIO(local))

@@ -6,6 +6,7 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,29 +17,39 @@ import pandas as pd
 import torch
 
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import cluster_of, settle_in, threads
+from fanogan_pipeline.compute.executors import cluster_of, cores, settle_in, threads
 from fanogan_pipeline.compute.folders import digest, held, read_models, write_models
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.images import ImageSource, PictureFiles
+from fanogan_pipeline.images import ImageSource, PictureFiles, Tiles
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters
 from fanogan_pipeline.preprocessing.geometry import Geometry
-from fanogan_pipeline.preprocessing.prepare import prepare_readable
+from fanogan_pipeline.preprocessing.prepare import picture_runs, prepare_readable
 from fanogan_pipeline.training import devices
 
 logger = logging.getLogger(__name__)
+TOGETHER = 256  # pictures computed by one thread at a time: the same on every engine, so that bytes are
 
 
 @dataclass(frozen=True)
 class NewTerms:
-    """Pictures [a, b) of a source -> `image_id`, residual terms and `reason` ("" unless the picture is broken)."""
+    """Pictures [a, b) of a source -> `image_id`, residual terms and `reason` ("" unless the picture is broken).
+
+    Attributes:
+        source: the pictures.
+        detector: that measures them.
+        workers: threads that decode.
+        what: named on the progress bar; "" for no bar.
+        pool: threads that compute, each `TOGETHER` pictures at a time; None, the caller's own.
+    """
 
     source: ImageSource
     detector: AnomalyDetector
     workers: int
     what: str = "reading pictures"
+    pool: Executor | None = None
 
     @property
     def geometry(self) -> Geometry:
@@ -52,7 +63,17 @@ class NewTerms:
         if not len(images):
             return found
         readable = found.index[found["reason"] == ""]
-        return found.join(self.detector.terms(images, tiles).set_axis(readable))
+        return found.join(self._terms(images, tiles).set_axis(readable))
+
+    def _terms(self, images: np.ndarray, tiles: Tiles | None) -> pd.DataFrame:
+        runs = picture_runs(images, tiles)
+
+        def terms(pictures: slice) -> pd.DataFrame:
+            rows = slice(runs[pictures.start].start, runs[pictures.stop - 1].stop)
+            some = None if tiles is None else tiles.take(np.arange(rows.start, rows.stop))
+            return self.detector.terms(images[rows], some)
+
+        return shards.table(shards.cut(len(runs), TOGETHER), terms, self.pool)
 
 
 @dataclass(frozen=True)
@@ -111,9 +132,10 @@ def measure(
     cuts = shards.cut(len(source), parameters.shard_size)
     with held(place, "inference", _facts(source, detector, parameters)) as folder, cluster_of(compute) as cluster:
         if cluster is None or source.files is None:
-            with threads(1) as pool:  # one shard at a time: it fills the memory that one may
-                local = NewTerms(source, detector, parameters.workers)
-                return shards.table_of_parts(cuts, local, folder / "parts", pool), folder
+            each = cores() if detector.restorer.device.type == "cpu" else 1
+            with threads(1) as one, threads(each) as pool:  # one shard at a time: it fills the memory that one may
+                local = NewTerms(source, detector, parameters.workers, pool=pool)
+                return shards.table_of_parts(cuts, local, folder / "parts", one), folder
         _write(folder, source, detector, models, parameters)
         there = NewTermsFrom(str(folder), source.files, parameters.workers)
         return shards.table_of_parts(cuts, there, folder / "parts", cluster), folder

@@ -21,9 +21,9 @@ def cut(count: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
 
 
-def table(shards: Sequence[slice], compute: Compute, executor: Executor) -> pd.DataFrame:
-    """The shards' tables one below the other, in their order."""
-    return pd.concat(executor.map(compute, shards), ignore_index=True)
+def table(shards: Sequence[slice], compute: Compute, executor: Executor | None) -> pd.DataFrame:
+    """The shards' tables one below the other, in their order; without an executor computed one after the other."""
+    return pd.concat((executor.map if executor else map)(compute, shards), ignore_index=True)
 
 
 def table_of_parts(

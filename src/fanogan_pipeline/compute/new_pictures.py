@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from pyarrow.parquet import ParquetFile
 
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, cores, settle_in, threads
@@ -87,10 +88,11 @@ class NewTermsFrom:
     folder: str
     files: PictureFiles
     workers: int
+    shard_size: int
 
     def __call__(self, pictures: slice) -> pd.DataFrame:
-        between = [("row", ">=", pictures.start), ("row", "<", pictures.stop)]
-        table = pd.read_parquet(Path(self.folder) / "pictures.parquet", columns=["image_id"], filters=between)
+        with ParquetFile(Path(self.folder) / "pictures.parquet") as file:
+            table = file.read_row_group(pictures.start // self.shard_size).to_pandas()
         names = table["image_id"].tolist()
         source = ImageSource(table, lambda row: self.files.read(names[row]))
         found = NewTerms(source, _read(self.folder), self.workers, what="")(slice(0, len(names)))
@@ -137,7 +139,7 @@ def measure(
                 local = NewTerms(source, detector, parameters.workers, pool=pool)
                 return shards.table_of_parts(cuts, local, folder / "parts", one), folder
         _write(folder, source, detector, models, parameters)
-        there = NewTermsFrom(str(folder), source.files, parameters.workers)
+        there = NewTermsFrom(str(folder), source.files, parameters.workers, parameters.shard_size)
         return shards.table_of_parts(cuts, there, folder / "parts", cluster), folder
 
 
@@ -159,9 +161,8 @@ def _write(
     parameters: InferenceParameters,
 ) -> None:
     """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
-    names = pd.DataFrame({"row": range(len(source)), "image_id": source.table["image_id"].to_numpy(dtype=str)})
-    with whole_file(folder / "pictures.parquet") as draft:  # a worker reads the rows of its shard alone
-        names.to_parquet(draft, index=False, row_group_size=parameters.shard_size)
+    with whole_file(folder / "pictures.parquet") as draft:  # a group of rows is a shard, which is all a worker reads
+        source.table[["image_id"]].to_parquet(draft, index=False, row_group_size=parameters.shard_size)
     write_models(folder, models)
     with whole_file(folder / "detector.json") as draft:
         draft.write_text(json.dumps({"device": detector.restorer.device.type, "detector": detector.detector.to_json()}))

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks import children, machine, page, peers, speed, startup
 from benchmarks.cases import ENVIRONMENTS, case
 from benchmarks.results import Results
-from fanogan_pipeline.training.devices import set_threads
+from fanogan_pipeline.training.devices import settle_in
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def main() -> None:
     if given.million:
         length = dataclasses.replace(length, scored=(*length.scored, 1_000_000))
     logging.disable(logging.WARNING)
-    set_threads(0)
+    settle_in(0)
     began, load = time.perf_counter(), machine.load()
     found = Results(machine.this_machine(), given.quick, (load, load))
     for name in ENVIRONMENTS if not given.quick else ("default", "reference"):

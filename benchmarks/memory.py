@@ -10,14 +10,14 @@ import torch
 from benchmarks.cases import case
 from benchmarks.children import peak_gigabytes
 from benchmarks.detectors import detector_of, untrained
-from fanogan_pipeline.training.devices import set_threads
+from fanogan_pipeline.training.devices import settle_in
 from fanogan_pipeline.training.encoder import EncoderPhase
 from fanogan_pipeline.training.wgan import WganPhase
 
 
 def main(name: str) -> dict[str, float]:
     """The peak so far after a few scores, after steps of phase 2 and after steps of phase 1."""
-    set_threads(0)
+    settle_in(0)
     one, cpu, peaks = case(name), torch.device("cpu"), {"libraries": peak_gigabytes()}
     detector = detector_of(one)
     detector.terms(one.images[: one.scored].numpy())

@@ -22,7 +22,7 @@ from fanogan_pipeline.compute import new_pictures
 from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.networks import NetworkSpec
 from fanogan_pipeline.training.data import as_images
-from fanogan_pipeline.training.devices import set_threads
+from fanogan_pipeline.training.devices import settle_in
 from fanogan_pipeline.training.wgan import WganPhase
 
 DIGITS = 10_000  # different digits that are repeated
@@ -81,5 +81,5 @@ def train(count: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    set_threads(0)
+    settle_in(0)
     print(json.dumps({"score": score, "train": train}[sys.argv[1]](int(sys.argv[2]))))

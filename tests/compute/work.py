@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import cluster_of, settle_in
+from fanogan_pipeline.compute.executors import cluster_of
 from fanogan_pipeline.images import PictureFiles
 from fanogan_pipeline.parameters import ComputeParameters
+from fanogan_pipeline.training import devices
 
 COUNT, SIZE, FATAL = 50, 7, 21
 
@@ -80,7 +81,7 @@ def kill_once(notes: Path, victim: str, is_time: bool) -> None:
 
 def pages_asked_for(times: int) -> int:
     """Pages of memory that this worker, settled in, asks the machine for while it fills 2048 pages over and over."""
-    settle_in()
+    devices.settle_in(1)
     np.ones(2**20)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(times):

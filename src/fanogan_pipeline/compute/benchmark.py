@@ -18,10 +18,11 @@ import torch
 from fanogan_pipeline.benchmark.cells import run_cell
 from fanogan_pipeline.benchmark.ground import Settings
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import cluster_of, cores, processes, settle_in
+from fanogan_pipeline.compute.executors import cluster_of, cores, processes
 from fanogan_pipeline.compute.folders import digest, held
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.parameters import ComputeParameters
+from fanogan_pipeline.training import devices
 
 logger = logging.getLogger(__name__)
 Cell = tuple[str, int]  # the normal class, the seed
@@ -34,7 +35,7 @@ class CellsFrom:
     folder: str
 
     def __call__(self, rows: slice) -> pd.DataFrame:
-        settle_in()
+        devices.settle_in(1)
         images, table, cells, settings = _read(self.folder)
         return pd.concat(
             [run_cell(images, table, name, seed, settings) for name, seed in cells[rows]], ignore_index=True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import multiprocessing
 import os
@@ -27,9 +26,6 @@ CALM = {
         "admin": {"tick": {"interval": "500ms"}, "system-monitor": {"interval": "2s"}},
     }
 }
-# glibc's numbers of what `settle_in` sets, and to what, bytes
-MALLOC = {"mmap_threshold": (-3, 32 << 20), "trim_threshold": (-1, 1 << 30), "top_pad": (-2, 64 << 20)}
-
 _OWN: dict[int, Any] = {}  # clusters of this process, by their number of workers
 
 
@@ -135,21 +131,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def settle_in() -> None:
-    """Make a worker of any cluster ready: one thread, and memory that is kept for the next batch.
-
-    Dask starts workers with MALLOC_TRIM_THRESHOLD_=65536, so that every tensor's pages are given back and are asked
-    for, and zeroed, again: more than half of the time of a worker that scores.
-    """
-    from fanogan_pipeline.training import devices
-
-    devices.set_threads(1)
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's alone
-    if mallopt is not None:
-        for number, size in MALLOC.values():
-            mallopt(number, size)
 
 
 def cores() -> int:

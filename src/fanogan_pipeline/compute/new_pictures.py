@@ -18,7 +18,7 @@ import torch
 from pyarrow.parquet import ParquetFile
 
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import cluster_of, cores, settle_in, threads
+from fanogan_pipeline.compute.executors import cluster_of, cores, threads
 from fanogan_pipeline.compute.folders import digest, held, read_models, write_models
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
@@ -174,6 +174,6 @@ def _read(folder: str) -> AnomalyDetector:
     place = Path(folder)
     values = json.loads((place / "detector.json").read_text())
     device = devices.choose_device(values["device"])
-    settle_in()
+    devices.settle_in(1)
     wgan, encoder, fitted = read_models(place)
     return AnomalyDetector.load(wgan, encoder, fitted, values["detector"], device)

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import cluster_of, cores, settle_in, threads
+from fanogan_pipeline.compute.executors import cluster_of, cores, threads
 from fanogan_pipeline.compute.folders import MODELS, digest, held, read_models, write_models
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
@@ -150,7 +150,7 @@ def _read(folder: str) -> Terms:
         **values | {"pooling": Pooling(**values["pooling"]), "refinement": Refinement(**values["refinement"])}
     )
     device = devices.choose_device(settings.device)
-    settle_in()
+    devices.settle_in(1)
     wgan, encoder, fitted = read_models(place)
     tiles = Tiles(**np.load(place / "tiles.npz", allow_pickle=False)) if (place / "tiles.npz").exists() else None
     return Terms(

@@ -58,7 +58,7 @@ def _train(folder: Path) -> None:
     job, images = TrainingJob.read(folder)
     local_rank, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     device = devices.of_process(job.device, local_rank)
-    devices.set_threads(job.training.threads, local_size)
+    devices.settle_in(job.training.threads, local_size)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     group = Group(dist.get_rank(), dist.get_world_size())
     run_phase(_phase(job, as_images(images), device, group), job.parameters.steps, job.training, job.slot)

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fanogan_pipeline.detection.residuals import Restorer, batches
+from fanogan_pipeline.detection.residuals import Restorer, batches, filled_up
 
 RIDGE = 1e-2  # added to a view's covariance over its channels, as a share of their mean variance
 PRIOR_IMAGES = 16  # a pixel's own mean counts as much as the mean of all after so many images
 LEAST_LEVEL = 0.5  # of the mean of all: where normal images have nothing, a trifle is not to shine
-MOST_PIXELS = 2**20  # of a batch: each takes a neighbourhood's numbers, 25 times its own
+MOST_PIXELS = 2**18  # of a batch: each takes a neighbourhood's numbers, 25 times its own
 REACH = 3.0  # standard deviations at which the Gaussian is cut off
 NEIGHBOURHOOD = (
     5  # pixels each way whose image residuals are judged together: grain that normal images have counts less
@@ -119,8 +119,9 @@ def residual_maps(
     to the image's size and averaged, a finer one with more weight, and each pixel is divided by its level
     on the selection set. About 1 where an image is as well restored as normal ones are.
     """
-    for x in batches(images, restorer, _bounded(batch_size, images.shape)):
-        yield _standardised(x, restorer, statistics).cpu().numpy()
+    size = _bounded(batch_size, images.shape)
+    for x in batches(images, restorer, size):
+        yield _standardised(filled_up(x, size), restorer, statistics)[: len(x)].cpu().numpy()
 
 
 def smoothed(values: np.ndarray, sigma: float) -> np.ndarray:

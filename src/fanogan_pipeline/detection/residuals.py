@@ -139,13 +139,13 @@ def residual_terms(
         A float64 column for each wanted term of `Restorer.terms`, a row per image.
     """
     rows = [
-        {name: term[: len(x)] for name, term in restorer.terms(_filled_up(x, batch_size), statistics, wanted).items()}
+        {name: term[: len(x)] for name, term in restorer.terms(filled_up(x, batch_size), statistics, wanted).items()}
         for x in batches(images, restorer, batch_size)
     ]
     return pd.DataFrame({name: torch.cat([row[name] for row in rows]).double().cpu().numpy() for name in rows[0]})
 
 
-def _filled_up(x: Tensor, size: int) -> Tensor:
+def filled_up(x: Tensor, size: int) -> Tensor:
     """x [N, C, H, W] with its last image again until it holds `size`: kernels round differently at other batch
     sizes, and an image's terms are to be the same to the last bit in any company."""
     return x if len(x) == size else torch.cat([x, x[-1:].expand(size - len(x), -1, -1, -1)])

@@ -27,7 +27,7 @@ def train(
 ) -> tuple[Checkpoint, DataFrame]:
     """Train the encoder on the normal images; returns the model and its curves."""
     models.expect_split(wgan_model, train_set.split_digest)
-    devices.set_threads(training.threads)
+    devices.settle_in(training.threads)
     where = devices.choose_device(device)
     wgan = models.load_wgan(wgan_model, where)
     facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}

@@ -32,7 +32,7 @@ def load_detector(
     device: str,
 ) -> Any:
     """The detector of a complete set of files."""
-    devices.set_threads(training.threads)
+    devices.settle_in(training.threads)
     where = devices.choose_device(device)
     return detectors.AnomalyDetector.load(wgan_model, encoder_model, residual_statistics, detector, where)
 

@@ -87,7 +87,7 @@ def measure_refinement(
     """Quality against time of the search for z on some test pictures; no row where it is switched off."""
     if not parameters.refinement_sample:
         return search_quality.not_measured()
-    devices.set_threads(training.threads)
+    devices.settle_in(training.threads)
     judge = anomaly_detector.AnomalyDetector.load(
         wgan_model, encoder_model, residual_statistics, detector, devices.choose_device(device)
     )

@@ -33,7 +33,7 @@ def load_restorer(
     device: str,
 ) -> Restorer:
     """The networks, checked to belong together, ready to judge."""
-    devices.set_threads(training.threads)
+    devices.settle_in(training.threads)
     how = refinement.Refinement.from_settings(parameters.model_dump())
     where = devices.choose_device(device)
     return anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, where, how)

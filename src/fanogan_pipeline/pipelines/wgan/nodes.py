@@ -21,7 +21,7 @@ def train(
     tensorboard: TensorBoardLogs,
 ) -> tuple[Checkpoint, DataFrame]:
     """Train generator and critic on the normal images; returns the model and its curves."""
-    devices.set_threads(training.threads)
+    devices.settle_in(training.threads)
     where, images = devices.choose_device(device), data.as_images(train_set.images)
     spec = wgan.network_spec(images.shape, parameters)
     facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}

@@ -26,7 +26,7 @@ MARKS = ("<!-- results: written by `make results` -->", "<!-- end of results -->
 OURS = "f_anogan"
 PERCENT = 100
 
-# Environment -> name of its data, and the classes whose test labels were read while the score's terms were designed.
+# Environment -> name of its data, and the classes whose test labels were read while score and training were designed.
 DATA = {"base": ("MNIST", ("2", "8")), "fashion": ("Fashion-MNIST", ("0", "6"))}
 
 
@@ -171,7 +171,7 @@ def section(results: Results) -> str:
     clock = f"{m['seconds'] / 60:.0f} minutes by the clock on {m['cores']} cores ({provenance.processor()})"
     git = str((m["git"] or {}).get("commit", "unknown"))[:10]
     labels = " and ".join(results.design)
-    design = f"The labels of {labels} were read while the score's terms were designed, hence the last column."
+    design = f"The labels of {labels} were read while score and training were designed, hence the last column."
     return f"""## {results.name}
 
 `{m["command"]}` on {m["started"][:10]}, commit {git}, torch {m["packages"].get("torch")}: {len(ours)} cells.

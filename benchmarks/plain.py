@@ -181,3 +181,10 @@ def score_one_at_a_time(
         image, feature, _ = residuals(x, generator, critic, encoder)
         scores.append(image.item() + feature.item())
     return scores
+
+
+@torch.no_grad()
+def restore_one_at_a_time(images: Tensor, spec: NetworkSpec, generator: nn.Module, encoder: nn.Module) -> list[float]:
+    """Image residual of each image, all that the original's score is."""
+    loader = DataLoader(Pictures(images, spec), batch_size=1)
+    return [(x - generator(encoder(x))).abs().sum().item() for x in loader]

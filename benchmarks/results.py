@@ -12,8 +12,8 @@ from benchmarks.speed import Rates
 from benchmarks.startup import Start
 
 # images a second of the TensorFlow system that conf/reference reimplements, run with its own commands on two cores
-ORIGINAL = {"phase 1": 73.0, "phase 2": 96.0, "scoring": 217.0}
-TIMES_ORIGINAL = {"phase 1": 8, "phase 2": 8, "scoring": 15}
+ORIGINAL = {"phase 1": 73.0, "phase 2": 96.0, "scoring": 217.0, "image residual alone": 217.0}
+TIMES_ORIGINAL = {"phase 1": 8, "phase 2": 8, "scoring": 15, "image residual alone": 15}
 SHARE_OF_CEILING = 0.6
 ANOGAN_TIMES = 300.0
 START_SECONDS = 6.0

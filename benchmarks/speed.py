@@ -16,6 +16,7 @@ from benchmarks.cases import Case
 from benchmarks.detectors import detector_of, untrained
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.refinement import ANOGAN_STEPS, Refinement
+from fanogan_pipeline.detection.residuals import residual_terms
 from fanogan_pipeline.training.encoder import EncoderPhase
 from fanogan_pipeline.training.wgan import WganPhase
 
@@ -28,7 +29,7 @@ class Task:
     """One thing that both can do.
 
     Attributes:
-        name: "phase 1", "phase 2" or "scoring".
+        name: "phase 1", "phase 2", "scoring" (with every residual of a score table) or "image residual alone".
         ours, plain: do it once.
         images, plain_images: that once stands for.
         work: floating-point operations an image.
@@ -67,7 +68,7 @@ class Rates:
 
 
 def tasks(case: Case) -> Iterator[Task]:
-    """Both phases and scoring."""
+    """Both phases and scoring, and the score alone where that is the image residual, as the original's."""
     wgan = untrained(case)
     ours, loop = (
         WganPhase(case.images, case.spec, case.wgan, 0, CPU),
@@ -79,7 +80,10 @@ def tasks(case: Case) -> Iterator[Task]:
         plain.PlainEncoder(case.images, wgan, case.encoder, 0),
     )
     yield _training("phase 2", phase, encoder, phase.images_a_step)
-    yield _scoring(case)
+    detector = detector_of(case)
+    yield _scoring(case, detector)
+    if set(detector.detector.rule.weight) == {"image_residual"}:
+        yield _score_alone(case, detector)
 
 
 def _training(
@@ -90,8 +94,7 @@ def _training(
     )
 
 
-def _scoring(case: Case) -> Task:
-    detector = detector_of(case)
+def _scoring(case: Case, detector: AnomalyDetector) -> Task:
     images = case.images[: case.scored]
     networks = networks_of(detector)
     some = images[: min(PLAIN_SCORED, len(images))]
@@ -103,6 +106,22 @@ def _scoring(case: Case) -> Task:
         len(images),
         len(some),
         ceiling.work(lambda: plain.residuals(one, *networks)),
+    )
+
+
+def _score_alone(case: Case, detector: AnomalyDetector) -> Task:
+    images = case.images[: case.scored]
+    generator, _, encoder = networks_of(detector)
+    some = images[: min(PLAIN_SCORED, len(images))]
+    one = torch.zeros(1, *images.shape[1:])
+    rule, size = detector.detector.rule, case.scoring.batch_size
+    return Task(
+        "image residual alone",
+        lambda: rule.score(residual_terms(images.numpy(), detector.restorer, detector.statistics, size, rule.weight)),
+        lambda: plain.restore_one_at_a_time(some, case.spec, generator, encoder),
+        len(images),
+        len(some),
+        ceiling.work(lambda: generator(encoder(one))),
     )
 
 

@@ -91,6 +91,18 @@ def test_terms_that_are_wanted_are_those_of_all(restorer, statistics):
     assert some.equals(every[list(some)])
 
 
+def test_the_critic_is_asked_only_where_a_term_needs_it(restorer, statistics, monkeypatch):
+    images, _ = tiled(pictures(4, 4))
+
+    def refuse(x):
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(restorer.wgan.critic, "features", refuse)
+    assert len(residual_terms(images, restorer, statistics, 32, {"image_residual", "latent_residual"})) == len(images)
+    with pytest.raises(AssertionError, match="asked"):
+        residual_terms(images, restorer, statistics, 32, {"feature_residual"})
+
+
 def test_terms_are_pooled_over_the_tiles_of_each_picture(restorer, statistics):
     images, tiles = tiled(pictures(4, 4))
     each = residual_terms(images, restorer, statistics, 32)["image_residual"].to_numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,21 +72,28 @@ class Restorer:
         """
         z = self.encode(x)
         restored = self.wgan.generator(z)
-        views = self.residuals(x, restored)
-        known: dict[str, Callable[[], Tensor]] = {"image_residual": partial(self._image_residual, views[0])}
-        known["feature_residual"] = partial(_mean_square, views[-1])
+        views = cache(lambda: self.residuals(x, restored))  # the critic is asked only where a term needs it
+
+        def plain(layer: int) -> Tensor:
+            return _mean_square(views()[layer])
+
+        def whitened(layer: int) -> Tensor:
+            return _whitened(views()[layer], statistics.means[layer], statistics.variances[layer])
+
+        known: dict[str, Callable[[], Tensor]] = {"image_residual": partial(self._image_residual, x, restored)}
+        known["feature_residual"] = partial(plain, -1)
         known["latent_residual"] = lambda: (z - self.encoder(restored)).square().sum(1, dtype=torch.float64)
-        for layer in range(1, len(views) - 1):
-            known[f"feature_residual_{layer}"] = partial(_mean_square, views[layer])
-        for layer, view in enumerate(views):
-            units = statistics.means[layer], statistics.variances[layer]
-            known[f"whitened_{layer or 'image'}"] = partial(_whitened, view, *units)
+        for layer in range(1, len(statistics.means) - 1):
+            known[f"feature_residual_{layer}"] = partial(plain, layer)
+        for layer in range(len(statistics.means)):
+            known[f"whitened_{layer or 'image'}"] = partial(whitened, layer)
         known["tolerant_residual"] = partial(tolerant_residual, x, restored)
         known["latent_distance"] = partial(statistics.latents.distance, z)
         known["latent_neighbours"] = partial(statistics.latents.neighbour_distance, z)
         return {name: term() for name, term in known.items() if wanted is None or name in wanted}
 
-    def _image_residual(self, view: Tensor) -> Tensor:
+    def _image_residual(self, x: Tensor, restored: Tensor) -> Tensor:
+        view = (x - restored).flatten(1)
         return _mean_square(view) if self.image_distance == "squared" else view.abs().sum(1, dtype=torch.float64)
 
 

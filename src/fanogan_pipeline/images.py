@@ -190,3 +190,8 @@ class ImageSet:
             for name in Tiles.NUMBERS:
                 sha.update(np.ascontiguousarray(getattr(self.tiles, name)).tobytes())
         return sha.hexdigest()
+
+
+def picture_runs(images: np.ndarray, tiles: Tiles | None) -> list[slice]:
+    """The rows of `images` that each picture has."""
+    return [slice(row, row + 1) for row in range(len(images))] if tiles is None else tiles.runs()

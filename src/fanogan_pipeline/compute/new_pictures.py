@@ -23,11 +23,11 @@ from fanogan_pipeline.compute.folders import digest, held, read_models, write_mo
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.images import ImageSource, PictureFiles, Tiles
+from fanogan_pipeline.images import ImageSource, PictureFiles, Tiles, picture_runs
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters
 from fanogan_pipeline.preprocessing.geometry import Geometry
-from fanogan_pipeline.preprocessing.prepare import picture_runs, prepare_readable
+from fanogan_pipeline.preprocessing.prepare import prepare_readable
 from fanogan_pipeline.training import devices
 
 logger = logging.getLogger(__name__)

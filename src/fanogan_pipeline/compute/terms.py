@@ -22,7 +22,7 @@ from fanogan_pipeline.detection.pictures import Pooling, picture_terms
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
 from fanogan_pipeline.detection.residuals import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
-from fanogan_pipeline.images import ImageSet, Tiles
+from fanogan_pipeline.images import ImageSet, Tiles, picture_runs
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import ComputeParameters
 from fanogan_pipeline.training import devices
@@ -62,7 +62,7 @@ class Terms:
     @cached_property
     def runs(self) -> list[slice]:
         """The rows of each picture."""
-        return [slice(row, row + 1) for row in range(len(self.images))] if self.tiles is None else self.tiles.runs()
+        return picture_runs(self.images, self.tiles)
 
     def __call__(self, pictures: slice) -> pd.DataFrame:
         runs = self.runs[pictures]

@@ -31,7 +31,6 @@ class MapStatistics:
         means: of the signed residual of each view (the image's 5x5 neighbourhoods, then each critic layer) over
             images and places, each [channels].
         whiteners: W with W W^T the inverse covariance of the same over the channels, each [channels, channels].
-        weights: of each view, [views]; they halve from view to view, as the fineness of its places does.
         level: mean over images of the map of each pixel, drawn to the mean of all, or that mean alone, [H, W].
         rim: mean and deviation of the smoothed map of a whole picture by the distance to its rim, 0, 1, ...
             pixels, the last for all beyond, [2, distances]; no distances where images are whole pictures.
@@ -39,7 +38,6 @@ class MapStatistics:
 
     means: tuple[Tensor, ...]
     whiteners: tuple[Tensor, ...]
-    weights: Tensor
     level: Tensor
     rim: Tensor
 
@@ -48,14 +46,13 @@ class MapStatistics:
         return MapStatistics(
             tuple(mean.to(device) for mean in self.means),
             tuple(whitener.to(device) for whitener in self.whiteners),
-            self.weights.to(device),
             self.level.to(device),
             self.rim.to(device),
         )
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, on the CPU."""
-        named = {"map_level": self.level, "map_weights": self.weights, "map_rim": self.rim}
+        named = {"map_level": self.level, "map_rim": self.rim}
         named |= {f"map_mean.{view}": mean for view, mean in enumerate(self.means)}
         named |= {f"map_whitener.{view}": whitener for view, whitener in enumerate(self.whiteners)}
         return {name: tensor.cpu().contiguous() for name, tensor in named.items()}
@@ -65,7 +62,7 @@ class MapStatistics:
         """What `tensors` gave. Raises KeyError where one is missing."""
         views = range(sum(name.startswith("map_mean.") for name in tensors))
         means, whiteners = (tuple(tensors[f"{name}.{view}"] for view in views) for name in ("map_mean", "map_whitener"))
-        return cls(means, whiteners, tensors["map_weights"], tensors["map_level"], tensors["map_rim"])
+        return cls(means, whiteners, tensors["map_level"], tensors["map_rim"])
 
 
 @torch.inference_mode()
@@ -94,8 +91,7 @@ def fit_map_statistics(
         for (_, square, count), mean in zip(moments.values(), means, strict=True)
     ]
     ready = tuple(m.float() for m in means), tuple(w.float() for w in whiteners)
-    weights = 0.5 ** torch.arange(len(means), dtype=torch.float64, device=restorer.device)
-    weights /= weights.sum()
+    weights = _weights(len(means), restorer.device)
     total = torch.zeros(images.shape[2:], dtype=torch.float64, device=restorer.device)
     for x in batches(images, restorer, batch_size):
         total += torch.tensordot(weights, _view_maps(x, restorer, *ready).sum(1, dtype=torch.float64), 1)
@@ -105,7 +101,7 @@ def fit_map_statistics(
     if not is_aligned:
         level = overall.expand_as(level).contiguous()
     rim = torch.empty(2, 0, device=restorer.device)
-    return MapStatistics(*ready, weights.float(), level.clamp_min(1e-6).float(), rim)
+    return MapStatistics(*ready, level.clamp_min(1e-6).float(), rim)
 
 
 @torch.inference_mode()
@@ -170,7 +166,13 @@ def _view_maps(x: Tensor, restorer: Restorer, means: tuple[Tensor, ...], whitene
 
 def _standardised(x: Tensor, restorer: Restorer, statistics: MapStatistics) -> Tensor:
     found = _view_maps(x, restorer, statistics.means, statistics.whiteners)
-    return torch.tensordot(statistics.weights, found, 1) / statistics.level
+    return torch.tensordot(_weights(len(found), found.device).float(), found, 1) / statistics.level
+
+
+def _weights(views: int, device: torch.device) -> Tensor:
+    """Of each view, float64 [views], sum 1: they halve from view to view, as the fineness of its places does."""
+    weights = 0.5 ** torch.arange(views, dtype=torch.float64, device=device)
+    return weights / weights.sum()
 
 
 def _whitener(covariance: Tensor) -> Tensor:

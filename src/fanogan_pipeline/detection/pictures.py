@@ -14,7 +14,7 @@ import torch
 from fanogan_pipeline.detection.localisation import residual_maps, smoothed
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.statistics import ResidualStatistics
-from fanogan_pipeline.images import ImageSet, Tiles
+from fanogan_pipeline.images import ImageSet, Tiles, picture_runs
 from fanogan_pipeline.preprocessing.tiling import stitch
 
 MAP_TERMS = ("map_residual", "map_contrast", "map_maximum")
@@ -72,8 +72,7 @@ def picture_maps(
     rim = statistics.maps.rim.cpu().numpy()
     ready = np.empty((0, *images.shape[2:]), np.float32)
     batches = residual_maps(images, restorer, statistics.maps, batch_size)
-    runs = [slice(row, row + 1) for row in range(len(images))] if tiles is None else tiles.runs()
-    for run in runs:
+    for run in picture_runs(images, tiles):
         parts, missing = [], run.stop - run.start
         while missing > 0:
             if not len(ready):

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.images import ImageSet, ImageSource, Tiles
+from fanogan_pipeline.images import ImageSet, ImageSource, Tiles, picture_runs
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.levelling import fit_levelling
@@ -213,11 +213,6 @@ def picture_sum(images: np.ndarray) -> str:
 def picture_sums(images: np.ndarray, tiles: Tiles | None) -> list[str]:
     """The `picture_sum` of each picture of images [N, C, H, W]."""
     return [picture_sum(images[run]) for run in picture_runs(images, tiles)]
-
-
-def picture_runs(images: np.ndarray, tiles: Tiles | None) -> list[slice]:
-    """The rows of `images` that each picture has."""
-    return [slice(row, row + 1) for row in range(len(images))] if tiles is None else tiles.runs()
 
 
 def image_set(

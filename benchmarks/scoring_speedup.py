@@ -27,7 +27,7 @@ from fanogan_pipeline.compute import shards, terms
 from fanogan_pipeline.compute.executors import cluster_of
 from fanogan_pipeline.datasets.idx_format import read_idx
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
-from fanogan_pipeline.detection.latents import fit_latents
+from fanogan_pipeline.detection.neighbours import fit_neighbours
 from fanogan_pipeline.detection.pictures import Pooling
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.images import ImageSet
@@ -54,7 +54,7 @@ def prepare(folder: Path, count: int) -> None:
     encoder = encoder_checkpoint(build_encoder(spec, "linear"), wgan, {})
     restorer = load_restorer(wgan, encoder, "squared", torch.device("cpu"))
     fitted = fit_statistics(
-        images[:512], restorer, fit_latents(images, restorer, scoring.batch_size), scoring.batch_size, True
+        images[:512], restorer, fit_neighbours(images, restorer, scoring.batch_size), scoring.batch_size, True
     ).to_checkpoint({})
     names = np.array([str(row) for row in range(count)])
     some = ImageSet(images, names, np.zeros(count, bool), names)

@@ -69,10 +69,18 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+SHORT = {
+    "pca": "PCA",
+    "vae": "VAE",
+    "one_class_svm": "one-class SVM",
+    "nearest_neighbours": "5 nearest neighbours",
+    "relative_neighbours": "5 nearest, relative",
+}
+
+
 def words(method: str) -> str:
     """A method as a reader would write it."""
-    short = {"pca": "PCA", "vae": "VAE", "one_class_svm": "one-class SVM", "nearest_neighbours": "5 nearest neighbours"}
-    plain = short.get(method, method.replace("_", " ").replace("f anogan", "f-AnoGAN"))
+    plain = SHORT.get(method, method.replace("_", " ").replace("f anogan", "f-AnoGAN"))
     return f"**{plain}**" if method == OURS else plain
 
 

@@ -29,7 +29,7 @@ def terms_of(images: np.ndarray, seeing: str | tuple[str, ...]) -> pd.DataFrame:
     rng = np.random.default_rng(int(images.astype(np.int64).sum() % 2**32))
     rough = np.abs(np.diff(images[:, 0].astype(float), axis=1)).mean((1, 2)) + 1
     noise = rng.lognormal(size=(len(images), 8))
-    names = ["tolerant_residual", "latent_neighbours", "whitened_image", "whitened_1"]
+    names = ["tolerant_residual", "neighbour_ratio", "whitened_image", "whitened_1"]
     table = pd.DataFrame(noise[:, :4], columns=names)
     for name in table:
         if name.startswith(seeing):
@@ -40,10 +40,13 @@ def terms_of(images: np.ndarray, seeing: str | tuple[str, ...]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("seeing", "right"),
     [
-        ("tolerant_residual", {"restoration", "restoration_and_latent"}),
-        ("latent_neighbours", {"latent"}),
-        (("tolerant_residual", "latent_neighbours"), {"restoration", "restoration_and_latent", "latent"}),
-        ("whitened", {"whitened_and_latent"}),
+        ("tolerant_residual", {"restoration", "restoration_and_neighbours"}),
+        ("neighbour_ratio", {"neighbours"}),
+        (
+            ("tolerant_residual", "neighbour_ratio"),
+            {"restoration", "restoration_and_neighbours", "neighbours_and_restoration", "neighbours"},
+        ),
+        ("whitened", {"whitened_and_neighbours"}),
     ],
 )
 def test_the_choice_falls_on_the_terms_that_see_changes(seeing, right):
@@ -54,10 +57,10 @@ def test_the_choice_falls_on_the_terms_that_see_changes(seeing, right):
 
 
 def test_a_mix_by_hand():
-    terms = pd.DataFrame({"tolerant_residual": np.exp([0.0, 2.0]), "latent_neighbours": np.exp([1.0, 1.5])})
-    rule = fit_mix("restoration_and_latent", terms)
-    # each logarithm standardised: -1/sqrt(2) and 1/sqrt(2), with weights 1 and 0.25
-    assert rule.score(terms) == pytest.approx([-1.25 * 0.5**0.5, 1.25 * 0.5**0.5])
+    terms = pd.DataFrame({"tolerant_residual": np.exp([0.0, 2.0]), "neighbour_ratio": np.exp([1.0, 1.5])})
+    rule = fit_mix("restoration_and_neighbours", terms)
+    # each logarithm standardised: -1/sqrt(2) and 1/sqrt(2), with weights 1 and 0.5
+    assert rule.score(terms) == pytest.approx([-1.5 * 0.5**0.5, 1.5 * 0.5**0.5])
 
 
 def test_too_few_images_to_choose_with_are_refused():

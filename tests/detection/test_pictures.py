@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fanogan_pipeline.detection.latents import fit_latents
 from fanogan_pipeline.detection.localisation import MapStatistics, residual_maps, smoothed
+from fanogan_pipeline.detection.neighbours import fit_neighbours
 from fanogan_pipeline.detection.pictures import (
     Pooling,
     fit_rim,
@@ -51,7 +51,7 @@ def tiled(found):
 
 
 def statistics_of(images, restorer, is_aligned=True):
-    return fit_statistics(images, restorer, fit_latents(images, restorer, 32), 32, is_aligned)
+    return fit_statistics(images, restorer, fit_neighbours(images, restorer, 32), 32, is_aligned)
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +86,8 @@ def test_maps_of_the_selection_set_are_at_level_one_and_a_blot_stands_out_where_
 def test_terms_that_are_wanted_are_those_of_all(restorer, statistics):
     images, _ = tiled(pictures(4, 4))
     every = residual_terms(images, restorer, statistics, 32)
-    some = residual_terms(images, restorer, statistics, 32, {"latent_neighbours", "whitened_1"})
-    assert set(some) == {"latent_neighbours", "whitened_1"}
+    some = residual_terms(images, restorer, statistics, 32, {"neighbour_ratio", "whitened_1"})
+    assert set(some) == {"neighbour_ratio", "whitened_1"}
     assert some.equals(every[list(some)])
 
 

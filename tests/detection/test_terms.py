@@ -1,4 +1,4 @@
-"""Residual terms by hand: a shift that costs nothing, distances in the latent space."""
+"""Residual terms by hand: a shift that costs nothing, distances from neighbours, and what is expected of them."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fanogan_pipeline.detection.latents import Latents, fit_latents
+from fanogan_pipeline.detection.neighbours import Neighbours, fit_expectation, fit_neighbours, liveliness
 from fanogan_pipeline.detection.residuals import tolerant_residual
 
 
@@ -30,21 +30,62 @@ def test_a_stroke_too_many_costs_the_same_as_one_too_few():
     assert tolerant_residual(both, bar(3)).item() == pytest.approx(4 * 32 / 256)
 
 
-def test_latent_distances_by_hand():
-    latents = Latents(torch.zeros(2), torch.diag(torch.tensor([1.0, 0.5])), torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
-    z = torch.tensor([[0.0, 0.0], [3.0, 8.0]])
-    assert latents.distance(z).tolist() == pytest.approx([0, 12.5])
-    assert latents.neighbour_distance(z).tolist() == pytest.approx([2.5, 2.5])  # two points: their mean distance
+def test_distance_from_neighbours_by_hand():
+    near = Neighbours(torch.zeros(2), torch.diag(torch.tensor([1.0, 0.5])), torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
+    features = torch.tensor([[0.0, 0.0], [3.0, 8.0]])
+    assert near.distance(features).tolist() == pytest.approx([2.5, 2.5])  # two points: their mean distance
 
 
-def test_fitted_coordinates_have_the_identity_as_covariance():
+def test_fitted_coordinates_keep_the_root_of_each_deviation():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (400, 1, 4, 4)).astype(np.uint8)
     mixing = torch.tensor(rng.normal(size=(16, 3)), dtype=torch.float32)
-    restorer = SimpleNamespace(
-        encode=lambda x: x.flatten(1) @ mixing, pixel_range=(-1.0, 1.0), device=torch.device("cpu")
+    restorer = with_features(lambda x: x.flatten(1) @ mixing)
+    near = fit_neighbours(images, restorer, 64)
+    features = restorer.encoder.features(torch.from_numpy(images).float() / 127.5 - 1)
+    largest_first = torch.linalg.eigvalsh(torch.cov(features.T)).flip(0)
+    assert torch.cov(near.points.T).numpy() == pytest.approx(np.diag(largest_first.sqrt()), rel=0.02, abs=0.02)
+    assert near.coordinates(features[:5]).numpy() == pytest.approx(near.points[:5].numpy(), abs=1e-4)
+
+
+def test_no_more_dimensions_than_images_tell_apart():
+    images = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4)).astype(np.uint8)
+    near = fit_neighbours(images, with_features(lambda x: x.flatten(1)), 64)
+    assert near.points.shape == (5, 4)
+    assert torch.isfinite(near.distance(torch.zeros(2, 16))).all()
+
+
+def with_features(features) -> SimpleNamespace:
+    """What stands for a restorer whose encoder sees this of an image."""
+    return SimpleNamespace(
+        encoder=SimpleNamespace(features=features), pixel_range=(-1.0, 1.0), device=torch.device("cpu")
     )
-    latents = fit_latents(images, restorer, 64)
-    assert torch.cov(latents.points.T).numpy() == pytest.approx(np.eye(3), abs=0.02)
-    some = restorer.encode(torch.from_numpy(images[:5]).float() / 127.5 - 1)
-    assert latents.whitened(some).numpy() == pytest.approx(latents.points[:5].numpy(), abs=1e-4)
+
+
+def test_liveliness_by_hand():
+    x = torch.zeros(1, 1, 2, 4)
+    x[..., 2:] = 1  # one step of height 1 in each row's three, none down; half of the pixels are 1
+    assert liveliness(x).exp().tolist() == [pytest.approx([1 / 3, 0.25])]
+    assert liveliness(torch.zeros(1, 3, 5, 5)).exp().tolist() == [pytest.approx([1e-6, 1e-6])]
+
+
+def lively_images(strength: torch.Tensor) -> torch.Tensor:
+    """Stripes of a strength each, [N, 1, 8, 8]."""
+    return strength[:, None, None, None] * (torch.arange(8) % 2).expand(len(strength), 1, 8, 8)
+
+
+def test_a_distance_is_measured_against_what_is_expected_of_an_image_as_lively():
+    strength = torch.linspace(0.5, 2, 2000)
+    x = lively_images(strength)
+    expectation = fit_expectation(strength.double() ** 1.5, liveliness(x))
+    # distances that grow as strength ** 1.5 are just what is expected
+    assert expectation.distance(x).numpy() == pytest.approx(strength.numpy() ** 1.5, rel=0.01)
+    # beyond what normal images were, no more and no less than at the edge
+    beyond = expectation.distance(lively_images(torch.tensor([0.01, 0.5, 2.0, 50.0])))
+    assert beyond.tolist() == pytest.approx([0.5**1.5, 0.5**1.5, 2**1.5, 2**1.5], rel=0.01)
+
+
+def test_images_all_as_lively_are_expected_at_their_mean_distance():
+    x = lively_images(torch.ones(2))
+    expectation = fit_expectation(torch.tensor([1.0, 4.0], dtype=torch.float64), liveliness(x))
+    assert expectation.distance(x).tolist() == pytest.approx([2.0, 2.0])

@@ -20,7 +20,7 @@ from tests.project import ROOT, newest
 from fanogan_pipeline.datasets.image_set import ImageSetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.detector import Detector
-from fanogan_pipeline.detection.latents import fit_latents
+from fanogan_pipeline.detection.neighbours import fit_neighbours
 from fanogan_pipeline.detection.residuals import Restorer
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule
 from fanogan_pipeline.detection.statistics import fit_statistics
@@ -42,7 +42,7 @@ def large_detector() -> AnomalyDetector:
     generator, critic, encoder = (part.eval().requires_grad_(False) for part in parts)
     restorer = Restorer(Wgan(spec, "normal", generator, critic), encoder, "squared", torch.device("cpu"))
     images = np.stack([noise(row)[None, ::2, ::2] for row in range(8)])
-    fitted = fit_statistics(images, restorer, fit_latents(images, restorer, 8), 8)
+    fitted = fit_statistics(images, restorer, fit_neighbours(images, restorer, 8), 8)
     rule = ScoreRule({"map_residual": 1.0}, {"map_residual": 0.0}, {"map_residual": 1.0})
     geometry = json.dumps(Geometry((SIDE, SIDE), 1).to_json())
     detector = Detector(rule, Calibration(-1.0, 0.05, 0.0, 19), tuple(range(19)), SETTINGS, {}, geometry, 1.0)

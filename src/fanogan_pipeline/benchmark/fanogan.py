@@ -12,7 +12,7 @@ import torch
 
 from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock
 from fanogan_pipeline.detection import choice, scoring
-from fanogan_pipeline.detection.latents import fit_latents
+from fanogan_pipeline.detection.neighbours import fit_neighbours
 from fanogan_pipeline.detection.refinement import Refinement
 from fanogan_pipeline.detection.residuals import Restorer, batches, residual_terms
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
@@ -30,7 +30,7 @@ ENCODERS: dict[BenchmarkMethod, dict[str, Any]] = {
 }
 TERMS = (
     *("image_residual", "tolerant_residual", "feature_residual", "whitened_image", "latent_residual"),
-    *("latent_distance", "latent_neighbours"),
+    *("neighbour_distance", "neighbour_ratio"),
 )
 
 
@@ -40,7 +40,7 @@ class Judge:
 
     Attributes:
         restorer: the networks.
-        statistics: of the selection set, and the latents of the training set.
+        statistics: of the selection set, and the training set as the encoder sees it.
         selection_terms: residual terms of the selection set.
         chosen: the kind of score.
         settings: parameters.
@@ -62,12 +62,12 @@ class Judge:
         )
         how = Refinement.from_settings(s.model_dump())
         restorer = Restorer(wgan, encoder, parameters.image_distance, device, how)
-        latents = fit_latents(split.train, restorer, s.batch_size)
-        statistics = fit_statistics(split.selection, restorer, latents, s.batch_size)
+        neighbours = fit_neighbours(split.train, restorer, s.batch_size)
+        statistics = fit_statistics(split.selection, restorer, neighbours, s.batch_size)
         terms = residual_terms(split.selection, restorer, statistics, s.batch_size)
         chosen: str = s.score
         if chosen == "chosen":
-            measure = choice.measure_with(restorer, latents, s.batch_size)
+            measure = choice.measure_with(restorer, neighbours, s.batch_size)
             chosen = choice.chosen_mix(choice.choose_mix(split.selection, measure, seed))
         return cls(restorer, statistics, terms, chosen, settings)
 

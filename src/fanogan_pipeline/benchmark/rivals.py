@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import OneClassSVM
 
+from fanogan_pipeline.detection.neighbours import fit_expectation, liveliness
 from fanogan_pipeline.parameters import BenchmarkMethod
 
 COMPONENTS = 32  # of PCA, or fewer where there are fewer images
@@ -43,6 +45,24 @@ def nearest_neighbours(train: np.ndarray, seed: int) -> Score:
     return lambda images: fitted.kneighbors(pixels(images))[0].mean(1, dtype=np.float64)
 
 
+def relative_neighbours(train: np.ndarray, seed: int) -> Score:
+    """The same over what a normal image as lively has: the part of f-AnoGAN's own score that needs no network."""
+    fitted = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(train) - 1)).fit(pixels(train))
+    apart = fitted.kneighbors()[0].mean(1, dtype=np.float64)  # each training image from the others
+    expectation = fit_expectation(torch.from_numpy(apart), liveliness(_scaled(train)))
+
+    def score(images: np.ndarray) -> np.ndarray:
+        found = fitted.kneighbors(pixels(images))[0].mean(1, dtype=np.float64)
+        return found / expectation.distance(_scaled(images)).numpy()
+
+    return score
+
+
+def _scaled(images: np.ndarray) -> torch.Tensor:
+    """uint8 [N, C, H, W] -> float32 [N, C, H, W] in [0, 1]."""
+    return torch.from_numpy(images.astype(np.float32) / 255)
+
+
 def one_class_svm(train: np.ndarray, seed: int) -> Score:
     """Distance beyond the boundary of a one-class SVM with a Gaussian kernel of scikit-learn's own scale."""
     fitted = OneClassSVM(nu=NU).fit(pixels(train))
@@ -58,6 +78,7 @@ def isolation_forest(train: np.ndarray, seed: int) -> Score:
 RIVALS: dict[BenchmarkMethod, Fit] = {
     "pca": pca,
     "nearest_neighbours": nearest_neighbours,
+    "relative_neighbours": relative_neighbours,
     "one_class_svm": one_class_svm,
     "isolation_forest": isolation_forest,
 }

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from fanogan_pipeline.detection.latents import Latents
 from fanogan_pipeline.detection.made_up import made_up_anomalies
+from fanogan_pipeline.detection.neighbours import Neighbours
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
 from fanogan_pipeline.detection.statistics import fit_statistics
@@ -64,11 +64,11 @@ def chosen_mix(table: pd.DataFrame) -> str:
     return str(table.loc[table["chosen"], "mix"].iloc[0])
 
 
-def measure_with(restorer: Restorer, latents: Latents, batch_size: int) -> Measure:
+def measure_with(restorer: Restorer, neighbours: Neighbours, batch_size: int) -> Measure:
     """How `choose_mix` measures images with these networks."""
 
     def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
-        fitted = fit_statistics(fitted_on, restorer, latents, batch_size)
+        fitted = fit_statistics(fitted_on, restorer, neighbours, batch_size)
         return [residual_terms(images, restorer, fitted, batch_size) for images in sets]
 
     return measure

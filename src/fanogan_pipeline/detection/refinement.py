@@ -37,6 +37,11 @@ class Refinement:
     steps: int = 0
     rate: float = 0.02
 
+    @property
+    def searches(self) -> bool:
+        """Whether z is anything but E(x)."""
+        return self.method != "encoder" or self.steps > 0
+
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Refinement:
         """That of `scoring`'s parameters, as a detector carries them."""
@@ -44,7 +49,7 @@ class Refinement:
 
     def encode(self, x: Tensor, encoder: nn.Module, wgan: Wgan) -> Tensor:
         """x [N, C, H, W] -> z [N, latent_dim]; works under inference mode as well."""
-        if self.method == "encoder" and not self.steps:
+        if not self.searches:
             return encoder(x)
         return torch.cat([self._searched(block, encoder, wgan)[:count] for block, count in _blocks(x)])
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
-from fanogan_pipeline.networks import pixel_range
+from fanogan_pipeline.networks import Encoder, pixel_range
 from fanogan_pipeline.training.data import to_bytes, to_pixels
 from fanogan_pipeline.training.wgan import Wgan
 
@@ -37,7 +37,7 @@ class Restorer:
     """
 
     wgan: Wgan
-    encoder: nn.Module
+    encoder: Encoder
     image_distance: str
     device: torch.device
     refinement: Refinement = UNREFINED
@@ -67,10 +67,11 @@ class Restorer:
         whitened_image, whitened_k: the same with every unit standardised on the selection set;
         latent_residual: ||E(x) - E(G(E(x)))||^2;
         tolerant_residual: the image residual that a shift by one pixel does not count in, see `tolerant_residual`;
-        latent_distance: Mahalanobis distance of E(x) from the training images', squared, a dimension;
-        latent_neighbours: distance of E(x) from those of the training images nearest to it.
+        neighbour_distance: from the training images nearest to it in the encoder's features, however z is found;
+        neighbour_ratio: the same over what a normal image as lively as this one has, see `Expectation`.
         """
-        z = self.encode(x)
+        features = cache(lambda: self.encoder.features(x))
+        z = self.encode(x) if self.refinement.searches else self.encoder.head(features())
         restored = self.wgan.generator(z)
         views = cache(lambda: self.residuals(x, restored))  # the critic is asked only where a term needs it
 
@@ -88,8 +89,9 @@ class Restorer:
         for layer in range(len(statistics.means)):
             known[f"whitened_{layer or 'image'}"] = partial(whitened, layer)
         known["tolerant_residual"] = partial(tolerant_residual, x, restored)
-        known["latent_distance"] = partial(statistics.latents.distance, z)
-        known["latent_neighbours"] = partial(statistics.latents.neighbour_distance, z)
+        distance = cache(lambda: statistics.neighbours.distance(features()))
+        known["neighbour_distance"] = distance
+        known["neighbour_ratio"] = lambda: distance() / statistics.expectation.distance(x)
         return {name: term() for name, term in known.items() if wanted is None or name in wanted}
 
     def _image_residual(self, x: Tensor, restored: Tensor) -> Tensor:

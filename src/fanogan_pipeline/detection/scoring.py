@@ -20,9 +20,10 @@ logger = logging.getLogger(__name__)
 # What a chosen score may be made of: the share of each family of terms, spread evenly over its members.
 MIXES: dict[str, dict[str, float]] = {
     "restoration": {"tolerant_residual": 1.0},
-    "restoration_and_latent": {"tolerant_residual": 1.0, "latent_neighbours": 0.25},
-    "latent": {"latent_neighbours": 1.0},
-    "whitened_and_latent": {"whitened": 1.0, "latent_neighbours": 1.0},
+    "restoration_and_neighbours": {"tolerant_residual": 1.0, "neighbour_ratio": 0.5},
+    "neighbours_and_restoration": {"tolerant_residual": 1.0, "neighbour_ratio": 2.0},
+    "neighbours": {"neighbour_ratio": 1.0},
+    "whitened_and_neighbours": {"whitened": 1.0, "neighbour_ratio": 1.0},
 }
 # Of the residual map: how badly the worst places are restored, and how far they stand out from their picture.
 MAP_MIXES = {"map": {"map_residual": 1.0, "map_contrast": 1.0}}

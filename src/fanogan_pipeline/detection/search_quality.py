@@ -67,7 +67,7 @@ def quality_against_time(
     """AUROC and time of the detector's score with each way to find z, everything else as it is.
 
     Every way gets residual statistics and a rule of its own, fitted on the same normal images of the
-    selection set; the latents that distances are taken from stay the detector's.
+    selection set; the neighbours that distances are taken from stay the detector's.
 
     Args:
         steps: `Refinement.method` -> numbers of gradient steps to try.
@@ -105,7 +105,7 @@ def _scores(
     size, pooling = int(settings["batch_size"]), Pooling.from_settings(settings)
     restorer = replace(judge.restorer, refinement=way)
     images, tiles = selection.images, selection.tiles
-    fitted = fit_statistics(images, restorer, judge.statistics.latents, size, is_aligned=tiles is None)
+    fitted = fit_statistics(images, restorer, judge.statistics.neighbours, size, is_aligned=tiles is None)
     if tiles is not None:
         fitted = fit_rim(images, tiles, restorer, fitted, size, pooling.smoothing)
 

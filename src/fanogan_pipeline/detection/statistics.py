@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fanogan_pipeline.detection.latents import Latents
 from fanogan_pipeline.detection.localisation import MapStatistics, fit_map_statistics
+from fanogan_pipeline.detection.neighbours import Expectation, Neighbours, fit_expectation, liveliness
 from fanogan_pipeline.detection.residuals import Restorer, batches
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks import Checkpoint
@@ -20,18 +20,20 @@ FLOOR = 0.01  # share of the mean variance below which no unit's own variance co
 
 @dataclass(frozen=True)
 class ResidualStatistics:
-    """Fitted on the selection set, but for the latents of the training set; every tensor float32 on one device.
+    """Fitted on the selection set, but for the neighbours, who are training images; every tensor on one device.
 
     Attributes:
         means: of the signed residual of each view (the image, then each critic layer), each [units].
         variances: of the same, floored, each [units].
-        latents: where training images lie in the latent space.
+        neighbours: training images as the encoder sees them.
+        expectation: how far from them normal images are.
         maps: what residual maps are measured against.
     """
 
     means: tuple[Tensor, ...]
     variances: tuple[Tensor, ...]
-    latents: Latents
+    neighbours: Neighbours
+    expectation: Expectation
     maps: MapStatistics
 
     def to(self, device: torch.device) -> ResidualStatistics:
@@ -39,13 +41,15 @@ class ResidualStatistics:
         return ResidualStatistics(
             tuple(mean.to(device) for mean in self.means),
             tuple(variance.to(device) for variance in self.variances),
-            self.latents.to(device),
+            self.neighbours.to(device),
+            self.expectation.to(device),
             self.maps.to(device),
         )
 
     def to_checkpoint(self, belongs_to: dict[str, str]) -> Checkpoint:
         """As a checkpoint that names the digests of the models it was fitted with."""
-        tensors = {f"latent_{name}": tensor for name, tensor in vars(self.latents).items()}
+        tensors = {f"neighbour_{name}": tensor for name, tensor in vars(self.neighbours).items()}
+        tensors |= {f"expected_{name}": tensor for name, tensor in vars(self.expectation).items()}
         tensors |= {f"mean.{view}": mean for view, mean in enumerate(self.means)}
         tensors |= {f"variance.{view}": variance for view, variance in enumerate(self.variances)}
         tensors |= self.maps.tensors()
@@ -61,7 +65,8 @@ class ResidualStatistics:
             return cls(
                 tuple(tensors[f"mean.{view}"] for view in range(views)),
                 tuple(tensors[f"variance.{view}"] for view in range(views)),
-                Latents(*(tensors[f"latent_{field.name}"] for field in fields(Latents))),
+                Neighbours(*(tensors[f"neighbour_{field.name}"] for field in fields(Neighbours))),
+                Expectation(*(tensors[f"expected_{field.name}"] for field in fields(Expectation))),
                 MapStatistics.from_tensors(tensors),
             )
         except KeyError as error:
@@ -73,14 +78,14 @@ class ResidualStatistics:
 
 @torch.inference_mode()
 def fit_statistics(
-    images: np.ndarray, restorer: Restorer, latents: Latents, batch_size: int, is_aligned: bool = True
+    images: np.ndarray, restorer: Restorer, neighbours: Neighbours, batch_size: int, is_aligned: bool = True
 ) -> ResidualStatistics:
-    """Mean and variance of every residual unit.
+    """Mean and variance of every residual unit, and the distances to expect.
 
     Args:
         images: uint8 [N, C, H, W], normal, of the selection set.
         restorer: the networks.
-        latents: of the training set.
+        neighbours: of the training set.
         batch_size: images computed at once.
         is_aligned: see `fit_map_statistics`.
 
@@ -93,8 +98,11 @@ def fit_statistics(
         )
     sums: list[Any] = []
     squares: list[Any] = []
+    distances, lively = [], []
     for x in batches(images, restorer, batch_size):
         restored = restorer.wgan.generator(restorer.encode(x))
+        distances.append(neighbours.distance(restorer.encoder.features(x)))
+        lively.append(liveliness(x))
         views = [view.double() for view in restorer.residuals(x, restored)]
         sums = [total + view.sum(0) for total, view in zip(sums or [0] * len(views), views, strict=True)]
         squares = [total + view.square().sum(0) for total, view in zip(squares or [0] * len(views), views, strict=True)]
@@ -103,6 +111,7 @@ def fit_statistics(
     return ResidualStatistics(
         tuple(mean.float() for mean in means),
         tuple(variance.clamp_min(0).add(FLOOR * variance.mean().clamp_min(1e-12)).float() for variance in variances),
-        latents,
+        neighbours,
+        fit_expectation(torch.cat(distances), torch.cat(lively)),
         fit_map_statistics(images, restorer, batch_size, is_aligned),
     ).to(restorer.device)

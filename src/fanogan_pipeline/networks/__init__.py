@@ -3,12 +3,14 @@
 from fanogan_pipeline.networks.build import ARCHITECTURES, build_critic, build_encoder, build_generator, pixel_range
 from fanogan_pipeline.networks.checkpoint import Checkpoint
 from fanogan_pipeline.networks.critic import Critic
+from fanogan_pipeline.networks.encoder import Encoder
 from fanogan_pipeline.networks.spec import NetworkSpec
 
 __all__ = [
     "ARCHITECTURES",
     "Checkpoint",
     "Critic",
+    "Encoder",
     "NetworkSpec",
     "build_critic",
     "build_encoder",

@@ -10,6 +10,7 @@ from torch import nn
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks.convolutional import ConvCritic, ConvEncoder, ConvGenerator
 from fanogan_pipeline.networks.critic import Critic
+from fanogan_pipeline.networks.encoder import Encoder
 from fanogan_pipeline.networks.reference import ReferenceCritic, ReferenceEncoder, ReferenceGenerator
 from fanogan_pipeline.networks.residual import ResidualCritic, ResidualEncoder, ResidualGenerator
 from fanogan_pipeline.networks.spec import NetworkSpec
@@ -21,7 +22,7 @@ class Architecture:
 
     generator: Callable[[NetworkSpec], nn.Module]
     critic: Callable[[NetworkSpec], Critic]
-    encoder: Callable[[NetworkSpec, str], nn.Module]
+    encoder: Callable[[NetworkSpec, str], Encoder]
     pixel_range: tuple[float, float]
 
 
@@ -48,8 +49,8 @@ def build_critic(spec: NetworkSpec) -> Critic:
     return _architecture(spec).critic(spec)
 
 
-def build_encoder(spec: NetworkSpec, head: str) -> nn.Module:
-    """x [N, C, H, W] -> z [N, latent_dim]; head "linear" or "tanh" (the article's)."""
+def build_encoder(spec: NetworkSpec, head: str) -> Encoder:
+    """x [N, C, H, W] -> z [N, latent_dim]; head "linear" or "tanh" (the article's); has `features(x)` and `head`."""
     return _architecture(spec).encoder(spec, head)
 
 

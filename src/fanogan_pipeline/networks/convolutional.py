@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import itertools
 
-import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.networks.critic import Critic
+from fanogan_pipeline.networks.encoder import Encoder
 from fanogan_pipeline.networks.spec import NetworkSpec
 
 MAX_WIDTH_FACTOR = 8  # deeper stages stop widening at 8 times the first
@@ -103,7 +103,7 @@ class ConvGenerator(nn.Module):
         return self.layers(self.latent(z).view(-1, *self.start))[..., :height, :width]
 
 
-class ConvEncoder(nn.Module):
+class ConvEncoder(Encoder):
     """x [N, C, H, W] -> z [N, latent]: the critic's trunk with batch norm and a head on the latent space."""
 
     def __init__(self, spec: NetworkSpec, head: str) -> None:
@@ -115,6 +115,5 @@ class ConvEncoder(nn.Module):
         self.linear = nn.Linear(innermost_units(spec), spec.latent_dim)
         self.tanh = head == "tanh"
 
-    def forward(self, x: Tensor) -> Tensor:
-        z = self.linear(self.trunk(x))
-        return torch.tanh(z) if self.tanh else z
+    def features(self, x: Tensor) -> Tensor:
+        return self.trunk(x)

@@ -6,11 +6,11 @@ max-pooling between the stages; the generator runs the same way back.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks.critic import Critic
+from fanogan_pipeline.networks.encoder import Encoder
 from fanogan_pipeline.networks.spec import NetworkSpec
 
 
@@ -95,7 +95,7 @@ class ReferenceGenerator(nn.Module):
         return self.stages(self.norm(self.linear(z)).view(-1, *self.start))
 
 
-class ReferenceEncoder(nn.Module):
+class ReferenceEncoder(Encoder):
     """x [N, C, H, W] -> z [N, latent]."""
 
     def __init__(self, spec: NetworkSpec, head: str) -> None:
@@ -105,6 +105,5 @@ class ReferenceEncoder(nn.Module):
         self.linear = nn.Linear(4 * spec.width * height * width, spec.latent_dim)
         self.tanh = head == "tanh"
 
-    def forward(self, x: Tensor) -> Tensor:
-        z = self.linear(self.stages(x))
-        return torch.tanh(z) if self.tanh else z
+    def features(self, x: Tensor) -> Tensor:
+        return self.stages(x)

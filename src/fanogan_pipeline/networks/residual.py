@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fanogan_pipeline.networks.convolutional import MAX_WIDTH_FACTOR
 from fanogan_pipeline.networks.critic import Critic
+from fanogan_pipeline.networks.encoder import Encoder
 from fanogan_pipeline.networks.spec import NetworkSpec, halved_sizes
 
 
@@ -125,7 +125,7 @@ class ResidualGenerator(nn.Module):
         return self.layers(self.linear(z).view(-1, *self.start))
 
 
-class ResidualEncoder(nn.Module):
+class ResidualEncoder(Encoder):
     """x [N, C, H, W] -> z [N, latent]: the critic's trunk and a head on the latent space."""
 
     def __init__(self, spec: NetworkSpec, head: str) -> None:
@@ -134,6 +134,5 @@ class ResidualEncoder(nn.Module):
         self.linear = nn.Linear(self.trunk.units, spec.latent_dim)
         self.tanh = head == "tanh"
 
-    def forward(self, x: Tensor) -> Tensor:
-        z = self.linear(self.trunk(x)[-1].flatten(1))
-        return torch.tanh(z) if self.tanh else z
+    def features(self, x: Tensor) -> Tensor:
+        return self.trunk(x)[-1].flatten(1)

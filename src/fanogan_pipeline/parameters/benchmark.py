@@ -16,6 +16,7 @@ BenchmarkMethod = Literal[
     "f_anogan_uncorrupted",
     "pca",
     "nearest_neighbours",
+    "relative_neighbours",
     "one_class_svm",
     "isolation_forest",
     "autoencoder",

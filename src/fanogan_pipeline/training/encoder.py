@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.networks import build_encoder, pixel_range
+from fanogan_pipeline.networks import Encoder, build_encoder, pixel_range
 from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, TrainingParameters
 from fanogan_pipeline.training import objectives
 from fanogan_pipeline.training.augmentation import Augmenter
@@ -127,7 +127,7 @@ def train_encoder(
     slot: StateSlot | None = None,
     observe: Observer | None = None,
     augmentation: AugmentationParameters | None = None,
-) -> tuple[nn.Module, pd.DataFrame]:
+) -> tuple[Encoder, pd.DataFrame]:
     """Train the encoder of a frozen WGAN on normal images.
 
     Args:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.errors import InputError, MismatchError
-from fanogan_pipeline.networks import Checkpoint, NetworkSpec, build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks import Checkpoint, Encoder, NetworkSpec, build_critic, build_encoder, build_generator
 from fanogan_pipeline.training.devices import Network, placed
 from fanogan_pipeline.training.wgan import Wgan
 
@@ -39,7 +39,7 @@ def load_wgan(model: Checkpoint, device: torch.device) -> Wgan:
     return Wgan(spec, str(model.header["prior"]), generator, critic)
 
 
-def load_encoder(model: Checkpoint, wgan_model: Checkpoint, device: torch.device) -> nn.Module:
+def load_encoder(model: Checkpoint, wgan_model: Checkpoint, device: torch.device) -> Encoder:
     """The encoder of an `encoder_model`, checked to be the given WGAN's.
 
     Raises:

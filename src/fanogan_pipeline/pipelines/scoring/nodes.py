@@ -13,7 +13,7 @@ with lazily():
     from fanogan_pipeline.detection import (
         anomaly_detector,
         choice,
-        latents,
+        neighbours,
         pictures,
         pixel_metrics,
         refinement,
@@ -47,10 +47,10 @@ def fit_residuals(
     encoder_model: Checkpoint,
     parameters: ScoringParameters,
 ) -> Checkpoint:
-    """What residuals are measured against, from the selection set, and the training images' latents."""
+    """What residuals are measured against, from the selection set, and the training images as the encoder sees them."""
     for image_set in (train_set, selection_set):
         models.expect_split(wgan_model, image_set.split_digest)
-    nearby = latents.fit_latents(train_set.images, restorer, parameters.batch_size)
+    nearby = neighbours.fit_neighbours(train_set.images, restorer, parameters.batch_size)
     images, tiles, batch_size = selection_set.images, selection_set.tiles, parameters.batch_size
     fitted = statistics.fit_statistics(images, restorer, nearby, batch_size, is_aligned=tiles is None)
     if tiles is not None:
@@ -100,7 +100,7 @@ def choose_score(
     models.expect_split(wgan_model, selection_set.split_digest)
     if parameters.score != "chosen":
         return choice.as_given(parameters.score)
-    nearby = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device).latents
+    nearby = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device).neighbours
     measure = choice.measure_with(restorer, nearby, parameters.batch_size)
     return choice.choose_mix(selection_set.images, measure, seed)
 

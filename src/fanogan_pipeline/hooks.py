@@ -164,7 +164,7 @@ class StateHooks:
         phase = dataset_name.removesuffix("_model")
         if phase in PHASES and "training_states" in self._catalog:
             self._catalog["training_states"].load().discard_held(f"{phase}-")
-        if dataset_name in ("new_scores", "benchmark_scores") and data.attrs.get("parts"):
+        if dataset_name == "new_scores" and data.attrs.get("parts"):
             shutil.rmtree(data.attrs["parts"], ignore_errors=True)
 
 

@@ -64,8 +64,11 @@ def test_the_summary_averages_and_compares_with_f_anogan(tables):
     assert summary["seed_spread"].isna().all()  # one seed has none
 
 
-def test_unfinished_parts_go_once_the_scores_are_stored(done):
-    assert not list((done[0] / "data/06_models/.training_states").glob("benchmark-*"))
+def test_finished_cells_stay_for_later_tables_and_pictures_do_not(done, tables):
+    (folder,) = (done[0] / "data/06_models/.training_states").glob("benchmark-*")
+    cells = tables["scores"].drop_duplicates(["normal_class", "seed"])
+    assert len(list((folder / "parts").glob("*.parquet"))) == len(cells)
+    assert not (folder / "images.npy").exists()
 
 
 def test_the_benchmarks_f_anogan_is_that_of_the_pipelines(done, smoke_project, tables):

@@ -30,9 +30,9 @@ def settings() -> Settings:
     return Settings(**groups, benchmark=group("benchmark", methods=["pca", "isolation_forest"]), device="cpu")
 
 
-def run(pictures, place, **compute) -> pd.DataFrame:
-    cells = [("1", seed) for seed in SEEDS]
-    found = benchmark.run_cells(*pictures, cells, settings(), group("compute", workers=2, **compute), place)
+def run(pictures, place, seeds=SEEDS, **compute) -> pd.DataFrame:
+    cells = [("1", seed) for seed in seeds]
+    found = benchmark.run_cells(*pictures, cells, settings(), group("compute", workers=2, **compute), place, "code")
     return found.drop(columns=["fit_seconds", "score_seconds"])
 
 
@@ -53,20 +53,39 @@ def test_scores_are_the_same_whatever_the_engine(pictures, local, tmp_path):
 def test_only_missing_cells_are_computed_again(pictures, local, tmp_path):
     place = shutil.copytree(local[1], tmp_path / "place")
     folder = next(place.glob("benchmark-*"))
-    kept, lost = sorted((folder / "parts").glob("*.parquet"))
-    pd.read_parquet(kept).assign(score=0.0).to_parquet(kept, index=False)
-    lost.unlink()
+    by_seed = {pd.read_parquet(part)["seed"][0]: part for part in (folder / "parts").glob("*.parquet")}
+    spoil(by_seed[SEEDS[0]])
+    by_seed[SEEDS[1]].unlink()
     again = run(pictures, place, engine="local")
     assert (again.loc[again["seed"] == SEEDS[0], "score"] == 0).all()
     ours, theirs = (found[found["seed"] == SEEDS[1]].reset_index(drop=True) for found in (local[0], again))
     pd.testing.assert_frame_equal(ours, theirs)
 
 
-def test_other_settings_start_afresh_and_sweep_the_old_parts(pictures, local, tmp_path):
+def spoil(part: Path) -> None:
+    """Make a finished part one that tells itself from a part computed again."""
+    pd.read_parquet(part).assign(score=0.0).to_parquet(part, index=False)
+
+
+def test_another_seed_adds_to_the_cells_there_are(pictures, local, tmp_path):
+    run(pictures, tmp_path, seeds=SEEDS[:1], engine="local")
+    (folder,) = tmp_path.glob("benchmark-*")
+    (part,) = (folder / "parts").glob("*.parquet")
+    assert not (folder / "images.npy").exists()  # pictures are not kept twice
+    spoil(part)
+    both = run(pictures, tmp_path, engine="local")
+    assert (both.loc[both["seed"] == SEEDS[0], "score"] == 0).all()
+    ours, theirs = (found[found["seed"] == SEEDS[1]].reset_index(drop=True) for found in (local[0], both))
+    pd.testing.assert_frame_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("change", ["settings", "code"])
+def test_other_settings_or_code_start_afresh_and_sweep_the_old_parts(pictures, local, tmp_path, change):
     place = shutil.copytree(local[1], tmp_path / "place")
     before = set(place.glob("benchmark-*"))
     changed = settings().model_copy(update={"benchmark": group("benchmark", methods=["pca"])})
-    benchmark.run_cells(*pictures, [("1", 0)], changed, group("compute", workers=1), place)
+    ours, code = (changed, "code") if change == "settings" else (settings(), "other code")
+    benchmark.run_cells(*pictures, [("1", 0)], ours, group("compute", workers=1), place, code)
     after = set(place.glob("benchmark-*"))
     assert len(after) == 1
     assert not before & after

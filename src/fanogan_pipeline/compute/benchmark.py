@@ -1,8 +1,7 @@
-"""The benchmark's cells, spread over processes or a cluster, each kept once it is done."""
+"""The benchmark's cells, over processes or a cluster, and kept: another class or seed adds to those there are."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,15 +30,16 @@ Cell = tuple[str, int]  # the normal class, the seed
 
 @dataclass(frozen=True)
 class CellsFrom:
-    """Cells [a, b) of the work in a folder -> their scores."""
+    """Cells [a, b) of those named -> their scores, with what lies in a folder."""
 
     folder: str
+    cells: tuple[Cell, ...]
 
     def __call__(self, rows: slice) -> pd.DataFrame:
         devices.settle_in(1)
-        images, table, cells, settings = _read(self.folder)
+        images, table, settings = _read(self.folder)
         return pd.concat(
-            [run_cell(images, table, name, seed, settings) for name, seed in cells[rows]], ignore_index=True
+            [run_cell(images, table, name, seed, settings) for name, seed in self.cells[rows]], ignore_index=True
         )
 
 
@@ -49,8 +50,9 @@ def run_cells(
     settings: Settings,
     compute: ComputeParameters,
     place: Path,
+    code: str,
 ) -> pd.DataFrame:
-    """The scores of every cell; cells that an earlier run has finished are not computed again.
+    """The scores of every cell; cells that an earlier run has finished, of whatever table, are not computed again.
 
     Args:
         images: uint8 [N, C, H, W], every picture prepared.
@@ -58,28 +60,35 @@ def run_cells(
         cells: what to compute.
         settings: parameters.
         compute: the engine.
-        place: a local folder, seen by all workers.
+        place: a local folder, seen by all workers; finished cells stay there until pictures, settings or code change.
+        code: digest of the code that scores are made by.
 
     Returns:
-        The tables of `run_cell`, one below the other; its `attrs["parts"]` names the folder that may go once it is
-        safely stored.
+        The tables of `run_cell`, one below the other.
     """
     pictures = digest(table[["image_id", "label", "part", "sha256"]].to_numpy(str).tolist())[:12]
-    facts = [settings.model_dump(mode="json"), list(cells), torch.__version__]
+    facts = [_what_counts(settings), torch.__version__, code]
     with held(place, f"benchmark-{pictures}", facts) as folder:
-        _write(folder, images, table, cells, settings)
-        cuts = shards.cut(len(cells), 1)
+        _write(folder, images, table, settings)
+        work = CellsFrom(str(folder), tuple(cells))
+        cuts, names = shards.cut(len(cells), 1), [digest(cell) for cell in cells]
         tell = Teller(cells, folder)
         with cluster_of(compute) as cluster:
             if cluster is not None:
-                found = shards.table_of_parts(cuts, CellsFrom(str(folder)), folder / "parts", cluster, tell)
+                found = shards.table_of_parts(cuts, work, folder / "parts", cluster, tell, names)
             else:
                 with _own_processes(compute, settings, len(cells)) as pool:
-                    found = shards.table_of_parts(cuts, CellsFrom(str(folder)), folder / "parts", pool, tell)
+                    found = shards.table_of_parts(cuts, work, folder / "parts", pool, tell, names)
+        (folder / "images.npy").unlink(missing_ok=True)
     for name in ("normal_class", "method", "part", "label", "detail"):
         found[name] = found[name].astype("category")  # millions of rows of a few words
-    found.attrs["parts"] = str(folder)
     return found
+
+
+def _what_counts(settings: Settings) -> dict[str, Any]:
+    """The parameters that a cell depends on: all but which cells there are and how they are summed up."""
+    benchmark = {"classes", "seeds", "resamples", "confidence"}
+    return settings.model_dump(mode="json", exclude={"benchmark": benchmark})
 
 
 def _own_processes(compute: ComputeParameters, settings: Settings, count: int) -> AbstractContextManager:
@@ -101,21 +110,20 @@ class Teller:
         logger.info("benchmark: class %s, seed %d is in, %d to come, %.0f min left", name, seed, missing - done, left)
 
 
-def _write(folder: Path, images: np.ndarray, table: pd.DataFrame, cells: Sequence[Cell], settings: Settings) -> None:
+def _write(folder: Path, images: np.ndarray, table: pd.DataFrame, settings: Settings) -> None:
     """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
     with whole_file(folder / "images.npy") as draft, draft.open("wb") as file:
         np.save(file, images, allow_pickle=False)
     with whole_file(folder / "table.parquet") as draft:
         table.to_parquet(draft, index=False)
-    with whole_file(folder / "work.json") as draft:
-        draft.write_text(json.dumps({"settings": settings.model_dump(mode="json"), "cells": list(cells)}))
+    with whole_file(folder / "settings.json") as draft:
+        draft.write_text(settings.model_dump_json())
 
 
 @lru_cache(maxsize=1)
-def _read(folder: str) -> tuple[np.ndarray, pd.DataFrame, list[Cell], Settings]:
+def _read(folder: str) -> tuple[np.ndarray, pd.DataFrame, Settings]:
     """What `_write` left; the images stay in their file."""
     place = Path(folder)
-    work = json.loads((place / "work.json").read_text())
     images = np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
-    cells = [(str(name), int(seed)) for name, seed in work["cells"]]
-    return images, pd.read_parquet(place / "table.parquet"), cells, Settings.model_validate(work["settings"])
+    settings = Settings.model_validate_json((place / "settings.json").read_text())
+    return images, pd.read_parquet(place / "table.parquet"), settings

@@ -32,6 +32,7 @@ def table_of_parts(
     folder: Path,
     executor: Executor,
     tell: Callable[[int, int, int], None] = lambda part, done, missing: None,
+    names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """The same by way of a part for each shard in a folder that all workers see; parts that are there stay.
 
@@ -41,13 +42,15 @@ def table_of_parts(
         folder: of this work and no other.
         executor: where shards are computed, in any order, several at once.
         tell: called with the number of each part that comes in, how many have, and how many were missing.
+        names: of the parts; without, their numbers.
 
     Raises:
         whatever `compute` raises; the parts finished before stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
-    parts = [folder / f"part-{number:06}.parquet" for number in range(len(shards))]
+    names = names or [f"{number:06}" for number in range(len(shards))]
+    parts = [folder / f"part-{name}.parquet" for name in names]
     missing = [number for number, part in enumerate(parts) if not part.exists()]
     if kept := len(parts) - len(missing):
         logger.info("%s: going on, %d of %d parts are there", folder, kept, len(parts))

@@ -16,7 +16,7 @@ from fanogan_pipeline.parameters import (
 from fanogan_pipeline.pipelines.hints import DataFrame, Figure, ImageSource, StateStore
 
 with lazily():
-    from fanogan_pipeline import figures
+    from fanogan_pipeline import figures, provenance
     from fanogan_pipeline.benchmark import cells, ground, tables
     from fanogan_pipeline.compute import benchmark as spread
     from fanogan_pipeline.preprocessing import prepare
@@ -49,7 +49,7 @@ def score_cells(
     device: str,
     states: StateStore,
 ) -> DataFrame:
-    """Every image's score by every method, class by class and seed by seed."""
+    """Every image's score by every method, class by class and seed by seed; finished cells stay for later runs."""
     images, table = pictures
     if scoring.score == "map":
         raise InputError(
@@ -66,7 +66,7 @@ def score_cells(
         device="cpu" if where == "cpu" else "cuda",
     )
     wanted = cells.wanted_cells(table, parameters)
-    return spread.run_cells(images, table, wanted, settings, compute, states.folder)
+    return spread.run_cells(images, table, wanted, settings, compute, states.folder, provenance.code_digest())
 
 
 def tabulate(scores: DataFrame, parameters: BenchmarkParameters) -> DataFrame:

@@ -242,15 +242,17 @@ How to read the tables: *± test* is the standard deviation of the mean AUROC ov
 is the false-alarm rate that the calibration images guarantee at the threshold, *false alarms* what it was on the test
 images, *recall there* the recall at the same threshold. Seconds are of one CPU thread and a class. *f-AnoGAN ahead by*:
 the difference of the means with its 95 % interval and p-value, paired on the test images, with Holm's correction.
-*izi*, *ziz* and *uncorrupted* are f-AnoGAN with an encoder trained otherwise on the same WGAN.
+*izi*, *ziz* and *uncorrupted* are f-AnoGAN with an encoder trained otherwise on the same WGAN. *5 nearest, relative* is
+5 nearest neighbours on pixels with the one part of f-AnoGAN's score that needs no network: the distance over what an
+image as lively has anyway (`neighbour_ratio` in [method.md](method.md)). It shows how much that alone brings.
 """
 
 TAIL = """## When to pick another method
 
 - **A few dozen images, or seconds to spend.** PCA and nearest neighbours fit in a second and come close where classes
-  are compact; with few images a WGAN learns little.
+  are compact; with few images a WGAN learns little. Nearest neighbours set off against liveliness come closest of all.
 - **Defects that are subtle changes inside a varied class.** What is well restored looks normal: the generator's blur
-  hides fine detail. The choice then falls on the latent term, and the heat map says little of why. Methods on networks
+  hides fine detail. The choice then falls on the distance from neighbours, and the heat map says little of why. Methods on networks
   pretrained on photographs are ahead there, when such networks may be used.
 - **Large pictures without a GPU.** Tiling keeps training cheap, not scoring: a picture costs as many passes as tiles.
 - **Where the reason must be seen**, f-AnoGAN shows what the picture should have looked like; distance methods do not.

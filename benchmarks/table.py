@@ -252,8 +252,8 @@ TAIL = """## When to pick another method
 - **A few dozen images, or seconds to spend.** PCA and nearest neighbours fit in a second and come close where classes
   are compact; with few images a WGAN learns little. Nearest neighbours set off against liveliness come closest of all.
 - **Defects that are subtle changes inside a varied class.** What is well restored looks normal: the generator's blur
-  hides fine detail. The choice then falls on the distance from neighbours, and the heat map says little of why. Methods on networks
-  pretrained on photographs are ahead there, when such networks may be used.
+  hides fine detail. The choice then falls on the distance from neighbours, and the heat map says little of why. Methods
+  on networks pretrained on photographs are ahead there, when such networks may be used.
 - **Large pictures without a GPU.** Tiling keeps training cheap, not scoring: a picture costs as many passes as tiles.
 - **Where the reason must be seen**, f-AnoGAN shows what the picture should have looked like; distance methods do not.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
@@ -195,3 +195,9 @@ class ImageSet:
 def picture_runs(images: np.ndarray, tiles: Tiles | None) -> list[slice]:
     """The rows of `images` that each picture has."""
     return [slice(row, row + 1) for row in range(len(images))] if tiles is None else tiles.runs()
+
+
+def of_runs(images: np.ndarray, tiles: Tiles | None, runs: Sequence[slice]) -> tuple[np.ndarray, Tiles | None]:
+    """Images and tiles of pictures that follow one another, of whom `picture_runs` has given these rows."""
+    rows = slice(runs[0].start, runs[-1].stop) if runs else slice(0, 0)
+    return images[rows], None if tiles is None else tiles.take(np.arange(rows.start, rows.stop))

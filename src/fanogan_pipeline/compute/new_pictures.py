@@ -23,7 +23,7 @@ from fanogan_pipeline.compute.folders import digest, held, read_models, write_mo
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.images import ImageSource, PictureFiles, Tiles, picture_runs
+from fanogan_pipeline.images import ImageSource, PictureFiles, Tiles, of_runs, picture_runs
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters
 from fanogan_pipeline.preprocessing.geometry import Geometry
@@ -70,9 +70,7 @@ class NewTerms:
         runs = picture_runs(images, tiles)
 
         def terms(pictures: slice) -> pd.DataFrame:
-            rows = slice(runs[pictures.start].start, runs[pictures.stop - 1].stop)
-            some = None if tiles is None else tiles.take(np.arange(rows.start, rows.stop))
-            return self.detector.terms(images[rows], some)
+            return self.detector.terms(*of_runs(images, tiles, runs[pictures]))
 
         return shards.table(shards.cut(len(runs), TOGETHER), terms, self.pool)
 

@@ -22,7 +22,7 @@ from fanogan_pipeline.detection.pictures import Pooling, picture_terms
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
 from fanogan_pipeline.detection.residuals import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
-from fanogan_pipeline.images import ImageSet, Tiles, picture_runs
+from fanogan_pipeline.images import ImageSet, Tiles, of_runs, picture_runs
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import ComputeParameters
 from fanogan_pipeline.training import devices
@@ -65,10 +65,8 @@ class Terms:
         return picture_runs(self.images, self.tiles)
 
     def __call__(self, pictures: slice) -> pd.DataFrame:
-        runs = self.runs[pictures]
-        rows = np.arange(runs[0].start, runs[-1].stop) if runs else np.arange(0)
-        s, tiles = self.settings, None if self.tiles is None else self.tiles.take(rows)
-        images = self.images[rows[0] : rows[-1] + 1] if len(rows) else self.images[:0]
+        images, tiles = of_runs(self.images, self.tiles, self.runs[pictures])
+        s = self.settings
         return picture_terms(images, tiles, self.restorer, self.statistics, s.batch_size, s.pooling, s.with_map)
 
 

@@ -27,7 +27,7 @@ OURS = "f_anogan"
 PERCENT = 100
 
 # Environment -> name of its data, and the classes whose test labels were read while score and training were designed.
-DATA = {"base": ("MNIST", ("2", "8")), "fashion": ("Fashion-MNIST", ("0", "6"))}
+DATA = {"base": ("MNIST", ("1", "2", "8")), "fashion": ("Fashion-MNIST", ("0", "6"))}
 
 
 @dataclass(frozen=True)

@@ -79,10 +79,10 @@ def test_a_distance_is_measured_against_what_is_expected_of_an_image_as_lively()
     x = lively_images(strength)
     expectation = fit_expectation(strength.double() ** 1.5, liveliness(x))
     # distances that grow as strength ** 1.5 are just what is expected
-    assert expectation.distance(x).numpy() == pytest.approx(strength.numpy() ** 1.5, rel=0.01)
-    # beyond what normal images were, no more and no less than at the edge
-    beyond = expectation.distance(lively_images(torch.tensor([0.01, 0.5, 2.0, 50.0])))
-    assert beyond.tolist() == pytest.approx([0.5**1.5, 0.5**1.5, 2**1.5, 2**1.5], rel=0.01)
+    assert expectation.distance(x[:1900]).numpy() == pytest.approx(strength[:1900].numpy() ** 1.5, rel=0.01)
+    # plainer than all: as the plainest; livelier than nineteen in twenty: as the liveliest of those
+    beyond = expectation.distance(lively_images(torch.tensor([0.01, 0.5, 1.925, 50.0])))
+    assert beyond.tolist() == pytest.approx([0.5**1.5, 0.5**1.5, 1.925**1.5, 1.925**1.5], rel=0.01)
 
 
 def test_images_all_as_lively_are_expected_at_their_mean_distance():

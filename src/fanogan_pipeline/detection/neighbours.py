@@ -17,6 +17,7 @@ MOST_POINTS = 8192  # training images kept to measure distances from, evenly fro
 DIMENSIONS = 64  # principal components of the encoder's features that are kept
 RIDGE = 1e-3  # added to each component's variance, as a share of the mean
 FLOOR = 1e-6  # a smaller distance or liveliness is rounding
+LIVELY = 0.95  # share of normal images whose liveliness excuses a distance: the last ones are exceptions
 PRIOR_IMAGES = 1.0  # images without slope that the expectation is fitted with: few images give gentle slopes
 
 
@@ -96,13 +97,13 @@ class Expectation:
     Lively images lie far from all others and plain ones near, normal or not, so that a distance says little until
     it is compared with what such an image would have anyway. (Serrà et al., "Input complexity and
     out-of-distribution detection with likelihood-based generative models", ICLR 2020, set a likelihood off against
-    complexity for the same reason.) Beyond the liveliness of normal images nothing is expected but what the
-    outermost of them had.
+    complexity for the same reason.) Beyond what normal images are nothing more is expected: not
+    less than of the plainest of them, and not more than of all but the liveliest twentieth.
 
     Attributes:
         slopes: of the logarithmic distance over `liveliness`, float64 [2].
         offset: logarithmic distance at no liveliness, float64 [].
-        low, high: the liveliness of normal images, float64 [2] each.
+        low, high: the liveliness that counts, float64 [2] each.
     """
 
     slopes: Tensor
@@ -133,4 +134,4 @@ def fit_expectation(distances: Tensor, lively: Tensor) -> Expectation:
     scaled = centred / unit
     ridge = PRIOR_IMAGES * torch.eye(2, dtype=scaled.dtype, device=scaled.device)
     slopes = torch.linalg.solve(scaled.T @ scaled + ridge, scaled.T @ (target - target.mean())) / unit
-    return Expectation(slopes, target.mean() - mean @ slopes, lively.amin(0), lively.amax(0))
+    return Expectation(slopes, target.mean() - mean @ slopes, lively.amin(0), lively.quantile(LIVELY, 0))

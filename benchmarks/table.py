@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,11 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def listed(names: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
 SHORT = {
     "pca": "PCA",
     "vae": "VAE",
@@ -90,7 +96,7 @@ def by_class(results: Results) -> str:
     wide["mean"] = wide.mean(axis=1)
     kept = [name for name in wide if name not in (*results.design, "mean")]
     if results.design:
-        wide[f"without {' and '.join(results.design)}"] = wide[kept].mean(axis=1)
+        wide[f"without {listed(results.design)}"] = wide[kept].mean(axis=1)
     wide = wide.sort_values("mean", ascending=False)
     best = wide.max()
     text = pd.DataFrame({name: [_bold(value, best[name]) for value in wide[name]] for name in wide}, index=wide.index)
@@ -178,8 +184,8 @@ def section(results: Results) -> str:
     fanogan = ours["fit_seconds"].sum() + ours["score_seconds"].sum()
     clock = f"{m['seconds'] / 60:.0f} minutes by the clock on {m['cores']} cores ({provenance.processor()})"
     git = str((m["git"] or {}).get("commit", "unknown"))[:10]
-    labels = " and ".join(results.design)
-    design = f"The labels of {labels} were read while score and training were designed, hence the last column."
+    read = listed(results.design)
+    design = f"The labels of {read} were read while score and training were designed, hence the last column."
     return f"""## {results.name}
 
 `{m["command"]}` on {m["started"][:10]}, commit {git}, torch {m["packages"].get("torch")}: {len(ours)} cells.

@@ -13,9 +13,11 @@ from sklearn.svm import OneClassSVM
 
 from fanogan_pipeline.detection.neighbours import fit_expectation, liveliness
 from fanogan_pipeline.parameters import BenchmarkMethod
+from fanogan_pipeline.training.data import as_images, to_pixels
 
 COMPONENTS = 32  # of PCA, or fewer where there are fewer images
 NEIGHBOURS = 5
+UNIT_RANGE = (0.0, 1.0)  # that pixels are scaled to
 TREES = 200
 NU = 0.1  # share of training images that a one-class SVM may leave outside
 
@@ -42,25 +44,25 @@ def pca(train: np.ndarray, seed: int) -> Score:
 def nearest_neighbours(train: np.ndarray, seed: int) -> Score:
     """Mean distance to the nearest training images."""
     fitted = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(train))).fit(pixels(train))
-    return lambda images: fitted.kneighbors(pixels(images))[0].mean(1, dtype=np.float64)
+    return lambda images: _mean_distance(fitted, images)
 
 
 def relative_neighbours(train: np.ndarray, seed: int) -> Score:
     """The same over what a normal image as lively has: the part of f-AnoGAN's own score that needs no network."""
     fitted = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(train) - 1)).fit(pixels(train))
-    apart = fitted.kneighbors()[0].mean(1, dtype=np.float64)  # each training image from the others
-    expectation = fit_expectation(torch.from_numpy(apart), liveliness(_scaled(train)))
+    apart = torch.from_numpy(_mean_distance(fitted, None))
+    expectation = fit_expectation(apart, liveliness(to_pixels(as_images(train), UNIT_RANGE)))
 
     def score(images: np.ndarray) -> np.ndarray:
-        found = fitted.kneighbors(pixels(images))[0].mean(1, dtype=np.float64)
-        return found / expectation.distance(_scaled(images)).numpy()
+        expected = expectation.distance(to_pixels(as_images(images), UNIT_RANGE))
+        return _mean_distance(fitted, images) / expected.numpy()
 
     return score
 
 
-def _scaled(images: np.ndarray) -> torch.Tensor:
-    """uint8 [N, C, H, W] -> float32 [N, C, H, W] in [0, 1]."""
-    return torch.from_numpy(images.astype(np.float32) / 255)
+def _mean_distance(fitted: NearestNeighbors, images: np.ndarray | None) -> np.ndarray:
+    """From the nearest training images, float64 [N]; without images, of each training image from the others."""
+    return fitted.kneighbors(None if images is None else pixels(images))[0].mean(1, dtype=np.float64)
 
 
 def one_class_svm(train: np.ndarray, seed: int) -> Score:

@@ -50,6 +50,11 @@ class Restorer:
         """x [N, C, H, W] -> z [N, latent_dim], refined where the refinement says so."""
         return self.refinement.encode(x, self.encoder, self.wgan)
 
+    def see(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The encoder's features of x [N, units], and z as `encode` gives it, with one pass of the encoder for both."""
+        features = self.encoder.features(x)
+        return features, self.encode(x) if self.refinement.searches else self.encoder.head(features)
+
     def residuals(self, x: Tensor, restored: Tensor) -> list[Tensor]:
         """x - G(z) and f(x) - f(G(z)) of every critic layer, from the image inwards, each [N, units]."""
         features = self.wgan.critic.features
@@ -70,8 +75,7 @@ class Restorer:
         neighbour_distance: from the training images nearest to it in the encoder's features, however z is found;
         neighbour_ratio: the same over what a normal image as lively as this one has, see `Expectation`.
         """
-        features = cache(lambda: self.encoder.features(x))
-        z = self.encode(x) if self.refinement.searches else self.encoder.head(features())
+        features, z = self.see(x)
         restored = self.wgan.generator(z)
         views = cache(lambda: self.residuals(x, restored))  # the critic is asked only where a term needs it
 
@@ -89,7 +93,7 @@ class Restorer:
         for layer in range(len(statistics.means)):
             known[f"whitened_{layer or 'image'}"] = partial(whitened, layer)
         known["tolerant_residual"] = partial(tolerant_residual, x, restored)
-        distance = cache(lambda: statistics.neighbours.distance(features()))
+        distance = cache(lambda: statistics.neighbours.distance(features))
         known["neighbour_distance"] = distance
         known["neighbour_ratio"] = lambda: distance() / statistics.expectation.distance(x)
         return {name: term() for name, term in known.items() if wanted is None or name in wanted}

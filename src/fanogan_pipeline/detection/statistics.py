@@ -100,8 +100,9 @@ def fit_statistics(
     squares: list[Any] = []
     distances, lively = [], []
     for x in batches(images, restorer, batch_size):
-        restored = restorer.wgan.generator(restorer.encode(x))
-        distances.append(neighbours.distance(restorer.encoder.features(x)))
+        features, z = restorer.see(x)
+        restored = restorer.wgan.generator(z)
+        distances.append(neighbours.distance(features))
         lively.append(liveliness(x))
         views = [view.double() for view in restorer.residuals(x, restored)]
         sums = [total + view.sum(0) for total, view in zip(sums or [0] * len(views), views, strict=True)]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fanogan_pipeline.detection.neighbours import Neighbours, fit_expectation, fit_neighbours, liveliness
+from fanogan_pipeline.detection.poses import POSES, poses
 from fanogan_pipeline.detection.residuals import tolerant_residual
 
 
@@ -31,34 +32,81 @@ def test_a_stroke_too_many_costs_the_same_as_one_too_few():
 
 
 def test_distance_from_neighbours_by_hand():
-    near = Neighbours(torch.zeros(2), torch.diag(torch.tensor([1.0, 0.5])), torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
-    features = torch.tensor([[0.0, 0.0], [3.0, 8.0]])
-    assert near.distance(features).tolist() == pytest.approx([2.5, 2.5])  # two points: their mean distance
+    points = torch.tensor([[[0.0, 0.0], [3.0, 4.0]], [[9.0, 9.0], [3.0, 3.0]]])  # two images, in two poses each
+    basis = torch.diag(torch.tensor([1.0, 0.5]))
+    near = Neighbours(torch.zeros(2), basis, points, points.square().sum(2))
+    views = torch.tensor([[0.0, 0.0], [3.0, 8.0], [3.0, 6.0]])
+    # the mean distance to both, each in its nearer pose
+    assert near.distance(views).tolist() == pytest.approx([18**0.5 / 2, 2.5, 18**0.5 / 2])
+    assert near.distance(views, 1).tolist() == pytest.approx([0, 0, 0])
+
+
+def test_distances_are_those_of_a_search_over_everything():
+    rng = torch.Generator().manual_seed(0)
+    points, views = torch.randn(3, 50, 8, generator=rng) + 30, torch.randn(20, 8, generator=rng) + 30
+    near = Neighbours(torch.zeros(8), torch.eye(8), points, points.square().sum(2))
+    apart = torch.cdist(views.double(), points.double()).amin(0)  # far from nought, where squares are large
+    assert near.distance(views).numpy() == pytest.approx(apart.sort(1).values[:, :3].mean(1).numpy(), rel=1e-3)
 
 
 def test_fitted_coordinates_keep_the_root_of_each_deviation():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (400, 1, 4, 4)).astype(np.uint8)
     mixing = torch.tensor(rng.normal(size=(16, 3)), dtype=torch.float32)
-    restorer = with_features(lambda x: x.flatten(1) @ mixing)
-    near = fit_neighbours(images, restorer, 64)
-    features = restorer.encoder.features(torch.from_numpy(images).float() / 127.5 - 1)
-    largest_first = torch.linalg.eigvalsh(torch.cov(features.T)).flip(0)
-    assert torch.cov(near.points.T).numpy() == pytest.approx(np.diag(largest_first.sqrt()), rel=0.02, abs=0.02)
-    assert near.coordinates(features[:5]).numpy() == pytest.approx(near.points[:5].numpy(), abs=1e-4)
+    restorer = that_sees(lambda x: x.flatten(1) @ mixing, lambda x: x.flatten(1)[:, :2])
+    near, other = fit_neighbours(images, restorer, 64)
+    view = restorer.encoder.see(torch.from_numpy(images).float() / 127.5 - 1)[0]
+    largest_first = torch.linalg.eigvalsh(torch.cov(view.T)).flip(0)
+    assert torch.cov(near.points[0].T).numpy() == pytest.approx(np.diag(largest_first.sqrt()), rel=0.02, abs=0.02)
+    assert near.coordinates(view[:5]).numpy() == pytest.approx(near.points[0, :5].numpy(), abs=1e-4)
+    assert near.points.shape == (len(POSES), 400, 3)
+    assert other.points.shape == (len(POSES), 400, 2)
 
 
 def test_no_more_dimensions_than_images_tell_apart():
     images = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4)).astype(np.uint8)
-    near = fit_neighbours(images, with_features(lambda x: x.flatten(1)), 64)
-    assert near.points.shape == (5, 4)
+    near, _ = fit_neighbours(images, that_sees(lambda x: x.flatten(1), lambda x: x.flatten(1)), 64)
+    assert near.points.shape == (len(POSES), 5, 4)
     assert torch.isfinite(near.distance(torch.zeros(2, 16))).all()
 
 
-def with_features(features) -> SimpleNamespace:
-    """What stands for a restorer whose encoder sees this of an image."""
+def test_a_training_image_in_another_pose_is_no_distance_away():
+    x = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    images = ((x + 1) * 127.5).round().to(torch.uint8)
+    near, _ = fit_neighbours(images.numpy(), that_sees(lambda x: x.flatten(1), lambda x: x.flatten(1)), 3)
+    for posed in poses(images.float() / 127.5 - 1):
+        assert near.distance(posed.flatten(1), 1).numpy() == pytest.approx(0, abs=1e-3)
+
+
+def test_poses_by_hand():
+    x = torch.zeros(2, 1, 28, 56)
+    x[..., 14, 20] = 1
+    found = dict(zip(POSES, poses(x), strict=True))
+    assert found[POSES[0]] is x
+    # one share of the width to the side is two pixels of 56, nothing is lost
+    assert found[0.0, 1 / 28][0, 0, 14, 18].item() == pytest.approx(1, abs=1e-4)
+    assert found[0.0, -1 / 28][1, 0, 14, 22].item() == pytest.approx(1, abs=1e-4)
+    # a turn keeps the distance from the middle, (13.5, 27.5), also where height and width differ
+    for degrees in (-15.0, 15.0):
+        turned = found[degrees, 0.0][0, 0]
+        rows, columns = torch.meshgrid(torch.arange(28) - 13.5, torch.arange(56) - 27.5, indexing="ij")
+        centre = torch.stack([(turned * rows).sum(), (turned * columns).sum()]) / turned.sum()
+        assert centre.norm().item() == pytest.approx((0.5**2 + 7.5**2) ** 0.5, abs=0.2)
+        angle = torch.rad2deg(torch.atan2(centre[0], -centre[1]) - torch.atan2(torch.tensor(0.5), torch.tensor(7.5)))
+        assert abs(angle.item()) == pytest.approx(15, abs=1)
+
+
+def test_what_comes_in_from_outside_repeats_the_edge():
+    x = torch.full((1, 1, 28, 28), 0.5)
+    assert all(posed.numpy() == pytest.approx(0.5, abs=1e-6) for posed in poses(x))
+
+
+def that_sees(*views) -> SimpleNamespace:
+    """What stands for a restorer whose encoder has these views of an image."""
     return SimpleNamespace(
-        encoder=SimpleNamespace(features=features), pixel_range=(-1.0, 1.0), device=torch.device("cpu")
+        encoder=SimpleNamespace(see=lambda x: tuple(view(x) for view in views)),
+        pixel_range=(-1.0, 1.0),
+        device=torch.device("cpu"),
     )
 
 

@@ -38,7 +38,12 @@ def test_networks_fit_together_at_every_size(architecture, size, channels):
     assert critic(images).shape == (3,)
     assert torch.equal(critic.head(features[-1]), critic(images))
     for head in ("linear", "tanh"):
-        assert build_encoder(spec, head)(images).shape == (3, 5)
+        encoder = build_encoder(spec, head).eval()
+        early, late = encoder.see(images)
+        assert early.shape[0] == late.shape[0] == 3
+        assert early.shape[1] <= encoder.first(images).shape[1] * 13**2
+        assert encoder(images).shape == (3, 5)
+        assert torch.equal(encoder.head(late), encoder(images))
     assert build_encoder(spec, "tanh")(100 * images).abs().max() <= 1
 
 

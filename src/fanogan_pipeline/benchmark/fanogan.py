@@ -30,7 +30,7 @@ ENCODERS: dict[BenchmarkMethod, dict[str, Any]] = {
 }
 TERMS = (
     *("image_residual", "tolerant_residual", "feature_residual", "whitened_image", "latent_residual"),
-    *("neighbour_distance", "neighbour_ratio"),
+    *("neighbour_distance_early", "neighbour_distance_late", "neighbour_ratio_early", "neighbour_ratio_late"),
 )
 
 

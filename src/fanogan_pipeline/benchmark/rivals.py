@@ -10,8 +10,10 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import OneClassSVM
+from torch import Tensor
 
-from fanogan_pipeline.detection.neighbours import fit_expectation, liveliness
+from fanogan_pipeline.detection import neighbours as ours
+from fanogan_pipeline.detection.poses import poses
 from fanogan_pipeline.parameters import BenchmarkMethod
 from fanogan_pipeline.training.data import as_images, to_pixels
 
@@ -19,6 +21,7 @@ COMPONENTS = 32  # of PCA, or fewer where there are fewer images
 NEIGHBOURS = 5
 UNIT_RANGE = (0.0, 1.0)  # that pixels are scaled to
 TREES = 200
+BATCH = 256  # images measured at once
 NU = 0.1  # share of training images that a one-class SVM may leave outside
 
 Score = Callable[[np.ndarray], np.ndarray]  # images uint8 [N, C, H, W] -> float64 [N], higher is more anomalous
@@ -44,25 +47,34 @@ def pca(train: np.ndarray, seed: int) -> Score:
 def nearest_neighbours(train: np.ndarray, seed: int) -> Score:
     """Mean distance to the nearest training images."""
     fitted = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(train))).fit(pixels(train))
-    return lambda images: _mean_distance(fitted, images)
+    return lambda images: fitted.kneighbors(pixels(images))[0].mean(1, dtype=np.float64)
 
 
 def relative_neighbours(train: np.ndarray, seed: int) -> Score:
-    """The same over what a normal image as lively has: the part of f-AnoGAN's own score that needs no network."""
-    fitted = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(train) - 1)).fit(pixels(train))
-    apart = torch.from_numpy(_mean_distance(fitted, None))
-    expectation = fit_expectation(apart, liveliness(to_pixels(as_images(train), UNIT_RANGE)))
+    """f-AnoGAN's own way to measure neighbours, on pixels, without a network: training images in each pose, and the
+    distance over what a normal image as lively has."""
+    x = _tensor(train)
+    points = torch.stack([posed.flatten(1) for posed in poses(x)])
+    plain = torch.eye(points.shape[2])
+    near = ours.Neighbours(torch.zeros(points.shape[2]), plain, points, points.square().sum(2))
+    count = min(ours.NEIGHBOURS, len(train) - 1)
+    # each training image is its own nearest, at no distance: of one more the mean is too small by that one
+    apart = _distances(near, x, count + 1) * (count + 1) / count
+    expectation = ours.fit_expectation(apart, ours.liveliness(x))
 
     def score(images: np.ndarray) -> np.ndarray:
-        expected = expectation.distance(to_pixels(as_images(images), UNIT_RANGE))
-        return _mean_distance(fitted, images) / expected.numpy()
+        seen = _tensor(images)
+        return (_distances(near, seen, count) / expectation.distance(seen)).numpy()
 
     return score
 
 
-def _mean_distance(fitted: NearestNeighbors, images: np.ndarray | None) -> np.ndarray:
-    """From the nearest training images, float64 [N]; without images, of each training image from the others."""
-    return fitted.kneighbors(None if images is None else pixels(images))[0].mean(1, dtype=np.float64)
+def _distances(near: ours.Neighbours, x: Tensor, count: int) -> Tensor:
+    return torch.cat([near.distance(some.flatten(1), count) for some in x.split(BATCH)])
+
+
+def _tensor(images: np.ndarray) -> Tensor:
+    return to_pixels(as_images(images), UNIT_RANGE)
 
 
 def one_class_svm(train: np.ndarray, seed: int) -> Score:

@@ -1,4 +1,4 @@
-"""How far an image lies from the training images nearest to it, in what the encoder sees of them."""
+"""How far an image lies from the training images nearest to it, in what the encoder sees of them, early and late."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from fanogan_pipeline.detection.poses import POSES, poses
 from fanogan_pipeline.detection.residuals import Restorer, batches
 from fanogan_pipeline.errors import InputError
 
-NEIGHBOURS = 5
-MOST_POINTS = 8192  # training images kept to measure distances from, evenly from all there are
-DIMENSIONS = 64  # principal components of the encoder's features that are kept
+NEIGHBOURS = 3
+MOST_IMAGES = 8192  # training images kept to measure distances from, evenly from all there are
+DIMENSIONS = 64  # principal components of what the encoder sees that are kept
 RIDGE = 1e-3  # added to each component's variance, as a share of the mean
 FLOOR = 1e-6  # a smaller distance or liveliness is rounding
 LIVELY = 0.95  # share of normal images whose liveliness excuses a distance: the last ones are exceptions
@@ -23,39 +24,50 @@ PRIOR_IMAGES = 1.0  # images without slope that the expectation is fitted with: 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The encoder's features of training images, in the principal components that vary most.
+    """What the encoder sees of training images in one of its views, in the principal components that vary most.
 
     Attributes:
-        mean: of the features, float32 [units].
+        mean: of the view, float32 [units].
         basis: components as columns, each divided by the root of its standard deviation: what varies much counts
             more than what varies little, but not by all of it; float32 [units, dimensions].
-        points: (features - mean) basis of the training images kept, float32 [points, dimensions].
+        points: (view - mean) basis of the training images kept, in each pose, float32 [poses, images, dimensions].
+        lengths: of the points, squared, float32 [poses, images].
     """
 
     mean: Tensor
     basis: Tensor
     points: Tensor
+    lengths: Tensor
 
     def to(self, device: torch.device) -> Neighbours:
         """The same on another device."""
-        return Neighbours(self.mean.to(device), self.basis.to(device), self.points.to(device))
+        return Neighbours(*(tensor.to(device) for tensor in vars(self).values()))
 
-    def coordinates(self, features: Tensor) -> Tensor:
-        """Features [N, units] in the points' coordinates."""
-        return (features - self.mean) @ self.basis
+    def coordinates(self, view: Tensor) -> Tensor:
+        """A view [N, units] in the points' coordinates."""
+        return (view - self.mean) @ self.basis
 
-    def distance(self, features: Tensor) -> Tensor:
-        """Mean distance to the nearest few points: features [N, units] -> float64 [N]."""
-        # in double precision: a small distance is the difference of large squares
-        ours, points = self.coordinates(features).double(), self.points.double()
-        squared = ours.square().sum(1, keepdim=True) + points.square().sum(1) - 2 * ours @ points.T
-        nearest = squared.topk(min(NEIGHBOURS, len(self.points)), largest=False, sorted=True).values
-        return nearest.clamp_min(0).sqrt().mean(1)
+    def distance(self, view: Tensor, count: int = NEIGHBOURS) -> Tensor:
+        """Mean distance to the nearest `count` images, each in its nearest pose: view [N, units] -> float64 [N]."""
+        ours = self.coordinates(view)
+        nearest = self._nearest(ours, min(count, self.points.shape[1]))
+        # from the differences themselves: a small distance as the difference of large squares would be rounding
+        gaps = self.points[:, nearest] - ours[:, None]
+        return gaps.square().sum(3).amin(0).double().sqrt().mean(1)
+
+    def _nearest(self, ours: Tensor, count: int) -> Tensor:
+        """Indices of the nearest images, [N, count]."""
+        least = None  # |b|^2 - 2 a.b, which ranks as |a - b|^2 does
+        for points, lengths in zip(self.points, self.lengths, strict=True):
+            squared = torch.addmm(lengths, ours, points.T, alpha=-2)
+            least = squared if least is None else torch.minimum(least, squared)
+        assert least is not None
+        return least.topk(count, largest=False).indices
 
 
 @torch.inference_mode()
-def fit_neighbours(images: np.ndarray, restorer: Restorer, batch_size: int) -> Neighbours:
-    """Components and points of the encoder's features.
+def fit_neighbours(images: np.ndarray, restorer: Restorer, batch_size: int) -> tuple[Neighbours, ...]:
+    """Components and points of each of the encoder's views, see `Encoder.see`.
 
     Args:
         images: uint8 [N, C, H, W], normal, of the training set.
@@ -67,13 +79,29 @@ def fit_neighbours(images: np.ndarray, restorer: Restorer, batch_size: int) -> N
     """
     if len(images) < 2:
         raise InputError(f"train_set: found {len(images)} images, expected at least 2")
-    kept = np.unique(np.linspace(0, len(images) - 1, min(MOST_POINTS, len(images))).round().astype(int))
-    features = torch.cat([restorer.encoder.features(x).cpu() for x in batches(images[kept], restorer, batch_size)])
-    fitted = PCA(min(DIMENSIONS, len(kept) - 1, features.shape[1]), random_state=0).fit(features.numpy())
+    kept = images[np.unique(np.linspace(0, len(images) - 1, min(MOST_IMAGES, len(images))).round().astype(int))]
+    seen = [restorer.encoder.see(x) for x in batches(kept, restorer, batch_size)]
+    bases = [_principal(torch.cat(view).cpu().numpy()) for view in zip(*seen, strict=True)]
+    del seen
+    centres = [(mean.to(restorer.device), basis.to(restorer.device)) for mean, basis in bases]
+    points: list[list[list[Tensor]]] = [[[] for _ in POSES] for _ in centres]
+    for x in batches(kept, restorer, batch_size):
+        for pose, posed in enumerate(poses(x)):
+            for found, view, (mean, basis) in zip(points, restorer.encoder.see(posed), centres, strict=True):
+                found[pose].append((view - mean) @ basis)
+    stacked = [torch.stack([torch.cat(pose) for pose in found]) for found in points]
+    return tuple(
+        Neighbours(mean, basis, found, found.square().sum(2))
+        for (mean, basis), found in zip(centres, stacked, strict=True)
+    )
+
+
+def _principal(view: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Mean [units] and scaled components [units, dimensions] of a view float32 [N, units]."""
+    fitted = PCA(min(DIMENSIONS, len(view) - 1, view.shape[1]), random_state=0).fit(view)
     variances = fitted.explained_variance_ + RIDGE * fitted.explained_variance_.mean() + 1e-12
     basis = torch.from_numpy((fitted.components_.T * variances**-0.25).astype(np.float32))
-    mean = torch.from_numpy(fitted.mean_.astype(np.float32))
-    return Neighbours(mean, basis, (features - mean) @ basis).to(restorer.device)
+    return torch.from_numpy(fitted.mean_.astype(np.float32)), basis
 
 
 def liveliness(x: Tensor) -> Tensor:
@@ -97,8 +125,8 @@ class Expectation:
     Lively images lie far from all others and plain ones near, normal or not, so that a distance says little until
     it is compared with what such an image would have anyway. (Serrà et al., "Input complexity and
     out-of-distribution detection with likelihood-based generative models", ICLR 2020, set a likelihood off against
-    complexity for the same reason.) Beyond what normal images are nothing more is expected: not
-    less than of the plainest of them, and not more than of all but the liveliest twentieth.
+    complexity for the same reason.) Beyond what normal images are nothing more is expected: not less than of the
+    plainest of them, and not more than of all but the liveliest twentieth.
 
     Attributes:
         slopes: of the logarithmic distance over `liveliness`, float64 [2].

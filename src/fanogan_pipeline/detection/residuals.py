@@ -19,9 +19,11 @@ from fanogan_pipeline.training.data import to_bytes, to_pixels
 from fanogan_pipeline.training.wgan import Wgan
 
 if TYPE_CHECKING:
+    from fanogan_pipeline.detection.neighbours import Expectation
     from fanogan_pipeline.detection.statistics import ResidualStatistics
 
 TERMS = ("image_residual", "feature_residual", "latent_residual")
+VIEWS = ("early", "late")  # of the encoder, see `Encoder.see`
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,10 @@ class Restorer:
         """x [N, C, H, W] -> z [N, latent_dim], refined where the refinement says so."""
         return self.refinement.encode(x, self.encoder, self.wgan)
 
-    def see(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The encoder's features of x [N, units], and z as `encode` gives it, with one pass of the encoder for both."""
-        features = self.encoder.features(x)
-        return features, self.encode(x) if self.refinement.searches else self.encoder.head(features)
+    def see(self, x: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The encoder's views of x, each [N, units], and z as `encode` gives it, with one pass of it for both."""
+        views = self.encoder.see(x)
+        return views, self.encode(x) if self.refinement.searches else self.encoder.head(views[-1])
 
     def residuals(self, x: Tensor, restored: Tensor) -> list[Tensor]:
         """x - G(z) and f(x) - f(G(z)) of every critic layer, from the image inwards, each [N, units]."""
@@ -72,10 +74,11 @@ class Restorer:
         whitened_image, whitened_k: the same with every unit standardised on the selection set;
         latent_residual: ||E(x) - E(G(E(x)))||^2;
         tolerant_residual: the image residual that a shift by one pixel does not count in, see `tolerant_residual`;
-        neighbour_distance: from the training images nearest to it in the encoder's features, however z is found;
-        neighbour_ratio: the same over what a normal image as lively as this one has, see `Expectation`.
+        neighbour_distance_early, _late: from the training images nearest to it in what the encoder sees of it early and
+        late, however z is found;
+        neighbour_ratio_early, _late: the same over what a normal image as lively as this one has, see `Expectation`.
         """
-        features, z = self.see(x)
+        seen, z = self.see(x)
         restored = self.wgan.generator(z)
         views = cache(lambda: self.residuals(x, restored))  # the critic is asked only where a term needs it
 
@@ -93,14 +96,20 @@ class Restorer:
         for layer in range(len(statistics.means)):
             known[f"whitened_{layer or 'image'}"] = partial(whitened, layer)
         known["tolerant_residual"] = partial(tolerant_residual, x, restored)
-        distance = cache(lambda: statistics.neighbours.distance(features))
-        known["neighbour_distance"] = distance
-        known["neighbour_ratio"] = lambda: distance() / statistics.expectation.distance(x)
+        for place, view in enumerate(VIEWS):
+            known[f"neighbour_distance_{view}"] = distance = cache(
+                partial(statistics.neighbours[place].distance, seen[place])
+            )
+            known[f"neighbour_ratio_{view}"] = partial(_ratio, distance, statistics.expectations[place], x)
         return {name: term() for name, term in known.items() if wanted is None or name in wanted}
 
     def _image_residual(self, x: Tensor, restored: Tensor) -> Tensor:
         view = (x - restored).flatten(1)
         return _mean_square(view) if self.image_distance == "squared" else view.abs().sum(1, dtype=torch.float64)
+
+
+def _ratio(distance: Callable[[], Tensor], expectation: Expectation, x: Tensor) -> Tensor:
+    return distance() / expectation.distance(x)
 
 
 def _mean_square(view: Tensor) -> Tensor:

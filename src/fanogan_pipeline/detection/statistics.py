@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from fanogan_pipeline.detection.localisation import MapStatistics, fit_map_statistics
 from fanogan_pipeline.detection.neighbours import Expectation, Neighbours, fit_expectation, liveliness
-from fanogan_pipeline.detection.residuals import Restorer, batches
+from fanogan_pipeline.detection.residuals import VIEWS, Restorer, batches
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks import Checkpoint
+
+Kind = TypeVar("Kind", Neighbours, Expectation)
 
 FLOOR = 0.01  # share of the mean variance below which no unit's own variance counts
 
@@ -25,15 +27,15 @@ class ResidualStatistics:
     Attributes:
         means: of the signed residual of each view (the image, then each critic layer), each [units].
         variances: of the same, floored, each [units].
-        neighbours: training images as the encoder sees them.
-        expectation: how far from them normal images are.
+        neighbours: training images in each of the encoder's views.
+        expectations: how far from them normal images are.
         maps: what residual maps are measured against.
     """
 
     means: tuple[Tensor, ...]
     variances: tuple[Tensor, ...]
-    neighbours: Neighbours
-    expectation: Expectation
+    neighbours: tuple[Neighbours, ...]
+    expectations: tuple[Expectation, ...]
     maps: MapStatistics
 
     def to(self, device: torch.device) -> ResidualStatistics:
@@ -41,15 +43,17 @@ class ResidualStatistics:
         return ResidualStatistics(
             tuple(mean.to(device) for mean in self.means),
             tuple(variance.to(device) for variance in self.variances),
-            self.neighbours.to(device),
-            self.expectation.to(device),
+            tuple(near.to(device) for near in self.neighbours),
+            tuple(expected.to(device) for expected in self.expectations),
             self.maps.to(device),
         )
 
     def to_checkpoint(self, belongs_to: dict[str, str]) -> Checkpoint:
         """As a checkpoint that names the digests of the models it was fitted with."""
-        tensors = {f"neighbour_{name}": tensor for name, tensor in vars(self.neighbours).items()}
-        tensors |= {f"expected_{name}": tensor for name, tensor in vars(self.expectation).items()}
+        tensors: dict[str, Tensor] = {}
+        for view, near, expected in zip(VIEWS, self.neighbours, self.expectations, strict=True):
+            tensors |= {f"neighbour_{view}_{name}": tensor for name, tensor in vars(near).items()}
+            tensors |= {f"expected_{view}_{name}": tensor for name, tensor in vars(expected).items()}
         tensors |= {f"mean.{view}": mean for view, mean in enumerate(self.means)}
         tensors |= {f"variance.{view}": variance for view, variance in enumerate(self.variances)}
         tensors |= self.maps.tensors()
@@ -65,8 +69,8 @@ class ResidualStatistics:
             return cls(
                 tuple(tensors[f"mean.{view}"] for view in range(views)),
                 tuple(tensors[f"variance.{view}"] for view in range(views)),
-                Neighbours(*(tensors[f"neighbour_{field.name}"] for field in fields(Neighbours))),
-                Expectation(*(tensors[f"expected_{field.name}"] for field in fields(Expectation))),
+                tuple(_read(Neighbours, f"neighbour_{view}_", tensors) for view in VIEWS),
+                tuple(_read(Expectation, f"expected_{view}_", tensors) for view in VIEWS),
                 MapStatistics.from_tensors(tensors),
             )
         except KeyError as error:
@@ -76,9 +80,17 @@ class ResidualStatistics:
             ) from error
 
 
+def _read(kind: type[Kind], prefix: str, tensors: dict[str, Tensor]) -> Kind:
+    return kind(*(tensors[prefix + field.name] for field in fields(kind)))
+
+
 @torch.inference_mode()
 def fit_statistics(
-    images: np.ndarray, restorer: Restorer, neighbours: Neighbours, batch_size: int, is_aligned: bool = True
+    images: np.ndarray,
+    restorer: Restorer,
+    neighbours: tuple[Neighbours, ...],
+    batch_size: int,
+    is_aligned: bool = True,
 ) -> ResidualStatistics:
     """Mean and variance of every residual unit, and the distances to expect.
 
@@ -98,11 +110,12 @@ def fit_statistics(
         )
     sums: list[Any] = []
     squares: list[Any] = []
-    distances, lively = [], []
+    distances: list[list[Tensor]] = []
+    lively = []
     for x in batches(images, restorer, batch_size):
-        features, z = restorer.see(x)
+        seen, z = restorer.see(x)
         restored = restorer.wgan.generator(z)
-        distances.append(neighbours.distance(features))
+        distances.append([near.distance(view) for near, view in zip(neighbours, seen, strict=True)])
         lively.append(liveliness(x))
         views = [view.double() for view in restorer.residuals(x, restored)]
         sums = [total + view.sum(0) for total, view in zip(sums or [0] * len(views), views, strict=True)]
@@ -113,6 +126,6 @@ def fit_statistics(
         tuple(mean.float() for mean in means),
         tuple(variance.clamp_min(0).add(FLOOR * variance.mean().clamp_min(1e-12)).float() for variance in variances),
         neighbours,
-        fit_expectation(torch.cat(distances), torch.cat(lively)),
+        tuple(fit_expectation(torch.cat(found), torch.cat(lively)) for found in zip(*distances, strict=True)),
         fit_map_statistics(images, restorer, batch_size, is_aligned),
     ).to(restorer.device)

@@ -100,9 +100,9 @@ calibration set gave the threshold and the p-values and nothing else, and the te
 <p>The encoder E finds for an image x the latent vector from which the generator G should make it again. Since G can
 only make normal images, an anomalous one comes back changed. The score grows with what has changed: the pixels
 (image residual), what the critic sees (feature residual) and, where it is used, how far the image lies from training
-images in what the encoder sees of it, against what an image as lively has anyway (neighbour ratio). What yours is made
-of stands below. Higher is more anomalous; the scale
-has no unit and belongs to these models alone, so scores of two trainings cannot be compared.</p>
+images, as they are or slightly turned or moved, in what the encoder sees of them early and late, against what an image
+as lively has anyway (neighbour ratio). What yours is made of stands below. Higher is more anomalous; the scale has no
+unit and belongs to these models alone, so scores of two trainings cannot be compared.</p>
 <p>The p-value puts a score into words: a p-value of 0.02 says that about 2 in 100 normal images score as high or
 higher. Its smallest possible value is 1/(n + 1) with n calibration images{% if smallest_p %}, here {{ smallest_p
 }}{% endif %}. Among many images, small p-values of normal ones are to be expected: of 1,000 normal images, about 10

@@ -16,6 +16,7 @@ from fanogan_pipeline.networks.spec import NetworkSpec
 
 MAX_WIDTH_FACTOR = 8  # deeper stages stop widening at 8 times the first
 INNERMOST_SIDE = 4  # halving ends where the shorter side has come down to this
+STAGE = 3  # layers of a stage of the encoder: convolution, batch norm, rectifier
 HIDDEN_FACTOR = 4  # hidden units between z and the generator's first image, in widths
 
 
@@ -115,5 +116,8 @@ class ConvEncoder(Encoder):
         self.linear = nn.Linear(innermost_units(spec), spec.latent_dim)
         self.tanh = head == "tanh"
 
-    def features(self, x: Tensor) -> Tensor:
-        return self.trunk(x)
+    def first(self, x: Tensor) -> Tensor:
+        return self.trunk[:STAGE](x)
+
+    def rest(self, first: Tensor) -> Tensor:
+        return self.trunk[STAGE:](first)

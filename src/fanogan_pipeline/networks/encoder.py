@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+COARSE = 7  # squares a side, or up to twice as many, that the first stage is averaged over
 
 
 class Encoder(nn.Module):
@@ -17,9 +20,19 @@ class Encoder(nn.Module):
     linear: nn.Linear
     tanh: bool
 
-    def features(self, x: Tensor) -> Tensor:
-        """Activations of the last layer before the head, [N, units]."""
+    def first(self, x: Tensor) -> Tensor:
+        """Activations of the first stage, [N, channels, h, w]."""
         raise NotImplementedError
+
+    def rest(self, first: Tensor) -> Tensor:
+        """Activations of the last layer before the head, [N, units], from those of the first stage."""
+        raise NotImplementedError
+
+    def see(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the encoder sees early, the first stage averaged over squares, and late, before the head: [N, units]."""
+        first = self.first(x)
+        height, width = (max(1, side // COARSE) for side in first.shape[2:])
+        return functional.avg_pool2d(first, (height, width)).flatten(1), self.rest(first)
 
     def head(self, features: Tensor) -> Tensor:
         """z of features [N, units]."""
@@ -27,4 +40,4 @@ class Encoder(nn.Module):
         return torch.tanh(z) if self.tanh else z
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
+        return self.head(self.rest(self.first(x)))

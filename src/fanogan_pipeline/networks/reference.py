@@ -105,5 +105,8 @@ class ReferenceEncoder(Encoder):
         self.linear = nn.Linear(4 * spec.width * height * width, spec.latent_dim)
         self.tanh = head == "tanh"
 
-    def features(self, x: Tensor) -> Tensor:
-        return self.stages(x)
+    def first(self, x: Tensor) -> Tensor:
+        return self.stages[0](x)
+
+    def rest(self, first: Tensor) -> Tensor:
+        return self.stages[1:](first)

@@ -134,5 +134,10 @@ class ResidualEncoder(Encoder):
         self.linear = nn.Linear(self.trunk.units, spec.latent_dim)
         self.tanh = head == "tanh"
 
-    def features(self, x: Tensor) -> Tensor:
-        return self.trunk(x)[-1].flatten(1)
+    def first(self, x: Tensor) -> Tensor:
+        return self.trunk.stages[0](x)
+
+    def rest(self, first: Tensor) -> Tensor:
+        for stage in self.trunk.stages[1:]:
+            first = stage(first)
+        return first.flatten(1)

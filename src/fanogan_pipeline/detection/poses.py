@@ -1,0 +1,30 @@
+"""A training image as it might have been taken just as well: turned a little, moved a little to the side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# (degrees turned, share of the width moved to the side) of each pose; the first is the image as it is
+POSES = ((0.0, 0.0), (-15.0, 0.0), (-8.0, 0.0), (8.0, 0.0), (15.0, 0.0), (0.0, -1 / 28), (0.0, 1 / 28))
+
+
+def poses(x: Tensor) -> Iterator[Tensor]:
+    """x [N, C, H, W] in each of the `POSES`; what comes in from outside repeats the edge."""
+    yield x
+    for degrees, share in POSES[1:]:
+        yield _posed(x, math.radians(degrees), share)
+
+
+def _posed(x: Tensor, angle: float, share: float) -> Tensor:
+    height, width = x.shape[2:]
+    along, across = math.cos(angle), math.sin(angle)
+    # the grid's sides are 2 long, whatever the image's are: a turn must not shear what is not square
+    turn = [[along, -across * height / width, 2 * share], [across * width / height, along, 0.0]]
+    grid = functional.affine_grid(torch.tensor([turn], dtype=x.dtype), [1, 1, height, width], align_corners=False)
+    grid = grid.to(x.device).expand(len(x), -1, -1, -1)
+    return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)

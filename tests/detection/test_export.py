@@ -19,6 +19,7 @@ from tests.project import ROOT
 from fanogan_pipeline.datasets import CheckpointDataset, ImageSetDataset, JSONDataset, OnnxDataset, ParquetDataset
 from fanogan_pipeline.detection import export
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.scoring import p_values
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSet
 
@@ -61,12 +62,17 @@ def session(model: OnnxDataset) -> Any:
     return onnxruntime.InferenceSession(model.load())
 
 
-def test_scores_are_the_same(session: Any, test_set: ImageSet, test_scores: pd.DataFrame) -> None:
+def test_scores_are_the_same(session: Any, test_set: ImageSet, test_scores: pd.DataFrame, files: list[Any]) -> None:
     score, p_value, is_flagged = session.run(None, {"images": test_set.images})
     assert score.dtype == np.float64
     assert float(np.ptp(score)) > 1
     np.testing.assert_allclose(score, test_scores["score"], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(p_value, test_scores["p_value"], rtol=0, atol=1e-12)
+    calibration_scores = np.asarray(files[3]["calibration_scores"])
+    np.testing.assert_allclose(p_value, p_values(score, calibration_scores), rtol=0, atol=1e-12)
+    # a calibration score that lies between the two scores makes a rank's difference, and only that
+    between = np.abs(calibration_scores - score[:, None]).min(1) < 1e-5
+    assert between.mean() < 0.02
+    np.testing.assert_allclose(p_value[~between], test_scores["p_value"][~between], rtol=0, atol=1e-12)
     np.testing.assert_array_equal(is_flagged, test_scores["is_flagged"])
     assert 0 < is_flagged.sum() < len(is_flagged)
 

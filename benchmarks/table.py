@@ -80,7 +80,7 @@ SHORT = {
     "vae": "VAE",
     "one_class_svm": "one-class SVM",
     "nearest_neighbours": "5 nearest neighbours",
-    "relative_neighbours": "5 nearest, relative",
+    "relative_neighbours": "3 nearest, relative",
 }
 
 
@@ -248,9 +248,10 @@ How to read the tables: *± test* is the standard deviation of the mean AUROC ov
 is the false-alarm rate that the calibration images guarantee at the threshold, *false alarms* what it was on the test
 images, *recall there* the recall at the same threshold. Seconds are of one CPU thread and a class. *f-AnoGAN ahead by*:
 the difference of the means with its 95 % interval and p-value, paired on the test images, with Holm's correction.
-*izi*, *ziz* and *uncorrupted* are f-AnoGAN with an encoder trained otherwise on the same WGAN. *5 nearest, relative* is
-5 nearest neighbours on pixels with the one part of f-AnoGAN's score that needs no network: the distance over what an
-image as lively has anyway (`neighbour_ratio` in [method.md](method.md)). It shows how much that alone brings.
+*izi*, *ziz* and *uncorrupted* are f-AnoGAN with an encoder trained otherwise on the same WGAN. *3 nearest, relative* is
+nearest neighbours on pixels with all of f-AnoGAN's score that needs no network: training images slightly turned and
+moved as well, and the distance over what an image as lively has anyway (`neighbour_ratio` in [method.md](method.md)). It
+shows how much that alone brings.
 """
 
 TAIL = """## When to pick another method

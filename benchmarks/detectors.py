@@ -35,12 +35,10 @@ def untrained(case: Case) -> Wgan:
 
 
 def detector_of(case: Case) -> AnomalyDetector:
-    """A detector of the case's networks, fitted and calibrated on a few of its images."""
-    count = case.scored // 4
-    sets = {
-        f"{name}_set": _set(case, place * count, count)
-        for place, name in enumerate(("train", "selection", "calibration"))
-    }
+    """A detector of the case's networks with all images as its training set, fitted and calibrated on a few of them."""
+    count = max(4, case.scored // 10)
+    sets = {"train_set": _set(case, 0, case.scored)}
+    sets |= {f"{name}_set": _set(case, place * count, count) for place, name in enumerate(("selection", "calibration"))}
     facts = {"split_digest": "benchmark", "geometry": json.dumps(Geometry(case.spec.image_size, 1).to_json())}
     wgan = wgan_checkpoint(untrained(case), facts)
     encoder = build_encoder(case.spec, case.encoder.head)

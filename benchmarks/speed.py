@@ -105,8 +105,14 @@ def _scoring(case: Case, detector: AnomalyDetector) -> Task:
         lambda: plain.score_one_at_a_time(some, case.spec, *networks),
         len(images),
         len(some),
-        ceiling.work(lambda: plain.residuals(one, *networks)),
+        ceiling.work(lambda: plain.residuals(one, *networks)) + ceiling.work(lambda: _from_neighbours(detector)),
     )
+
+
+def _from_neighbours(detector: AnomalyDetector) -> None:
+    """The distances of one image, from what the encoder has seen of it."""
+    for near in detector.statistics.neighbours:
+        near.distance(torch.zeros(1, len(near.mean)))
 
 
 def _score_alone(case: Case, detector: AnomalyDetector) -> Task:

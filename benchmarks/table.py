@@ -250,8 +250,8 @@ images, *recall there* the recall at the same threshold. Seconds are of one CPU 
 the difference of the means with its 95 % interval and p-value, paired on the test images, with Holm's correction.
 *izi*, *ziz* and *uncorrupted* are f-AnoGAN with an encoder trained otherwise on the same WGAN. *3 nearest, relative* is
 nearest neighbours on pixels with all of f-AnoGAN's score that needs no network: training images slightly turned and
-moved as well, and the distance over what an image as lively has anyway (`neighbour_ratio` in [method.md](method.md)). It
-shows how much that alone brings.
+moved as well, and the distance over what an image as lively has anyway (`neighbour_ratio` in [method.md](method.md)).
+It shows how much that alone brings.
 """
 
 TAIL = """## When to pick another method

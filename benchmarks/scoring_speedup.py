@@ -54,7 +54,11 @@ def prepare(folder: Path, count: int) -> None:
     encoder = encoder_checkpoint(build_encoder(spec, "linear"), wgan, {})
     restorer = load_restorer(wgan, encoder, "squared", torch.device("cpu"))
     fitted = fit_statistics(
-        images[:512], restorer, fit_neighbours(images, restorer, scoring.batch_size), scoring.batch_size, True
+        images[:512],
+        restorer,
+        fit_neighbours(images, restorer, scoring.batch_size, scoring.poses),
+        scoring.batch_size,
+        True,
     ).to_checkpoint({})
     names = np.array([str(row) for row in range(count)])
     some = ImageSet(images, names, np.zeros(count, bool), names)

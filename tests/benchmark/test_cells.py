@@ -11,6 +11,7 @@ from fanogan_pipeline.benchmark import autoencoders, cells, fanogan, rivals
 from fanogan_pipeline.benchmark.tables import RATES
 from fanogan_pipeline.errors import InputError
 
+RIVALS = rivals.rivals(group("scoring").poses)
 KEYS = ["normal_class", "seed", "method"]
 
 
@@ -92,15 +93,15 @@ def test_every_label_of_the_training_part_is_a_class():
 
 
 def test_every_method_that_may_be_asked_for_has_its_row_in_one_table():
-    rows = [*fanogan.ENCODERS, *rivals.RIVALS, *autoencoders.AUTOENCODERS]
+    rows = [*fanogan.ENCODERS, *RIVALS, *autoencoders.AUTOENCODERS]
     assert sorted(rows) == sorted(cells.METHODS)
 
 
-@pytest.mark.parametrize("name", sorted(rivals.RIVALS))
+@pytest.mark.parametrize("name", sorted(RIVALS))
 def test_rivals_tell_noise_from_digits(name):
     source = mnist()
     rows = np.flatnonzero(source.table["label"] == "1")[:300]
     digits = np.stack([source.read(int(row)) for row in rows])[:, None]
     noise = np.random.default_rng(0).integers(0, 256, (20, 1, 28, 28)).astype(np.uint8)
-    score = rivals.RIVALS[name](digits[:250], 0)
+    score = RIVALS[name](digits[:250], 0)
     assert score(noise).min() > np.median(score(digits[250:]))

@@ -5,10 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from tests.parts import group
 
 from fanogan_pipeline.detection.neighbours import Neighbours, fit_expectation, fit_neighbours, liveliness
-from fanogan_pipeline.detection.poses import POSES, poses
+from fanogan_pipeline.detection.poses import in_poses
 from fanogan_pipeline.detection.residuals import tolerant_residual
+
+POSES = group("scoring").poses
 
 
 def bar(left: int) -> torch.Tensor:
@@ -54,38 +57,38 @@ def test_fitted_coordinates_keep_the_root_of_each_deviation():
     images = rng.integers(0, 256, (400, 1, 4, 4)).astype(np.uint8)
     mixing = torch.tensor(rng.normal(size=(16, 3)), dtype=torch.float32)
     restorer = that_sees(lambda x: x.flatten(1) @ mixing, lambda x: x.flatten(1)[:, :2])
-    near, other = fit_neighbours(images, restorer, 64)
+    near, other = fit_neighbours(images, restorer, 64, POSES)
     view = restorer.encoder.see(torch.from_numpy(images).float() / 127.5 - 1)[0]
     largest_first = torch.linalg.eigvalsh(torch.cov(view.T)).flip(0)
     assert torch.cov(near.points[0].T).numpy() == pytest.approx(np.diag(largest_first.sqrt()), rel=0.02, abs=0.02)
     assert near.coordinates(view[:5]).numpy() == pytest.approx(near.points[0, :5].numpy(), abs=1e-4)
-    assert near.points.shape == (len(POSES), 400, 3)
-    assert other.points.shape == (len(POSES), 400, 2)
+    assert near.points.shape == (1 + len(POSES), 400, 3)
+    assert other.points.shape == (1 + len(POSES), 400, 2)
 
 
 def test_no_more_dimensions_than_images_tell_apart():
     images = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4)).astype(np.uint8)
     near, _ = fit_neighbours(images, that_sees(lambda x: x.flatten(1), lambda x: x.flatten(1)), 64)
-    assert near.points.shape == (len(POSES), 5, 4)
+    assert near.points.shape == (1, 5, 4)
     assert torch.isfinite(near.distance(torch.zeros(2, 16))).all()
 
 
 def test_a_training_image_in_another_pose_is_no_distance_away():
     x = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
     images = ((x + 1) * 127.5).round().to(torch.uint8)
-    near, _ = fit_neighbours(images.numpy(), that_sees(lambda x: x.flatten(1), lambda x: x.flatten(1)), 3)
-    for posed in poses(images.float() / 127.5 - 1):
+    near, _ = fit_neighbours(images.numpy(), that_sees(lambda x: x.flatten(1), lambda x: x.flatten(1)), 3, POSES)
+    for posed in in_poses(images.float() / 127.5 - 1, POSES):
         assert near.distance(posed.flatten(1), 1).numpy() == pytest.approx(0, abs=1e-3)
 
 
 def test_poses_by_hand():
     x = torch.zeros(2, 1, 28, 56)
     x[..., 14, 20] = 1
-    found = dict(zip(POSES, poses(x), strict=True))
-    assert found[POSES[0]] is x
-    # one share of the width to the side is two pixels of 56, nothing is lost
-    assert found[0.0, 1 / 28][0, 0, 14, 18].item() == pytest.approx(1, abs=1e-4)
-    assert found[0.0, -1 / 28][1, 0, 14, 22].item() == pytest.approx(1, abs=1e-4)
+    found = dict(zip([None, *POSES], in_poses(x, POSES), strict=True))
+    assert found[None] is x
+    # a twenty-eighth of the width to the side is two pixels of 56, nothing is lost
+    assert found[0.0, 0.035714][0, 0, 14, 18].item() == pytest.approx(1, abs=1e-3)
+    assert found[0.0, -0.035714][1, 0, 14, 22].item() == pytest.approx(1, abs=1e-3)
     # a turn keeps the distance from the middle, (13.5, 27.5), also where height and width differ
     for degrees in (-15.0, 15.0):
         turned = found[degrees, 0.0][0, 0]
@@ -98,7 +101,7 @@ def test_poses_by_hand():
 
 def test_what_comes_in_from_outside_repeats_the_edge():
     x = torch.full((1, 1, 28, 28), 0.5)
-    assert all(posed.numpy() == pytest.approx(0.5, abs=1e-6) for posed in poses(x))
+    assert all(posed.numpy() == pytest.approx(0.5, abs=1e-6) for posed in in_poses(x, POSES))
 
 
 def that_sees(*views) -> SimpleNamespace:

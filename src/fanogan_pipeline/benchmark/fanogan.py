@@ -62,7 +62,7 @@ class Judge:
         )
         how = Refinement.from_settings(s.model_dump())
         restorer = Restorer(wgan, encoder, parameters.image_distance, device, how)
-        neighbours = fit_neighbours(split.train, restorer, s.batch_size)
+        neighbours = fit_neighbours(split.train, restorer, s.batch_size, s.poses)
         statistics = fit_statistics(split.selection, restorer, neighbours, s.batch_size)
         terms = residual_terms(split.selection, restorer, statistics, s.batch_size)
         chosen: str = s.score

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from sklearn.svm import OneClassSVM
 from torch import Tensor
 
 from fanogan_pipeline.detection import neighbours as ours
-from fanogan_pipeline.detection.poses import poses
+from fanogan_pipeline.detection.poses import Pose, in_poses
 from fanogan_pipeline.parameters import BenchmarkMethod
 from fanogan_pipeline.training.data import as_images, to_pixels
 
@@ -50,11 +51,11 @@ def nearest_neighbours(train: np.ndarray, seed: int) -> Score:
     return lambda images: fitted.kneighbors(pixels(images))[0].mean(1, dtype=np.float64)
 
 
-def relative_neighbours(train: np.ndarray, seed: int) -> Score:
+def relative_neighbours(train: np.ndarray, seed: int, poses: Sequence[Pose] = ()) -> Score:
     """f-AnoGAN's own way to measure neighbours, on pixels, without a network: training images in each pose, and the
     distance over what a normal image as lively has."""
     x = _tensor(train)
-    points = torch.stack([posed.flatten(1) for posed in poses(x)])
+    points = torch.stack([posed.flatten(1) for posed in in_poses(x, poses)])
     plain = torch.eye(points.shape[2])
     near = ours.Neighbours(torch.zeros(points.shape[2]), plain, points, points.square().sum(2))
     count = min(ours.NEIGHBOURS, len(train) - 1)
@@ -89,10 +90,12 @@ def isolation_forest(train: np.ndarray, seed: int) -> Score:
     return lambda images: -fitted.score_samples(pixels(images)).astype(np.float64)
 
 
-RIVALS: dict[BenchmarkMethod, Fit] = {
-    "pca": pca,
-    "nearest_neighbours": nearest_neighbours,
-    "relative_neighbours": relative_neighbours,
-    "one_class_svm": one_class_svm,
-    "isolation_forest": isolation_forest,
-}
+def rivals(poses: Sequence[Pose]) -> dict[BenchmarkMethod, Fit]:
+    """The methods by their names, with the poses of `scoring.poses` for the one that uses them."""
+    return {
+        "pca": pca,
+        "nearest_neighbours": nearest_neighbours,
+        "relative_neighbours": partial(relative_neighbours, poses=poses),
+        "one_class_svm": one_class_svm,
+        "isolation_forest": isolation_forest,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from fanogan_pipeline.detection.poses import POSES, poses
+from fanogan_pipeline.detection.poses import Pose, in_poses
 from fanogan_pipeline.detection.residuals import Restorer, batches
 from fanogan_pipeline.errors import InputError
 
@@ -66,13 +67,16 @@ class Neighbours:
 
 
 @torch.inference_mode()
-def fit_neighbours(images: np.ndarray, restorer: Restorer, batch_size: int) -> tuple[Neighbours, ...]:
+def fit_neighbours(
+    images: np.ndarray, restorer: Restorer, batch_size: int, poses: Sequence[Pose] = ()
+) -> tuple[Neighbours, ...]:
     """Components and points of each of the encoder's views, see `Encoder.see`.
 
     Args:
         images: uint8 [N, C, H, W], normal, of the training set.
         restorer: the networks.
         batch_size: images computed at once.
+        poses: in which the images count too, besides as they are.
 
     Raises:
         InputError: fewer than two images.
@@ -84,9 +88,9 @@ def fit_neighbours(images: np.ndarray, restorer: Restorer, batch_size: int) -> t
     bases = [_principal(torch.cat(view).cpu().numpy()) for view in zip(*seen, strict=True)]
     del seen
     centres = [(mean.to(restorer.device), basis.to(restorer.device)) for mean, basis in bases]
-    points: list[list[list[Tensor]]] = [[[] for _ in POSES] for _ in centres]
+    points: list[list[list[Tensor]]] = [[[] for _ in (None, *poses)] for _ in centres]
     for x in batches(kept, restorer, batch_size):
-        for pose, posed in enumerate(poses(x)):
+        for pose, posed in enumerate(in_poses(x, poses)):
             for found, view, (mean, basis) in zip(points, restorer.encoder.see(posed), centres, strict=True):
                 found[pose].append((view - mean) @ basis)
     stacked = [torch.stack([torch.cat(pose) for pose in found]) for found in points]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-# (degrees turned, share of the width moved to the side) of each pose; the first is the image as it is
-POSES = ((0.0, 0.0), (-15.0, 0.0), (-8.0, 0.0), (8.0, 0.0), (15.0, 0.0), (0.0, -1 / 28), (0.0, 1 / 28))
+Pose = tuple[float, float]  # degrees turned, share of the width moved to the side
 
 
-def poses(x: Tensor) -> Iterator[Tensor]:
-    """x [N, C, H, W] in each of the `POSES`; what comes in from outside repeats the edge."""
+def in_poses(x: Tensor, poses: Sequence[Pose]) -> Iterator[Tensor]:
+    """x [N, C, H, W] as it is, then in each pose; what comes in from outside repeats the edge."""
     yield x
-    for degrees, share in POSES[1:]:
+    for degrees, share in poses:
         yield _posed(x, math.radians(degrees), share)
 
 

@@ -20,6 +20,7 @@ class ScoringParameters(Group):
     method: Literal["encoder", "iterative"]
     refinement_steps: Annotated[int, Field(ge=0, le=10_000)]
     refinement_rate: Rate
+    poses: list[tuple[Annotated[float, Field(ge=-180.0, le=180.0)], Annotated[float, Field(ge=-1.0, le=1.0)]]]
     batch_size: Batch
     residual_maps: Annotated[int, Field(ge=0, le=100_000)]
 

@@ -50,7 +50,7 @@ def fit_residuals(
     """What residuals are measured against, from the selection set, and the training images as the encoder sees them."""
     for image_set in (train_set, selection_set):
         models.expect_split(wgan_model, image_set.split_digest)
-    nearby = neighbours.fit_neighbours(train_set.images, restorer, parameters.batch_size)
+    nearby = neighbours.fit_neighbours(train_set.images, restorer, parameters.batch_size, parameters.poses)
     images, tiles, batch_size = selection_set.images, selection_set.tiles, parameters.batch_size
     fitted = statistics.fit_statistics(images, restorer, nearby, batch_size, is_aligned=tiles is None)
     if tiles is not None:

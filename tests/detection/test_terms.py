@@ -7,7 +7,8 @@ import pytest
 import torch
 from tests.parts import group
 
-from fanogan_pipeline.detection.neighbours import Neighbours, fit_expectation, fit_neighbours, liveliness
+from fanogan_pipeline.detection.expectation import fit_expectation, liveliness
+from fanogan_pipeline.detection.neighbours import Neighbours, fit_neighbours
 from fanogan_pipeline.detection.poses import in_poses
 from fanogan_pipeline.detection.residuals import tolerant_residual
 
@@ -37,7 +38,7 @@ def test_a_stroke_too_many_costs_the_same_as_one_too_few():
 def test_distance_from_neighbours_by_hand():
     points = torch.tensor([[[0.0, 0.0], [3.0, 4.0]], [[9.0, 9.0], [3.0, 3.0]]])  # two images, in two poses each
     basis = torch.diag(torch.tensor([1.0, 0.5]))
-    near = Neighbours(torch.zeros(2), basis, points, points.square().sum(2))
+    near = Neighbours.of(torch.zeros(2), basis, points)
     views = torch.tensor([[0.0, 0.0], [3.0, 8.0], [3.0, 6.0]])
     # the mean distance to both, each in its nearer pose
     assert near.distance(views).tolist() == pytest.approx([18**0.5 / 2, 2.5, 18**0.5 / 2])
@@ -47,7 +48,7 @@ def test_distance_from_neighbours_by_hand():
 def test_distances_are_those_of_a_search_over_everything():
     rng = torch.Generator().manual_seed(0)
     points, views = torch.randn(3, 50, 8, generator=rng) + 30, torch.randn(20, 8, generator=rng) + 30
-    near = Neighbours(torch.zeros(8), torch.eye(8), points, points.square().sum(2))
+    near = Neighbours.of(torch.zeros(8), torch.eye(8), points)
     apart = torch.cdist(views.double(), points.double()).amin(0)  # far from nought, where squares are large
     assert near.distance(views).numpy() == pytest.approx(apart.sort(1).values[:, :3].mean(1).numpy(), rel=1e-3)
 
@@ -130,13 +131,13 @@ def test_a_distance_is_measured_against_what_is_expected_of_an_image_as_lively()
     x = lively_images(strength)
     expectation = fit_expectation(strength.double() ** 1.5, liveliness(x))
     # distances that grow as strength ** 1.5 are just what is expected
-    assert expectation.distance(x[:1900]).numpy() == pytest.approx(strength[:1900].numpy() ** 1.5, rel=0.01)
+    assert expectation.distance(liveliness(x[:1900])).numpy() == pytest.approx(strength[:1900].numpy() ** 1.5, rel=0.01)
     # plainer than all: as the plainest; livelier than nineteen in twenty: as the liveliest of those
-    beyond = expectation.distance(lively_images(torch.tensor([0.01, 0.5, 1.925, 50.0])))
+    beyond = expectation.distance(liveliness(lively_images(torch.tensor([0.01, 0.5, 1.925, 50.0]))))
     assert beyond.tolist() == pytest.approx([0.5**1.5, 0.5**1.5, 1.925**1.5, 1.925**1.5], rel=0.01)
 
 
 def test_images_all_as_lively_are_expected_at_their_mean_distance():
     x = lively_images(torch.ones(2))
     expectation = fit_expectation(torch.tensor([1.0, 4.0], dtype=torch.float64), liveliness(x))
-    assert expectation.distance(x).tolist() == pytest.approx([2.0, 2.0])
+    assert expectation.distance(liveliness(x)).tolist() == pytest.approx([2.0, 2.0])

@@ -14,6 +14,7 @@ from sklearn.svm import OneClassSVM
 from torch import Tensor
 
 from fanogan_pipeline.detection import neighbours as ours
+from fanogan_pipeline.detection.expectation import fit_expectation, liveliness
 from fanogan_pipeline.detection.poses import Pose, in_poses
 from fanogan_pipeline.parameters import BenchmarkMethod
 from fanogan_pipeline.training.data import as_images, to_pixels
@@ -56,16 +57,15 @@ def relative_neighbours(train: np.ndarray, seed: int, poses: Sequence[Pose] = ()
     distance over what a normal image as lively has."""
     x = _tensor(train)
     points = torch.stack([posed.flatten(1) for posed in in_poses(x, poses)])
-    plain = torch.eye(points.shape[2])
-    near = ours.Neighbours(torch.zeros(points.shape[2]), plain, points, points.square().sum(2))
+    near = ours.Neighbours.of(torch.zeros(points.shape[2]), torch.eye(points.shape[2]), points)
     count = min(ours.NEIGHBOURS, len(train) - 1)
     # each training image is its own nearest, at no distance: of one more the mean is too small by that one
     apart = _distances(near, x, count + 1) * (count + 1) / count
-    expectation = ours.fit_expectation(apart, ours.liveliness(x))
+    expectation = fit_expectation(apart, liveliness(x))
 
     def score(images: np.ndarray) -> np.ndarray:
         seen = _tensor(images)
-        return (_distances(near, seen, count) / expectation.distance(seen)).numpy()
+        return (_distances(near, seen, count) / expectation.distance(liveliness(seen))).numpy()
 
     return score
 

@@ -13,15 +13,15 @@ Pose = tuple[float, float]  # degrees turned, share of the width moved to the si
 
 
 def in_poses(x: Tensor, poses: Sequence[Pose]) -> Iterator[Tensor]:
-    """x [N, C, H, W] as it is, then in each pose; what comes in from outside repeats the edge."""
+    """x [N, C, H, W] as it is, then in each pose."""
     yield x
-    for degrees, share in poses:
-        yield _posed(x, math.radians(degrees), share)
+    yield from (posed(x, pose) for pose in poses)
 
 
-def _posed(x: Tensor, angle: float, share: float) -> Tensor:
-    height, width = x.shape[2:]
-    along, across = math.cos(angle), math.sin(angle)
+def posed(x: Tensor, pose: Pose) -> Tensor:
+    """x [N, C, H, W] in a pose; what comes in from outside repeats the edge."""
+    (degrees, share), (height, width) = pose, x.shape[2:]
+    along, across = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     # the grid's sides are 2 long, whatever the image's are: a turn must not shear what is not square
     turn = [[along, -across * height / width, 2 * share], [across * width / height, along, 0.0]]
     grid = functional.affine_grid(torch.tensor([turn], dtype=x.dtype), [1, 1, height, width], align_corners=False)

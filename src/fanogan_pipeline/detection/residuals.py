@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fanogan_pipeline.detection.expectation import Expectation, liveliness
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
 from fanogan_pipeline.networks import Encoder, pixel_range
 from fanogan_pipeline.training.data import to_bytes, to_pixels
 from fanogan_pipeline.training.wgan import Wgan
 
 if TYPE_CHECKING:
-    from fanogan_pipeline.detection.neighbours import Expectation
     from fanogan_pipeline.detection.statistics import ResidualStatistics
 
 TERMS = ("image_residual", "feature_residual", "latent_residual")
@@ -96,11 +96,12 @@ class Restorer:
         for layer in range(len(statistics.means)):
             known[f"whitened_{layer or 'image'}"] = partial(whitened, layer)
         known["tolerant_residual"] = partial(tolerant_residual, x, restored)
+        lively = cache(lambda: liveliness(x))
         for place, view in enumerate(VIEWS):
             known[f"neighbour_distance_{view}"] = distance = cache(
                 partial(statistics.neighbours[place].distance, seen[place])
             )
-            known[f"neighbour_ratio_{view}"] = partial(_ratio, distance, statistics.expectations[place], x)
+            known[f"neighbour_ratio_{view}"] = partial(_ratio, distance, statistics.expectations[place], lively)
         return {name: term() for name, term in known.items() if wanted is None or name in wanted}
 
     def _image_residual(self, x: Tensor, restored: Tensor) -> Tensor:
@@ -108,8 +109,8 @@ class Restorer:
         return _mean_square(view) if self.image_distance == "squared" else view.abs().sum(1, dtype=torch.float64)
 
 
-def _ratio(distance: Callable[[], Tensor], expectation: Expectation, x: Tensor) -> Tensor:
-    return distance() / expectation.distance(x)
+def _ratio(distance: Callable[[], Tensor], expectation: Expectation, lively: Callable[[], Tensor]) -> Tensor:
+    return distance() / expectation.distance(lively())
 
 
 def _mean_square(view: Tensor) -> Tensor:

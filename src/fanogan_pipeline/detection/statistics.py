@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fanogan_pipeline.detection.expectation import Expectation, fit_expectation, liveliness
 from fanogan_pipeline.detection.localisation import MapStatistics, fit_map_statistics
-from fanogan_pipeline.detection.neighbours import Expectation, Neighbours, fit_expectation, liveliness
+from fanogan_pipeline.detection.neighbours import Neighbours
 from fanogan_pipeline.detection.residuals import VIEWS, Restorer, batches
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks import Checkpoint

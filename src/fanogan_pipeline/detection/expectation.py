@@ -1,0 +1,73 @@
+"""How far from its neighbours an image would lie anyway, for all that there is in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FLOOR = 1e-6  # a smaller distance or liveliness is rounding
+LIVELY = 0.95  # share of normal images whose liveliness excuses a distance: the last ones are exceptions
+PRIOR_IMAGES = 1.0  # images without slope that the expectation is fitted with: few images give gentle slopes
+
+
+def liveliness(x: Tensor) -> Tensor:
+    """How much there is in an image: logarithms of the mean step from pixel to pixel and of the variance.
+
+    Args:
+        x: [N, C, H, W].
+
+    Returns:
+        float64 [N, 2].
+    """
+    steps = sum(x.diff(dim=axis).abs().flatten(1).mean(1, dtype=torch.float64) for axis in (2, 3))
+    spread = x.flatten(1).double().var(1, correction=0)
+    return torch.stack([torch.as_tensor(steps), spread], 1).clamp_min(FLOOR).log()
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The distance that a normal image as lively as this one has from its neighbours.
+
+    Lively images lie far from all others and plain ones near, normal or not, so that a distance says little until
+    it is compared with what such an image would have anyway. (Serrà et al., "Input complexity and
+    out-of-distribution detection with likelihood-based generative models", ICLR 2020, set a likelihood off against
+    complexity for the same reason.) Beyond what normal images are nothing more is expected: not less than of the
+    plainest of them, and not more than of all but the liveliest twentieth.
+
+    Attributes:
+        slopes: of the logarithmic distance over `liveliness`, float64 [2].
+        offset: logarithmic distance at no liveliness, float64 [].
+        low, high: the liveliness that counts, float64 [2] each.
+    """
+
+    slopes: Tensor
+    offset: Tensor
+    low: Tensor
+    high: Tensor
+
+    def to(self, device: torch.device) -> Expectation:
+        """The same on another device."""
+        return Expectation(*(tensor.to(device) for tensor in vars(self).values()))
+
+    def distance(self, lively: Tensor) -> Tensor:
+        """`liveliness` of images, float64 [N, 2] -> float64 [N]."""
+        known = torch.minimum(torch.maximum(lively, self.low), self.high)
+        return (known @ self.slopes + self.offset).exp()
+
+
+def fit_expectation(distances: Tensor, lively: Tensor) -> Expectation:
+    """Least squares of the logarithmic distance over the liveliness of normal images kept apart.
+
+    Args:
+        distances: float64 [N], from `Neighbours.distance`.
+        lively: float64 [N, 2], from `liveliness`.
+    """
+    target, mean = distances.clamp_min(FLOOR).log(), lively.mean(0)
+    centred = lively - mean
+    unit = centred.square().mean(0).sqrt() + 1e-12
+    scaled = centred / unit
+    ridge = PRIOR_IMAGES * torch.eye(2, dtype=scaled.dtype, device=scaled.device)
+    slopes = torch.linalg.solve(scaled.T @ scaled + ridge, scaled.T @ (target - target.mean())) / unit
+    return Expectation(slopes, target.mean() - mean @ slopes, lively.amin(0), lively.quantile(LIVELY, 0))

@@ -16,7 +16,7 @@ from benchmarks.cases import ENVIRONMENTS, Case
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.images import ImageSet
-from fanogan_pipeline.networks import build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks import Encoder, build_critic, build_encoder, build_generator
 from fanogan_pipeline.parameters import GROUPS
 from fanogan_pipeline.pipelines import scoring
 from fanogan_pipeline.preprocessing.geometry import Geometry
@@ -34,6 +34,12 @@ def untrained(case: Case) -> Wgan:
     return Wgan(case.spec, case.wgan.latent_prior, *pair)
 
 
+def untrained_encoder(case: Case) -> Encoder:
+    """The encoder as it is before the first step, frozen."""
+    torch.manual_seed(1)
+    return build_encoder(case.spec, case.encoder.head).eval().requires_grad_(False)
+
+
 def detector_of(case: Case) -> AnomalyDetector:
     """A detector of the case's networks with all images as its training set, fitted and calibrated on a few of them."""
     count = max(4, case.scored // 10)
@@ -41,7 +47,7 @@ def detector_of(case: Case) -> AnomalyDetector:
     sets |= {f"{name}_set": _set(case, place * count, count) for place, name in enumerate(("selection", "calibration"))}
     facts = {"split_digest": "benchmark", "geometry": json.dumps(Geometry(case.spec.image_size, 1).to_json())}
     wgan = wgan_checkpoint(untrained(case), facts)
-    encoder = build_encoder(case.spec, case.encoder.head)
+    encoder = untrained_encoder(case)
     encoder_facts = {"parameters": case.encoder.model_dump(mode="json"), **facts}
     models = {"wgan_model": wgan, "encoder_model": encoder_checkpoint(encoder, wgan, encoder_facts)}
     with tempfile.TemporaryDirectory() as place:

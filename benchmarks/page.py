@@ -19,8 +19,8 @@ ratios are medians of each repeat's own.
 step at a time, losses read off at every step, images scored one at a time. It does the same updates of the same
 networks, and a test holds that both end with the same weights to rounding.
 
-*Ceiling*: the floating-point work of convolutions and matrix products, forward, backward and through the penalty's
-double backward, counted while a step runs, over the speed of a float32 product of 2048x2048 matrices ({slowest:.0f} to
+*Ceiling*: the floating-point work of convolutions and matrix products, forward, backward and through the penalty,
+counted while a step of ours runs, over the speed of a float32 product of 2048x2048 matrices ({slowest:.0f} to
 {fastest:.0f} GFLOP/s here). For scoring the work is that of image, feature and latent residual and of the distances
 from the training images, columns of every score table, of which the plain loop has only the residuals. The original's
 score is the image residual alone; what that takes has a row.

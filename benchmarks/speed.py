@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks import ceiling, plain
 from benchmarks.cases import Case
-from benchmarks.detectors import detector_of, untrained
+from benchmarks.detectors import detector_of, untrained, untrained_encoder
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.refinement import ANOGAN_STEPS, Refinement
 from fanogan_pipeline.detection.residuals import residual_terms
+from fanogan_pipeline.networks import Critic, Encoder
 from fanogan_pipeline.training.encoder import EncoderPhase
 from fanogan_pipeline.training.wgan import WganPhase
 
@@ -96,7 +96,7 @@ def _training(
 
 def _scoring(case: Case, detector: AnomalyDetector) -> Task:
     images = case.images[: case.scored]
-    networks = networks_of(detector)
+    networks = networks_of(case)
     some = images[: min(PLAIN_SCORED, len(images))]
     one = torch.zeros(1, *images.shape[1:])
     return Task(
@@ -117,7 +117,7 @@ def _from_neighbours(detector: AnomalyDetector) -> None:
 
 def _score_alone(case: Case, detector: AnomalyDetector) -> Task:
     images = case.images[: case.scored]
-    generator, _, encoder = networks_of(detector)
+    generator, _, encoder = networks_of(case)
     some = images[: min(PLAIN_SCORED, len(images))]
     one = torch.zeros(1, *images.shape[1:])
     rule, size = detector.detector.rule, case.scoring.batch_size
@@ -131,11 +131,10 @@ def _score_alone(case: Case, detector: AnomalyDetector) -> Task:
     )
 
 
-def networks_of(detector: AnomalyDetector) -> tuple:
-    """Copies of generator, critic and encoder as a plain loop would have them."""
-    restorer = detector.restorer
-    parts = restorer.wgan.generator, restorer.wgan.critic, restorer.encoder
-    return tuple(copy.deepcopy(part).to(memory_format=torch.contiguous_format) for part in parts)
+def networks_of(case: Case) -> tuple[nn.Module, Critic, Encoder]:
+    """Generator, critic and encoder of the detector, as a plain loop would have them."""
+    wgan = untrained(case)
+    return wgan.generator, wgan.critic, untrained_encoder(case)
 
 
 def measure(case: Case, task: Task, repeats: int, seconds: float) -> Rates:

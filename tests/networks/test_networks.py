@@ -8,10 +8,12 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks import (
     ARCHITECTURES,
     Checkpoint,
+    Critic,
     NetworkSpec,
     build_critic,
     build_encoder,
     build_generator,
+    folded,
     pixel_range,
 )
 
@@ -45,6 +47,45 @@ def test_networks_fit_together_at_every_size(architecture, size, channels):
         assert encoder(images).shape == (3, 5)
         assert torch.equal(encoder.head(late), encoder(images))
     assert build_encoder(spec, "tanh")(100 * images).abs().max() <= 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_critic_s_written_down_gradient_is_the_automatic_one(channels, size):
+    torch.manual_seed(0)
+    critic = build_critic(NetworkSpec("convolutional", size, channels, 5, 4)).double()
+    x = torch.randn(3, channels, *size, dtype=torch.float64)
+    known = {}
+    for kind in (type(critic), Critic):
+        gradient = kind.input_gradient(critic, x)
+        reached = torch.autograd.grad((gradient.flatten(1).norm(dim=1) - 1).square().mean(), critic.stages[0][0].weight)
+        known[kind] = gradient.detach(), reached[0]
+    for ours, automatic in zip(*known.values(), strict=True):
+        assert automatic.abs().max() > 0
+        assert torch.allclose(ours, automatic, rtol=1e-9, atol=1e-12 * float(automatic.abs().max()))
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_folded_networks_say_the_same_with_less_batch_norm(architecture):
+    torch.manual_seed(0)
+    spec = NetworkSpec(architecture, (32, 32), 1, 5, 4)
+    x, z = torch.rand(16, 1, 32, 32, dtype=torch.float64), torch.randn(16, 5, dtype=torch.float64)
+    for network, given in ((build_generator(spec), z), (build_critic(spec), x), (build_encoder(spec, "linear"), x)):
+        network = network.double()
+        for _ in range(3):
+            network(given)  # statistics and weights that differ from one channel to the next
+        for norm in _norms(network):
+            nn.init.uniform_(norm.weight, 0.5, 2.0)
+            nn.init.normal_(norm.bias)
+        before = network.state_dict()
+        ours, theirs = folded(network), network.eval()
+        assert torch.allclose(ours(given), theirs(given), rtol=1e-9, atol=1e-12)
+        assert architecture == "residual" or len(_norms(ours)) <= min(1, len(_norms(network)))
+        assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def _norms(network: nn.Module) -> list[nn.Module]:
+    return [module for module in network.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
 
 
 def test_the_reference_networks_have_the_size_of_the_system_they_reimplement():

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from fanogan_pipeline.networks import ARCHITECTURES, NetworkSpec, build_critic
+from fanogan_pipeline.networks import ARCHITECTURES, Critic, NetworkSpec, build_critic
 from fanogan_pipeline.training import objectives
 
 
-class LinearCritic(nn.Module):
+class LinearCritic(Critic):
     """D(x) = w . x, whose gradient is w everywhere."""
 
     def __init__(self, weight: torch.Tensor) -> None:
@@ -35,7 +35,7 @@ def test_penalty_of_a_linear_critic_is_its_norms_distance_from_one():
 
 
 def test_penalty_is_taken_between_real_and_generated_images():
-    class Square(nn.Module):  # D(x) = |x|^2 / 2 has gradient x, so the penalty tells where it was taken
+    class Square(Critic):  # D(x) = |x|^2 / 2 has gradient x, so the penalty tells where it was taken
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.flatten(1).square().sum(1) / 2
 

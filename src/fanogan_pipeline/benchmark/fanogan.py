@@ -61,7 +61,7 @@ class Judge:
             images, wgan, parameters, settings.training, seed + SEED_OFFSET, device, None, None, _changes(settings)
         )
         how = Refinement.from_settings(s.model_dump())
-        restorer = Restorer(wgan, encoder, parameters.image_distance, device, how)
+        restorer = Restorer.of(wgan, encoder, parameters.image_distance, device, how)
         neighbours = fit_neighbours(split.train, restorer, s.batch_size, s.poses)
         statistics = fit_statistics(split.selection, restorer, neighbours, s.batch_size)
         terms = residual_terms(split.selection, restorer, statistics, s.batch_size)

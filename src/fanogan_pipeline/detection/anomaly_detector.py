@@ -86,4 +86,4 @@ def load_restorer(
 ) -> Restorer:
     """The networks, checked to belong together."""
     wgan = models.load_wgan(wgan_model, device)
-    return Restorer(wgan, models.load_encoder(encoder_model, wgan_model, device), image_distance, device, refinement)
+    return Restorer.of(wgan, models.load_encoder(encoder_model, wgan_model, device), image_distance, device, refinement)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from fanogan_pipeline.detection.expectation import Expectation, liveliness
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
-from fanogan_pipeline.networks import Encoder, pixel_range
+from fanogan_pipeline.networks import Encoder, folded, pixel_range
 from fanogan_pipeline.training.data import to_bytes, to_pixels
 from fanogan_pipeline.training.wgan import Wgan
 
@@ -43,6 +43,19 @@ class Restorer:
     image_distance: str
     device: torch.device
     refinement: Refinement = UNREFINED
+
+    @classmethod
+    def of(
+        cls,
+        wgan: Wgan,
+        encoder: Encoder,
+        image_distance: str,
+        device: torch.device,
+        refinement: Refinement = UNREFINED,
+    ) -> Restorer:
+        """Of trained networks: copies whose batch norm is folded, see `folded`."""
+        wgan = replace(wgan, generator=folded(wgan.generator), critic=folded(wgan.critic))
+        return cls(wgan, folded(encoder), image_distance, device, refinement)
 
     @property
     def pixel_range(self) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from fanogan_pipeline.networks.build import ARCHITECTURES, build_critic, build_e
 from fanogan_pipeline.networks.checkpoint import Checkpoint
 from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.encoder import Encoder
+from fanogan_pipeline.networks.folding import folded
 from fanogan_pipeline.networks.spec import NetworkSpec
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "build_critic",
     "build_encoder",
     "build_generator",
+    "folded",
     "pixel_range",
 ]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.encoder import Encoder
@@ -17,6 +19,7 @@ from fanogan_pipeline.networks.spec import NetworkSpec
 MAX_WIDTH_FACTOR = 8  # deeper stages stop widening at 8 times the first
 INNERMOST_SIDE = 4  # halving ends where the shorter side has come down to this
 STAGE = 3  # layers of a stage of the encoder: convolution, batch norm, rectifier
+SLOPE = 0.2  # of the leaky rectifiers below nought
 HIDDEN_FACTOR = 4  # hidden units between z and the generator's first image, in widths
 
 
@@ -59,7 +62,7 @@ class ConvCritic(Critic):
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
-        self.stages = nn.ModuleList(nn.Sequential(layer, nn.LeakyReLU(0.2)) for layer in down(spec, bias=True))
+        self.stages = nn.ModuleList(nn.Sequential(layer, nn.LeakyReLU(SLOPE)) for layer in down(spec, bias=True))
         self.linear = nn.Linear(innermost_units(spec), 1)
 
     def features(self, x: Tensor) -> list[Tensor]:
@@ -71,6 +74,21 @@ class ConvCritic(Critic):
 
     def head(self, deepest: Tensor) -> Tensor:
         return self.linear(deepest.flatten(1)).squeeze(1)
+
+    def input_gradient(self, x: Tensor) -> Tensor:
+        """As every critic's, but written down: the same layers transposed, last to first, under the rectifiers' slopes.
+
+        A critic of rectifiers is linear wherever no rectifier turns, so that the slopes are constants and one
+        derivative of this is exact; automatic differentiation would take two.
+        """
+        with torch.no_grad():
+            found = self.features(x)
+        kernels = [weight for weight in self.stages.parameters() if weight.dim() == 4]
+        gradient = self.linear.weight.view(1, *found[-1].shape[1:])
+        for weight, activations in zip(reversed(kernels), reversed(found), strict=True):
+            gradient = gradient * torch.full_like(activations, SLOPE).masked_fill(activations > 0, 1.0)
+            gradient = functional.conv_transpose2d(gradient, weight, stride=2, padding=1)
+        return gradient
 
 
 class ConvGenerator(nn.Module):
@@ -111,7 +129,7 @@ class ConvEncoder(Encoder):
         super().__init__()
         layers: list[nn.Module] = []
         for layer in down(spec, bias=False):
-            layers += [layer, nn.BatchNorm2d(layer.out_channels), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [layer, nn.BatchNorm2d(layer.out_channels), nn.LeakyReLU(SLOPE, inplace=True)]
         self.trunk = nn.Sequential(*layers, nn.Flatten())
         self.linear = nn.Linear(innermost_units(spec), spec.latent_dim)
         self.tanh = head == "tanh"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -24,3 +25,11 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x)[-1])
+
+    def input_gradient(self, x: Tensor) -> Tensor:
+        """grad D(x) of every image, [N, C, H, W], through which a loss reaches the weights.
+
+        Never of a compiled critic: it is differentiated twice.
+        """
+        x = x.detach().requires_grad_(True)
+        return torch.autograd.grad(self(x).sum(), x, create_graph=True)[0]

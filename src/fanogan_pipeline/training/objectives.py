@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fanogan_pipeline.networks import Critic
+
 
 def wasserstein_critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """-(E[D(x)] - E[D(G(z))]): Arjovsky et al. 2017, equation 2, as a loss of the critic.
@@ -26,11 +28,11 @@ def wasserstein_generator_loss(fake_scores: Tensor) -> Tensor:
     return -fake_scores.mean()
 
 
-def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     """E[(||grad D(x~)||_2 - 1)^2] at x~ = mix * x + (1 - mix) * G(z): Gulrajani et al. 2017, equation 3.
 
     Args:
-        critic: x [N, C, H, W] -> [N]; never a compiled one (double backward).
+        critic: x [N, C, H, W] -> [N], never a compiled one.
         real, fake: [N, C, H, W]; no gradient flows into the generator.
         mix: uniform in [0, 1], one number an image [N].
 
@@ -38,8 +40,7 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mix: Tensor)
         The penalty without its weight lambda.
     """
     weight = mix.view(-1, *[1] * (real.dim() - 1))
-    between = torch.lerp(fake.detach(), real, weight).requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    gradient = critic.input_gradient(torch.lerp(fake.detach(), real, weight))
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 

@@ -27,9 +27,9 @@ from fanogan_pipeline.compute import shards, terms
 from fanogan_pipeline.compute.executors import cluster_of
 from fanogan_pipeline.datasets.idx_format import read_idx
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
-from fanogan_pipeline.detection.neighbours import fit_neighbours
 from fanogan_pipeline.detection.pictures import Pooling
 from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.detection.training_set import fit_training_set
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
 from fanogan_pipeline.parameters import ComputeParameters, ScoringParameters, WganParameters
@@ -56,7 +56,7 @@ def prepare(folder: Path, count: int) -> None:
     fitted = fit_statistics(
         images[:512],
         restorer,
-        fit_neighbours(images, restorer, scoring.batch_size, scoring.poses),
+        fit_training_set(images, restorer, scoring.batch_size, scoring.poses),
         scoring.batch_size,
         True,
     ).to_checkpoint({})

@@ -111,8 +111,8 @@ def _scoring(case: Case, detector: AnomalyDetector) -> Task:
 
 def _from_neighbours(detector: AnomalyDetector) -> None:
     """The distances of one image, from what the encoder has seen of it."""
-    for near in detector.statistics.neighbours:
-        near.distance(torch.zeros(1, len(near.mean)))
+    for known in (*detector.statistics.training_set.neighbours, detector.statistics.training_set.law):
+        known.distance(torch.zeros(1, len(known.mean)))
 
 
 def _score_alone(case: Case, detector: AnomalyDetector) -> Task:

@@ -13,9 +13,9 @@ from tests.compute import jobs
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector, load_restorer
 from fanogan_pipeline.detection.detector import Detector
-from fanogan_pipeline.detection.neighbours import fit_neighbours
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule
 from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.detection.training_set import fit_training_set
 from fanogan_pipeline.images import ImageSet, ImageSource, Tiles
 from fanogan_pipeline.networks import Checkpoint, build_critic, build_encoder, build_generator
 from fanogan_pipeline.preprocessing.geometry import Geometry
@@ -45,7 +45,7 @@ def scene(tiled: bool) -> tuple:
     restorer = load_restorer(wgan_model, encoder_model, "squared", jobs.CPU)
     models = {"wgan_model": wgan_model, "encoder_model": encoder_model}
     models["residual_statistics"] = fit_statistics(
-        images, restorer, fit_neighbours(images, restorer, 16), 16, not tiled
+        images, restorer, fit_training_set(images, restorer, 16), 16, not tiled
     ).to_checkpoint({})
     return image_set(images, tiled), restorer, models
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 from tests.parts import ones
 
-from fanogan_pipeline.detection.choice import choose_mix, chosen_mix
+from fanogan_pipeline.detection.choice import Measure, _contributions, choose_mix, chosen_mix
 from fanogan_pipeline.detection.made_up import MAKERS, made_up_anomalies
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
 from fanogan_pipeline.errors import InputError
@@ -24,36 +25,73 @@ def test_every_kind_changes_images_and_keeps_their_form(channels, size):
     assert all(np.array_equal(again[kind], made[kind]) for kind in made)
 
 
-def terms_of(images: np.ndarray, seeing: str | tuple[str, ...]) -> pd.DataFrame:
-    """Terms of which one sees roughness and the others nothing but noise."""
-    rng = np.random.default_rng(int(images.astype(np.int64).sum() % 2**32))
-    rough = np.abs(np.diff(images[:, 0].astype(float), axis=1)).mean((1, 2)) + 1
-    noise = rng.lognormal(size=(len(images), 8))
-    names = ["tolerant_residual", "neighbour_ratio", "whitened_image", "whitened_1"]
-    table = pd.DataFrame(noise[:, :4], columns=names)
-    for name in table:
-        if name.startswith(seeing):
-            table[name] = rough
-    return table
+def measure_by(seeing: tuple[str, ...]) -> Measure:
+    """Terms of which some see a change and the others nothing."""
+
+    def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
+        rng = np.random.default_rng(0)
+        names = ["tolerant_residual", "neighbour_ratio", "feature_ratio"]
+        sees = np.isin(names, seeing).astype(float)
+        normal, changed = sets[:2], sets[2:]  # what is fitted on and what is compared, then what was made of the latter
+        strengths = [0.0] * len(normal) + [1.5] * len(changed)
+        return [
+            pd.DataFrame(np.exp(rng.normal(size=(len(images), 3)) + strength * sees), columns=names)
+            for images, strength in zip(sets, strengths, strict=True)
+        ]
+
+    return measure
 
 
 @pytest.mark.parametrize(
     ("seeing", "right"),
     [
-        ("tolerant_residual", {"restoration", "restoration_and_neighbours"}),
-        ("neighbour_ratio", {"neighbours"}),
-        (
-            ("tolerant_residual", "neighbour_ratio"),
-            {"restoration", "restoration_and_neighbours", "neighbours_and_restoration", "neighbours"},
-        ),
-        ("whitened", {"whitened_and_neighbours"}),
+        (("tolerant_residual",), "restoration"),
+        (("neighbour_ratio",), "neighbours"),
+        (("neighbour_ratio", "feature_ratio"), "neighbours_and_features"),
+        (("tolerant_residual", "neighbour_ratio"), "neighbours_and_restoration"),
+        ((), "neighbours_and_restoration"),  # none is better, so the first
     ],
 )
 def test_the_choice_falls_on_the_terms_that_see_changes(seeing, right):
-    table = choose_mix(ones(120).numpy(), lambda fitted, sets: [terms_of(images, seeing) for images in sets], seed=0)
+    table = choose_mix(ones(400).numpy(), measure_by(seeing), seed=0)
     assert table["mix"].tolist() == list(MIXES)
-    assert chosen_mix(table) in right
+    assert chosen_mix(table) == right
     assert table[list(MAKERS)].mean(axis=1).to_numpy() == pytest.approx(table["made_up_auroc"])
+    assert table["lead"].to_numpy() == pytest.approx(table["made_up_auroc"] - table["made_up_auroc"][0])
+
+
+def test_a_small_lead_is_no_reason_to_leave_the_first_mix():
+    """One more image in a hundred put right by the neighbours alone: ahead, but not clearly."""
+
+    def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
+        rng = np.random.default_rng(0)
+        return [measured(len(images), 1.0 if place > 1 else 0.0, rng) for place, images in enumerate(sets)]
+
+    def measured(count: int, shift: float, rng: np.random.Generator) -> pd.DataFrame:
+        both = rng.normal(size=count)
+        noise = rng.normal(size=(count, 2)) * 0.05
+        return pd.DataFrame(
+            {
+                "tolerant_residual": np.exp(both + 0.99 * shift + noise[:, 0]),
+                "neighbour_ratio": np.exp(both + shift + noise[:, 1]),
+                "feature_ratio": rng.lognormal(size=count),
+            }
+        )
+
+    table = choose_mix(ones(200).numpy(), measure, seed=0).set_index("mix")
+    assert table["made_up_auroc"].idxmax() == "neighbours"
+    assert 0 < table.loc["neighbours", "lead"] < 2 * table.loc["neighbours", "standard_error"]
+    assert table["chosen"].idxmax() == "neighbours_and_restoration"
+
+
+def test_contributions_average_to_the_auroc_and_their_spread_to_its_error():
+    rng = np.random.default_rng(0)
+    normal, changed = rng.normal(size=400), rng.normal(size=400) + 1
+    shares = _contributions(normal, changed)
+    truth = np.arange(800) >= 400
+    assert shares.mean() == pytest.approx(roc_auc_score(truth, np.concatenate([normal, changed])))
+    drawn = [_contributions(rng.normal(size=400), rng.normal(size=400) + 1).mean() for _ in range(200)]
+    assert shares.std() / 400**0.5 == pytest.approx(np.std(drawn), rel=0.2)
 
 
 def test_a_mix_by_hand():

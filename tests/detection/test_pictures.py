@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from fanogan_pipeline.detection.localisation import MapStatistics, residual_maps, smoothed
-from fanogan_pipeline.detection.neighbours import fit_neighbours
 from fanogan_pipeline.detection.pictures import (
     Pooling,
     fit_rim,
@@ -18,6 +17,7 @@ from fanogan_pipeline.detection.pictures import (
 )
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
+from fanogan_pipeline.detection.training_set import fit_training_set
 from fanogan_pipeline.images import ImageSet, Tiles
 from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
 from fanogan_pipeline.preprocessing.geometry import Geometry
@@ -51,7 +51,7 @@ def tiled(found):
 
 
 def statistics_of(images, restorer, is_aligned=True):
-    return fit_statistics(images, restorer, fit_neighbours(images, restorer, 32), 32, is_aligned)
+    return fit_statistics(images, restorer, fit_training_set(images, restorer, 32), 32, is_aligned)
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +86,8 @@ def test_maps_of_the_selection_set_are_at_level_one_and_a_blot_stands_out_where_
 def test_terms_that_are_wanted_are_those_of_all(restorer, statistics):
     images, _ = tiled(pictures(4, 4))
     every = residual_terms(images, restorer, statistics, 32)
-    some = residual_terms(images, restorer, statistics, 32, {"neighbour_ratio_late", "whitened_1"})
-    assert set(some) == {"neighbour_ratio_late", "whitened_1"}
+    some = residual_terms(images, restorer, statistics, 32, {"neighbour_ratio_late", "feature_ratio"})
+    assert set(some) == {"neighbour_ratio_late", "feature_ratio"}
     assert some.equals(every[list(some)])
 
 

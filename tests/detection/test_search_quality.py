@@ -12,10 +12,10 @@ from fanogan_pipeline.detection import refinement, search_quality
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.detection.evaluation import auroc_with_interval
-from fanogan_pipeline.detection.neighbours import fit_neighbours
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule, fit_rule
 from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.detection.training_set import fit_training_set
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
 from fanogan_pipeline.training.wgan import Wgan
@@ -40,7 +40,7 @@ def judge() -> AnomalyDetector:
     how = refinement.Refinement(rate=0.05)
     restorer = Restorer(Wgan(SPEC, "normal", generator, critic), encoder, "squared", torch.device("cpu"), how)
     images = image_set(12, 0, 1).images
-    fitted = fit_statistics(images, restorer, fit_neighbours(images, restorer, 16), 16)
+    fitted = fit_statistics(images, restorer, fit_training_set(images, restorer, 16), 16)
     detector = Detector(ScoreRule({}, {}, {}), Calibration(0, 0.1, 0, 2), (), SETTINGS, {}, "", 1.0)
     return AnomalyDetector(restorer, fitted, detector)
 
@@ -53,7 +53,7 @@ def test_each_way_gets_the_auroc_of_a_detector_fitted_with_it(judge):
     assert (table["seconds"] > 0).all()
     for row in table.itertuples():
         restorer = replace(judge.restorer, refinement=refinement.Refinement(row.method, row.steps, 0.05))
-        fitted = fit_statistics(selection.images, restorer, judge.statistics.neighbours, 16)
+        fitted = fit_statistics(selection.images, restorer, judge.statistics.training_set, 16)
         rule = fit_rule("standardised", 1.0, residual_terms(selection.images, restorer, fitted, 16))
         scores = rule.score(residual_terms(test.images, restorer, fitted, 16))
         assert (row.auroc, row.ci_low, row.ci_high) == pytest.approx(auroc_with_interval(scores, test.is_anomaly))

@@ -10,6 +10,7 @@ from tests.parts import group
 from fanogan_pipeline.detection.expectation import fit_expectation, liveliness
 from fanogan_pipeline.detection.neighbours import Neighbours, fit_neighbours
 from fanogan_pipeline.detection.poses import in_poses
+from fanogan_pipeline.detection.residual_law import fit_law
 from fanogan_pipeline.detection.residuals import tolerant_residual
 
 POSES = group("scoring").poses
@@ -72,6 +73,29 @@ def test_no_more_dimensions_than_images_tell_apart():
     near, _ = fit_neighbours(images, that_sees(lambda x: x.flatten(1), lambda x: x.flatten(1)), 64)
     assert near.points.shape == (1, 5, 4)
     assert torch.isfinite(near.distance(torch.zeros(2, 16))).all()
+
+
+def test_a_residual_s_distance_is_mahalanobis_under_a_law_of_few_dimensions():
+    rng = torch.Generator().manual_seed(0)
+    deviations = torch.tensor([9.0, 4.0, *[0.5] * 22])
+    view = torch.randn(4000, 24, generator=rng) * deviations + 3
+    law = fit_law(view)
+    covariance = law.components @ torch.diag(law.variances - law.outside) @ law.components.T
+    covariance += law.outside * torch.eye(24)
+    assert covariance.numpy() == pytest.approx(torch.cov(view.T).numpy(), abs=0.12 * 9)
+    gaps = (view[:50] - law.mean).double()
+    by_hand = (gaps @ torch.linalg.inv(covariance.double()) * gaps).sum(1).sqrt()
+    assert law.distance(view[:50]).numpy() == pytest.approx(by_hand.numpy(), rel=1e-4)
+    assert float(law.distance(view).square().mean()) == pytest.approx(24, rel=0.02)  # its expectation under the law
+
+
+@pytest.mark.parametrize(("count", "units"), [(2, 30), (5, 3), (40, 1000)])
+def test_few_images_or_units_give_a_law_too(count, units):
+    view = torch.randn(count, units, generator=torch.Generator().manual_seed(0))
+    found = fit_law(view).distance(torch.cat([view, view + 5]))
+    assert torch.isfinite(found).all()
+    assert (found[count:] > found[:count]).all()
+    assert torch.isfinite(fit_law(torch.zeros(count, units)).distance(view)).all()
 
 
 def test_a_training_image_in_another_pose_is_no_distance_away():

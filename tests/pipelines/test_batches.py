@@ -20,10 +20,10 @@ from tests.project import ROOT, newest
 from fanogan_pipeline.datasets.image_set import ImageSetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.detector import Detector
-from fanogan_pipeline.detection.neighbours import fit_neighbours
 from fanogan_pipeline.detection.residuals import Restorer
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule
 from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.detection.training_set import fit_training_set
 from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
 from fanogan_pipeline.pipelines.inference import nodes
 from fanogan_pipeline.preprocessing.geometry import Geometry
@@ -42,7 +42,7 @@ def large_detector() -> AnomalyDetector:
     generator, critic, encoder = (part.eval().requires_grad_(False) for part in parts)
     restorer = Restorer(Wgan(spec, "normal", generator, critic), encoder, "squared", torch.device("cpu"))
     images = np.stack([noise(row)[None, ::2, ::2] for row in range(8)])
-    fitted = fit_statistics(images, restorer, fit_neighbours(images, restorer, 8), 8)
+    fitted = fit_statistics(images, restorer, fit_training_set(images, restorer, 8), 8)
     rule = ScoreRule({"map_residual": 1.0}, {"map_residual": 0.0}, {"map_residual": 1.0})
     geometry = json.dumps(Geometry((SIDE, SIDE), 1).to_json())
     detector = Detector(rule, Calibration(-1.0, 0.05, 0.0, 19), tuple(range(19)), SETTINGS, {}, geometry, 1.0)

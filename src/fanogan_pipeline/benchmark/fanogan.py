@@ -12,10 +12,10 @@ import torch
 
 from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock
 from fanogan_pipeline.detection import choice, scoring
-from fanogan_pipeline.detection.neighbours import fit_neighbours
 from fanogan_pipeline.detection.refinement import Refinement
 from fanogan_pipeline.detection.residuals import Restorer, batches, residual_terms
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
+from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
 from fanogan_pipeline.parameters import BenchmarkMethod, EncoderParameters
 from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.encoder import SEED_OFFSET, train_encoder
@@ -29,8 +29,9 @@ ENCODERS: dict[BenchmarkMethod, dict[str, Any]] = {
     "f_anogan_uncorrupted": {"corruption": {"noise": 0.0, "blank": 0.0}},
 }
 TERMS = (
-    *("image_residual", "tolerant_residual", "feature_residual", "whitened_image", "latent_residual"),
-    *("neighbour_distance_early", "neighbour_distance_late", "neighbour_ratio_early", "neighbour_ratio_late"),
+    *("image_residual", "tolerant_residual", "feature_residual", "latent_residual"),
+    *DISTANCES,
+    *(name.replace("distance", "ratio") for name in DISTANCES),
 )
 
 
@@ -62,12 +63,12 @@ class Judge:
         )
         how = Refinement.from_settings(s.model_dump())
         restorer = Restorer.of(wgan, encoder, parameters.image_distance, device, how)
-        neighbours = fit_neighbours(split.train, restorer, s.batch_size, s.poses)
-        statistics = fit_statistics(split.selection, restorer, neighbours, s.batch_size)
+        training_set = fit_training_set(split.train, restorer, s.batch_size, s.poses)
+        statistics = fit_statistics(split.selection, restorer, training_set, s.batch_size)
         terms = residual_terms(split.selection, restorer, statistics, s.batch_size)
         chosen: str = s.score
         if chosen == "chosen":
-            measure = choice.measure_with(restorer, neighbours, s.batch_size)
+            measure = choice.measure_with(restorer, training_set, s.batch_size)
             chosen = choice.chosen_mix(choice.choose_mix(split.selection, measure, seed))
         return cls(restorer, statistics, terms, chosen, settings)
 

@@ -6,26 +6,28 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
-from fanogan_pipeline.detection.made_up import made_up_anomalies
-from fanogan_pipeline.detection.neighbours import Neighbours
+from fanogan_pipeline.detection.made_up import MAKERS, made_up_anomalies
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
 from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.detection.training_set import TrainingSet
 from fanogan_pipeline.errors import InputError
 
-MOST_IMAGES = 300  # normal images on either side of the comparison: the choice needs no more
+MOST_IMAGES = 300  # normal images of each half that are compared: the choice needs no more
+CLEARLY = 2.0  # standard errors by which a mix must lead the first one
 
 # images to fit on, images to measure -> residual terms of the latter
 Measure = Callable[[np.ndarray, list[np.ndarray]], list[pd.DataFrame]]
 
 
 def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
-    """Score made-up anomalies against normal images with each mix of terms; the best on average is chosen.
+    """Score made-up anomalies against normal images with each mix of terms.
 
-    The selection set is halved: statistics and rules are fitted on one half, and the other half's
-    images are compared with made-up anomalies of their own. No label and no test image is seen.
+    The selection set is halved: statistics and rules are fitted on one half, and the other half's images are compared
+    with made-up anomalies of their own; then the other way round. No label and no test image is seen. Restoration is
+    what this method is about: the first of `MIXES`, which has it, is taken unless the best one leads it by more than
+    `CLEARLY` standard errors, for made-up anomalies are not real ones and small leads say little.
 
     Args:
         images: uint8 [N, C, H, W] of the selection set.
@@ -33,8 +35,8 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
         seed: of the halves and the made-up anomalies.
 
     Returns:
-        A row a mix: `mix`, an AUROC for each kind of made-up anomaly, their mean `made_up_auroc`,
-        and `chosen`.
+        A row a mix: `mix`, an AUROC for each kind of made-up anomaly, their mean `made_up_auroc`, `lead` over the
+        first mix with its `standard_error`, and `chosen`.
 
     Raises:
         InputError: fewer than four images.
@@ -44,19 +46,49 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
             f"selection_set: found {len(images)} images, expected at least 4 to choose a score with; "
             "raise data_prep.selection_fraction or set scoring.score: standardised"
         )
-    order = np.random.default_rng(seed).permutation(len(images))
-    fitted_on, compared = np.array_split(images[order], 2)
-    compared = compared[:MOST_IMAGES]
+    halves = np.array_split(images[np.random.default_rng(seed).permutation(len(images))], 2)
+    found = [
+        _shares(fitted_on, compared[:MOST_IMAGES], measure, 2 * seed + turn)
+        for turn, (fitted_on, compared) in enumerate((halves, halves[::-1]))
+    ]
+    shares = {mix: pd.concat([half[mix] for half in found]) for mix in MIXES}  # a row an image, a column a kind
+    first, *_ = leads = [share.mean(axis=1) for share in shares.values()]
+    leads = [share - first for share in leads]
+    table = pd.DataFrame(
+        {
+            "mix": list(shares),
+            **{kind: [float(share[kind].mean()) for share in shares.values()] for kind in MAKERS},
+            "made_up_auroc": [float(share.to_numpy().mean()) for share in shares.values()],
+            "lead": [float(lead.mean()) for lead in leads],
+            "standard_error": [float(lead.std(ddof=1) / len(lead) ** 0.5) for lead in leads],
+        }
+    )
+    best = table.loc[table["made_up_auroc"].idxmax()]
+    chosen = best["mix"] if best["lead"] > CLEARLY * best["standard_error"] else table["mix"].iloc[0]
+    return table.assign(chosen=table["mix"] == chosen)
+
+
+def _shares(fitted_on: np.ndarray, compared: np.ndarray, measure: Measure, seed: int) -> dict[str, pd.DataFrame]:
+    """For each mix what every image compared contributes to the AUROC of each kind of made-up anomaly."""
     made_up = made_up_anomalies(compared, seed)
-    terms = measure(fitted_on, [fitted_on, compared, *made_up.values()])
-    rows = []
-    for mix in MIXES:
-        rule = fit_mix(mix, terms[0])
-        normal = rule.score(terms[1])
-        aurocs = [_auroc(normal, rule.score(changed)) for changed in terms[2:]]
-        rows.append({"mix": mix, **dict(zip(made_up, aurocs, strict=True)), "made_up_auroc": float(np.mean(aurocs))})
-    table = pd.DataFrame(rows)
-    return table.assign(chosen=table.index == table["made_up_auroc"].idxmax())
+    fitted, normal, *changed = measure(fitted_on, [fitted_on, compared, *made_up.values()])
+    rules = {mix: fit_mix(mix, fitted) for mix in MIXES}
+    return {
+        mix: pd.DataFrame(
+            {
+                kind: _contributions(rule.score(normal), rule.score(terms))
+                for kind, terms in zip(made_up, changed, strict=True)
+            }
+        )
+        for mix, rule in rules.items()
+    }
+
+
+def _contributions(normal: np.ndarray, changed: np.ndarray) -> np.ndarray:
+    """Share of the AUROC that each image has, with the image changed: their mean is the AUROC, their spread its error
+    (the structural components of DeLong et al. 1988, added up for each pair)."""
+    above = (changed[None] > normal[:, None]) + 0.5 * (changed[None] == normal[:, None])
+    return above.mean(1) + above.mean(0) - above.mean()
 
 
 def chosen_mix(table: pd.DataFrame) -> str:
@@ -64,11 +96,11 @@ def chosen_mix(table: pd.DataFrame) -> str:
     return str(table.loc[table["chosen"], "mix"].iloc[0])
 
 
-def measure_with(restorer: Restorer, neighbours: tuple[Neighbours, ...], batch_size: int) -> Measure:
+def measure_with(restorer: Restorer, training_set: TrainingSet, batch_size: int) -> Measure:
     """How `choose_mix` measures images with these networks."""
 
     def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
-        fitted = fit_statistics(fitted_on, restorer, neighbours, batch_size)
+        fitted = fit_statistics(fitted_on, restorer, training_set, batch_size)
         return [residual_terms(images, restorer, fitted, batch_size) for images in sets]
 
     return measure
@@ -77,8 +109,3 @@ def measure_with(restorer: Restorer, neighbours: tuple[Neighbours, ...], batch_s
 def as_given(score: str) -> pd.DataFrame:
     """The table of `choose_mix` where nothing is left to choose."""
     return pd.DataFrame({"mix": [score], "made_up_auroc": [float("nan")], "chosen": [True]})
-
-
-def _auroc(normal: np.ndarray, changed: np.ndarray) -> float:
-    truth = np.arange(len(normal) + len(changed)) >= len(normal)
-    return float(roc_auc_score(truth, np.concatenate([normal, changed])))

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 
+from fanogan_pipeline.detection.components import principal
 from fanogan_pipeline.detection.poses import Pose, posed
 from fanogan_pipeline.detection.residuals import Restorer, batches
-from fanogan_pipeline.errors import InputError
 
 NEIGHBOURS = 3
-MOST_IMAGES = 8192  # training images kept to measure distances from, evenly from all there are
 TOGETHER = 1024  # images compared at once: a processor's cache holds the products
-DIMENSIONS = 64  # principal components of what the encoder sees that are kept
 RIDGE = 1e-3  # added to each component's variance, as a share of the mean
 
 
@@ -76,24 +73,18 @@ def fit_neighbours(
     """Components and points of each of the encoder's views, see `Encoder.see`.
 
     Args:
-        images: uint8 [N, C, H, W], normal, of the training set.
+        images: uint8 [N, C, H, W], normal, of the training set; at least two.
         restorer: the networks.
         batch_size: images computed at once.
         poses: in which the images count too, besides as they are.
-
-    Raises:
-        InputError: fewer than two images.
     """
-    if len(images) < 2:
-        raise InputError(f"train_set: found {len(images)} images, expected at least 2")
-    kept = images[np.unique(np.linspace(0, len(images) - 1, min(MOST_IMAGES, len(images))).round().astype(int))]
-    seen = [restorer.encoder.see(x) for x in batches(kept, restorer, batch_size)]
+    seen = [restorer.encoder.see(x) for x in batches(images, restorer, batch_size)]
     views = [torch.cat(view) for view in zip(*seen, strict=True)]
-    centres = [_principal(view) for view in views]
+    centres = [_scaled(view) for view in views]
     points = [[found] for found in _project(views, centres)]
     del seen, views
     for pose in poses:
-        rows = [_project(restorer.encoder.see(posed(x, pose)), centres) for x in batches(kept, restorer, batch_size)]
+        rows = [_project(restorer.encoder.see(posed(x, pose)), centres) for x in batches(images, restorer, batch_size)]
         for found, row in zip(points, zip(*rows, strict=True), strict=True):
             found.append(torch.cat(row))
     return tuple(
@@ -106,9 +97,7 @@ def _project(views: Sequence[Tensor], centres: Sequence[tuple[Tensor, Tensor]]) 
     return [(view - mean) @ basis for view, (mean, basis) in zip(views, centres, strict=True)]
 
 
-def _principal(view: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean [units] and scaled components [units, dimensions] of a view float32 [N, units], on its device."""
-    fitted = PCA(min(DIMENSIONS, len(view) - 1, view.shape[1]), random_state=0).fit(view.cpu().numpy())
-    variances = fitted.explained_variance_ + RIDGE * fitted.explained_variance_.mean() + 1e-12
-    basis = torch.from_numpy((fitted.components_.T * variances**-0.25).astype(np.float32))
-    return torch.from_numpy(fitted.mean_.astype(np.float32)).to(view.device), basis.to(view.device)
+def _scaled(view: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean [units] and scaled components [units, dimensions] of a view float32 [N, units]."""
+    mean, components, variances = principal(view)
+    return mean, components * (variances + RIDGE * variances.mean() + 1e-12) ** -0.25

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from fanogan_pipeline.detection.statistics import ResidualStatistics
 
 TERMS = ("image_residual", "feature_residual", "latent_residual")
-VIEWS = ("early", "late")  # of the encoder, see `Encoder.see`
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,10 @@ class Restorer:
         views = self.encoder.see(x)
         return views, self.encode(x) if self.refinement.searches else self.encoder.head(views[-1])
 
-    def residuals(self, x: Tensor, restored: Tensor) -> list[Tensor]:
-        """x - G(z) and f(x) - f(G(z)) of every critic layer, from the image inwards, each [N, units]."""
+    def feature_residual(self, x: Tensor, restored: Tensor) -> Tensor:
+        """f(x) - f(G(z)) of the critic's deepest layer, [N, units]."""
         features = self.wgan.critic.features
-        pairs = [(x, restored), *zip(features(x), features(restored), strict=True)]
-        return [(ours - theirs).flatten(1) for ours, theirs in pairs]
+        return (features(x)[-1] - features(restored)[-1]).flatten(1)
 
     def terms(
         self, x: Tensor, statistics: ResidualStatistics, wanted: Collection[str] | None = None
@@ -82,39 +80,26 @@ class Restorer:
         """The residual terms of x [N, C, H, W], each [N]; those wanted, or all.
 
         image_residual: 1/n ||x - G(E(x))||^2 (Schlegl et al. 2019, A_R), or the sum of |x - G(E(x))|;
-        feature_residual: 1/n_f ||f(x) - f(G(E(x)))||^2 over the critic's deepest layer (A_D),
-        feature_residual_k: over layer k, counted from the image;
-        whitened_image, whitened_k: the same with every unit standardised on the selection set;
+        feature_residual: 1/n_f ||f(x) - f(G(E(x)))||^2 over the critic's deepest layer (A_D);
         latent_residual: ||E(x) - E(G(E(x)))||^2;
         tolerant_residual: the image residual that a shift by one pixel does not count in, see `tolerant_residual`;
         neighbour_distance_early, _late: from the training images nearest to it in what the encoder sees of it early and
         late, however z is found;
-        neighbour_ratio_early, _late: the same over what a normal image as lively as this one has, see `Expectation`.
+        feature_distance: how unusual f(x) - f(G(E(x))) is among the training images', see `ResidualLaw`;
+        neighbour_ratio_early, _late, feature_ratio: the same over what a normal image as lively as this one has, see
+        `Expectation`.
         """
         seen, z = self.see(x)
         restored = self.wgan.generator(z)
-        views = cache(lambda: self.residuals(x, restored))  # the critic is asked only where a term needs it
-
-        def plain(layer: int) -> Tensor:
-            return _mean_square(views()[layer])
-
-        def whitened(layer: int) -> Tensor:
-            return _whitened(views()[layer], statistics.means[layer], statistics.variances[layer])
-
+        residual = cache(lambda: self.feature_residual(x, restored))  # the critic is asked only where a term needs it
         known: dict[str, Callable[[], Tensor]] = {"image_residual": partial(self._image_residual, x, restored)}
-        known["feature_residual"] = partial(plain, -1)
+        known["feature_residual"] = lambda: _mean_square(residual())
         known["latent_residual"] = lambda: (z - self.encoder(restored)).square().sum(1, dtype=torch.float64)
-        for layer in range(1, len(statistics.means) - 1):
-            known[f"feature_residual_{layer}"] = partial(plain, layer)
-        for layer in range(len(statistics.means)):
-            known[f"whitened_{layer or 'image'}"] = partial(whitened, layer)
         known["tolerant_residual"] = partial(tolerant_residual, x, restored)
         lively = cache(lambda: liveliness(x))
-        for place, view in enumerate(VIEWS):
-            known[f"neighbour_distance_{view}"] = distance = cache(
-                partial(statistics.neighbours[place].distance, seen[place])
-            )
-            known[f"neighbour_ratio_{view}"] = partial(_ratio, distance, statistics.expectations[place], lively)
+        for name, measured in statistics.training_set.distances(seen, residual).items():
+            known[name] = distance = cache(measured)
+            known[name.replace("distance", "ratio")] = partial(_ratio, distance, statistics.expectations[name], lively)
         return {name: term() for name, term in known.items() if wanted is None or name in wanted}
 
     def _image_residual(self, x: Tensor, restored: Tensor) -> Tensor:
@@ -130,11 +115,6 @@ def _mean_square(view: Tensor) -> Tensor:
     """Mean over the units of a view [N, units], squared: [N]."""
     # in double precision: a float32 mean over thousands of units is the largest error of a score
     return view.square().mean(1, dtype=torch.float64)
-
-
-def _whitened(view: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    """The same with each unit standardised."""
-    return ((view - mean).square() / variance).mean(1, dtype=torch.float64)
 
 
 def tolerant_residual(x: Tensor, restored: Tensor) -> Tensor:

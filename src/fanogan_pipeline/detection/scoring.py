@@ -17,13 +17,14 @@ from fanogan_pipeline.errors import InputError
 logger = logging.getLogger(__name__)
 
 
-# What a chosen score may be made of: the share of each family of terms, spread evenly over its members.
+# What a chosen score may be made of: the share of each family of terms, spread evenly over its members. The first is
+# taken unless another is clearly better.
 MIXES: dict[str, dict[str, float]] = {
-    "restoration": {"tolerant_residual": 1.0},
-    "restoration_and_neighbours": {"tolerant_residual": 1.0, "neighbour_ratio": 0.5},
     "neighbours_and_restoration": {"tolerant_residual": 1.0, "neighbour_ratio": 2.0},
+    "restoration_and_neighbours": {"tolerant_residual": 1.0, "neighbour_ratio": 0.5},
+    "restoration": {"tolerant_residual": 1.0},
     "neighbours": {"neighbour_ratio": 1.0},
-    "whitened_and_neighbours": {"whitened": 1.0, "neighbour_ratio": 1.0},
+    "neighbours_and_features": {"neighbour_ratio": 1.0, "feature_ratio": 1.0},
 }
 # Of the residual map: how badly the worst places are restored, and how far they stand out from their picture.
 MAP_MIXES = {"map": {"map_residual": 1.0, "map_contrast": 1.0}}

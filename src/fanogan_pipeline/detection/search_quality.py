@@ -105,7 +105,7 @@ def _scores(
     size, pooling = int(settings["batch_size"]), Pooling.from_settings(settings)
     restorer = replace(judge.restorer, refinement=way)
     images, tiles = selection.images, selection.tiles
-    fitted = fit_statistics(images, restorer, judge.statistics.neighbours, size, is_aligned=tiles is None)
+    fitted = fit_statistics(images, restorer, judge.statistics.training_set, size, is_aligned=tiles is None)
     if tiles is not None:
         fitted = fit_rim(images, tiles, restorer, fitted, size, pooling.smoothing)
 

@@ -13,12 +13,12 @@ with lazily():
     from fanogan_pipeline.detection import (
         anomaly_detector,
         choice,
-        neighbours,
         pictures,
         pixel_metrics,
         refinement,
         scoring,
         statistics,
+        training_set,
     )
     from fanogan_pipeline.detection import detector as detectors
     from fanogan_pipeline.training import devices, models
@@ -47,12 +47,12 @@ def fit_residuals(
     encoder_model: Checkpoint,
     parameters: ScoringParameters,
 ) -> Checkpoint:
-    """What residuals are measured against, from the selection set, and the training images as the encoder sees them."""
+    """What residuals are measured against, from the selection set, and the training set itself."""
     for image_set in (train_set, selection_set):
         models.expect_split(wgan_model, image_set.split_digest)
-    nearby = neighbours.fit_neighbours(train_set.images, restorer, parameters.batch_size, parameters.poses)
+    known = training_set.fit_training_set(train_set.images, restorer, parameters.batch_size, parameters.poses)
     images, tiles, batch_size = selection_set.images, selection_set.tiles, parameters.batch_size
-    fitted = statistics.fit_statistics(images, restorer, nearby, batch_size, is_aligned=tiles is None)
+    fitted = statistics.fit_statistics(images, restorer, known, batch_size, is_aligned=tiles is None)
     if tiles is not None:
         fitted = pictures.fit_rim(images, tiles, restorer, fitted, batch_size, parameters.map_smoothing)
     return fitted.to_checkpoint({"wgan_model": wgan_model.digest, "encoder_model": encoder_model.digest})
@@ -100,8 +100,8 @@ def choose_score(
     models.expect_split(wgan_model, selection_set.split_digest)
     if parameters.score != "chosen":
         return choice.as_given(parameters.score)
-    nearby = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device).neighbours
-    measure = choice.measure_with(restorer, nearby, parameters.batch_size)
+    fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
+    measure = choice.measure_with(restorer, fitted.training_set, parameters.batch_size)
     return choice.choose_mix(selection_set.images, measure, seed)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from fanogan_pipeline.detection.made_up import MAKERS, made_up_anomalies
+from fanogan_pipeline.detection.made_up import made_up_anomalies
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
 from fanogan_pipeline.detection.statistics import fit_statistics
@@ -51,21 +51,17 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
         _shares(fitted_on, compared[:MOST_IMAGES], measure, 2 * seed + turn)
         for turn, (fitted_on, compared) in enumerate((halves, halves[::-1]))
     ]
-    shares = {mix: pd.concat([half[mix] for half in found]) for mix in MIXES}  # a row an image, a column a kind
-    first, *_ = leads = [share.mean(axis=1) for share in shares.values()]
-    leads = [share - first for share in leads]
-    table = pd.DataFrame(
-        {
-            "mix": list(shares),
-            **{kind: [float(share[kind].mean()) for share in shares.values()] for kind in MAKERS},
-            "made_up_auroc": [float(share.to_numpy().mean()) for share in shares.values()],
-            "lead": [float(lead.mean()) for lead in leads],
-            "standard_error": [float(lead.std(ddof=1) / len(lead) ** 0.5) for lead in leads],
-        }
-    )
-    best = table.loc[table["made_up_auroc"].idxmax()]
-    chosen = best["mix"] if best["lead"] > CLEARLY * best["standard_error"] else table["mix"].iloc[0]
-    return table.assign(chosen=table["mix"] == chosen)
+    shares = {
+        mix: pd.concat([half[mix] for half in found], ignore_index=True) for mix in MIXES
+    }  # a row an image, a column a kind
+    means = pd.DataFrame({mix: share.mean(axis=1) for mix, share in shares.items()})
+    leads = means.sub(means.iloc[:, 0], axis=0)
+    kinds = pd.DataFrame({mix: share.mean() for mix, share in shares.items()}).T
+    table = kinds.assign(made_up_auroc=means.mean(), lead=leads.mean(), standard_error=leads.sem())
+    best = table["made_up_auroc"].idxmax()
+    is_clear = table.loc[best, "lead"] > CLEARLY * table.loc[best, "standard_error"]
+    table["chosen"] = table.index == (best if is_clear else table.index[0])
+    return table.rename_axis("mix").reset_index()
 
 
 def _shares(fitted_on: np.ndarray, compared: np.ndarray, measure: Measure, seed: int) -> dict[str, pd.DataFrame]:

@@ -23,9 +23,11 @@ DISTANCES = (*(f"neighbour_distance_{view}" for view in VIEWS), "feature_distanc
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Attributes:
-    neighbours: the images in each of the encoder's views.
-    law: of f(x) - f(G(E(x))), the residual in the critic's deepest layer.
+    """Where the training images lie, and how they are restored.
+
+    Attributes:
+        neighbours: the images in each of the encoder's views.
+        law: of f(x) - f(G(E(x))), their residual in the critic's deepest layer.
     """
 
     neighbours: tuple[Neighbours, ...]

@@ -51,9 +51,7 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
         _shares(fitted_on, compared[:MOST_IMAGES], measure, 2 * seed + turn)
         for turn, (fitted_on, compared) in enumerate((halves, halves[::-1]))
     ]
-    shares = {
-        mix: pd.concat([half[mix] for half in found], ignore_index=True) for mix in MIXES
-    }  # a row an image, a column a kind
+    shares = {mix: pd.concat([half[mix] for half in found], ignore_index=True) for mix in MIXES}
     means = pd.DataFrame({mix: share.mean(axis=1) for mix, share in shares.items()})
     leads = means.sub(means.iloc[:, 0], axis=0)
     kinds = pd.DataFrame({mix: share.mean() for mix, share in shares.items()}).T
@@ -65,7 +63,7 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
 
 
 def _shares(fitted_on: np.ndarray, compared: np.ndarray, measure: Measure, seed: int) -> dict[str, pd.DataFrame]:
-    """For each mix what every image compared contributes to the AUROC of each kind of made-up anomaly."""
+    """For each mix what every image compared (a row) contributes to the AUROC of each kind of made-up anomaly."""
     made_up = made_up_anomalies(compared, seed)
     fitted, normal, *changed = measure(fitted_on, [fitted_on, compared, *made_up.values()])
     rules = {mix: fit_mix(mix, fitted) for mix in MIXES}

@@ -216,7 +216,7 @@ def write_report(
         name: group.model_dump(mode="json") if hasattr(group, "model_dump") else group
         for name, group in parameters.items()
     }
-    choice_table = score_choice.rename(columns={"made_up_auroc": "mean"})
+    choice_table = score_choice.rename(columns={"made_up_auroc": "mean"}).round(4)
     marked = score_choice["chosen"].tolist()
     notes = [{"title": "What the score is made of", "text": CHOICE_TEXT, "table": choice_table, "marked": marked}]
     shown = dict(zip(FIGURES, drawn, strict=True))

@@ -243,13 +243,13 @@ takes part in any choice: the score is settled by anomalies made up from the sel
 by the calibration set. Where labels were read while the method was designed, the classes are named and a second mean
 leaves them out.
 
-How to read the tables: *± test* is the standard deviation of the mean AUROC over bootstrap samples of the test images,
-*± seeds* that over trainings (empty with one seed). *Recall at 1 %* is read off the test images' ROC curve. *Promised*
-is the false-alarm rate that the calibration images guarantee at the threshold for new images of the same origin, *false
-alarms* what it was on the test images, *recall there* the recall at the same threshold; MNIST's test images are by other
-writers than its training images, and there the promise is exceeded. Seconds are of one CPU thread and a class. *f-AnoGAN
-ahead by*: the difference of the means with its 95 % interval and p-value, paired on the test images, with Holm's
-correction.
+How to read the tables: *± test* is the standard deviation of the mean AUROC over bootstrap samples of the test
+images, *± seeds* that over trainings (empty with one seed). *Recall at 1 %* is read off the test images' ROC curve.
+*Promised* is the false-alarm rate that the calibration images guarantee at the threshold for new images of the same
+origin, *false alarms* what it was on the test images, *recall there* the recall at the same threshold; MNIST's test
+images are by other writers than its training images, and there the promise is exceeded. Seconds are of one CPU thread
+and a class. *f-AnoGAN ahead by*: the difference of the means with its 95 % interval and p-value, paired on the test
+images, with Holm's correction.
 *izi*, *ziz* and *uncorrupted* are f-AnoGAN with an encoder trained otherwise on the same WGAN. *3 nearest, relative* is
 nearest neighbours on pixels with all of f-AnoGAN's score that needs no network: training images slightly turned and
 moved as well, and the distance over what an image as lively has anyway (`neighbour_ratio` in [method.md](method.md)).

@@ -8,7 +8,8 @@ from tests.parts import group, mnist
 from tests.project import copy_project, kedro, newest
 
 from fanogan_pipeline.benchmark import autoencoders, cells, fanogan, rivals
-from fanogan_pipeline.benchmark.tables import RATES
+from fanogan_pipeline.benchmark.tables import RATES, benchmark_table, comparisons, summary
+from fanogan_pipeline.datasets import validators
 from fanogan_pipeline.errors import InputError
 
 RIVALS = rivals.rivals(group("scoring").poses)
@@ -55,14 +56,25 @@ def test_the_table_says_what_the_scores_hold(tables):
 
 
 def test_the_summary_averages_and_compares_with_f_anogan(tables):
-    summary = tables["summary"].set_index("method")
+    averaged = tables["summary"].set_index("method")
     means = tables["table"].groupby("method", observed=True)["auroc"].mean()
-    assert summary["auroc"].to_dict() == pytest.approx(means.to_dict())
-    ours = summary.loc["f_anogan"]
-    assert summary.loc["pca", "difference"] == pytest.approx(ours["auroc"] - summary.loc["pca", "auroc"])
-    assert (summary.drop(index="f_anogan")["p_holm"] >= summary.drop(index="f_anogan")["p_value"]).all()
-    assert (summary["test_spread"] > 0).all()
-    assert summary["seed_spread"].isna().all()  # one seed has none
+    assert averaged["auroc"].to_dict() == pytest.approx(means.to_dict())
+    ours = averaged.loc["f_anogan"]
+    assert averaged.loc["pca", "difference"] == pytest.approx(ours["auroc"] - averaged.loc["pca", "auroc"])
+    assert (averaged.drop(index="f_anogan")["p_holm"] >= averaged.drop(index="f_anogan")["p_value"]).all()
+    assert (averaged["test_spread"] > 0).all()
+    assert averaged["seed_spread"].isna().all()  # one seed has none
+
+
+@pytest.mark.parametrize("alone", ["f_anogan", "pca"])
+def test_one_method_alone_has_a_table_and_nothing_to_compare_it_with(tables, alone):
+    scores = tables["scores"][tables["scores"]["method"] == alone]
+    found = comparisons(scores)
+    assert len(found) == 0
+    validators.benchmark_comparisons(found)
+    table = benchmark_table(scores, 0.95)
+    validators.benchmark_table(table)
+    validators.benchmark_summary(summary(table, scores, resamples=5, seed=0, confidence=0.95))
 
 
 def test_finished_cells_stay_for_later_tables_and_pictures_do_not(done, tables):

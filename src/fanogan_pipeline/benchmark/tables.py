@@ -123,7 +123,7 @@ def comparisons(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `normal_class, seed, method, difference` (f-AnoGAN's AUROC less the method's), `p_value` (DeLong, two-sided)
-        and `p_holm` (corrected over the whole table).
+        and `p_holm` (corrected over the whole table); no rows where only one of the methods was run.
     """
     test = scores[(scores["part"] == "test") & ~scores["method"].str.contains(":")]
     rows = []
@@ -135,5 +135,6 @@ def comparisons(scores: pd.DataFrame) -> pd.DataFrame:
         for method in wide.columns.drop("f_anogan"):
             difference, p_value = paired_difference(wide["f_anogan"].to_numpy(), wide[method].to_numpy(), truth)
             rows.append((name, seed, method, difference, p_value))
-    found = pd.DataFrame(rows, columns=[*CELL, "method", "difference", "p_value"])
+    kinds = {"normal_class": str, "seed": int, "method": str, "difference": float, "p_value": float}
+    found = pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
     return found.assign(p_holm=holm(found["p_value"].to_numpy()))

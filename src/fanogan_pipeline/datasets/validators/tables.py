@@ -96,5 +96,5 @@ def benchmark_summary(data: pd.DataFrame) -> None:
 
 
 def benchmark_comparisons(data: pd.DataFrame) -> None:
-    """f-AnoGAN against each other method."""
-    expect_columns(data, TABLES["benchmark_comparisons"])
+    """f-AnoGAN against each other method; no row where there was none to compare."""
+    expect_columns(data, TABLES["benchmark_comparisons"], may_be_empty=True)

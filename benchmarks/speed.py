@@ -105,12 +105,12 @@ def _scoring(case: Case, detector: AnomalyDetector) -> Task:
         lambda: plain.score_one_at_a_time(some, case.spec, *networks),
         len(images),
         len(some),
-        ceiling.work(lambda: plain.residuals(one, *networks)) + ceiling.work(lambda: _from_neighbours(detector)),
+        ceiling.work(lambda: plain.residuals(one, *networks)) + ceiling.work(lambda: _from_training_set(detector)),
     )
 
 
-def _from_neighbours(detector: AnomalyDetector) -> None:
-    """The distances of one image, from what the encoder has seen of it."""
+def _from_training_set(detector: AnomalyDetector) -> None:
+    """The distances of one image from the training set, of what the networks have made of it."""
     for known in (*detector.statistics.training_set.neighbours, detector.statistics.training_set.law):
         known.distance(torch.zeros(1, len(known.mean)))
 

@@ -12,6 +12,7 @@ import torch
 
 from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock
 from fanogan_pipeline.detection import choice, scoring
+from fanogan_pipeline.detection.expectation import ratio_name
 from fanogan_pipeline.detection.refinement import Refinement
 from fanogan_pipeline.detection.residuals import Restorer, batches, residual_terms
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
@@ -31,7 +32,7 @@ ENCODERS: dict[BenchmarkMethod, dict[str, Any]] = {
 TERMS = (
     *("image_residual", "tolerant_residual", "feature_residual", "latent_residual"),
     *DISTANCES,
-    *(name.replace("distance", "ratio") for name in DISTANCES),
+    *map(ratio_name, DISTANCES),
 )
 
 

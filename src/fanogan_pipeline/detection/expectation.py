@@ -7,9 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fanogan_pipeline.detection.tensors import OfTensors
+
 FLOOR = 1e-6  # a smaller distance or liveliness is rounding
 LIVELY = 0.95  # share of normal images whose liveliness excuses a distance: the last ones are exceptions
 PRIOR_IMAGES = 1.0  # images without slope that the expectation is fitted with: few images give gentle slopes
+
+
+def ratio_name(distance: str) -> str:
+    """The term that a distance becomes over what is expected of it: `feature_distance` -> `feature_ratio`."""
+    return distance.replace("distance", "ratio")
 
 
 def liveliness(x: Tensor) -> Tensor:
@@ -27,7 +34,7 @@ def liveliness(x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Expectation:
+class Expectation(OfTensors):
     """The distance that a normal image as lively as this one has from its neighbours.
 
     Lively images lie far from all others and plain ones near, normal or not, so that a distance says little until
@@ -46,10 +53,6 @@ class Expectation:
     offset: Tensor
     low: Tensor
     high: Tensor
-
-    def to(self, device: torch.device) -> Expectation:
-        """The same on another device."""
-        return Expectation(*(tensor.to(device) for tensor in vars(self).values()))
 
     def distance(self, lively: Tensor) -> Tensor:
         """`liveliness` of images, float64 [N, 2] -> float64 [N]."""

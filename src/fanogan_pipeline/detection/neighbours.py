@@ -12,6 +12,7 @@ from torch import Tensor
 from fanogan_pipeline.detection.components import principal
 from fanogan_pipeline.detection.poses import Pose, posed
 from fanogan_pipeline.detection.residuals import Restorer, batches
+from fanogan_pipeline.detection.tensors import OfTensors
 
 NEIGHBOURS = 3
 TOGETHER = 1024  # images compared at once: a processor's cache holds the products
@@ -19,7 +20,7 @@ RIDGE = 1e-3  # added to each component's variance, as a share of the mean
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbours(OfTensors):
     """What the encoder sees of training images in one of its views, in the principal components that vary most.
 
     Attributes:
@@ -39,10 +40,6 @@ class Neighbours:
     def of(cls, mean: Tensor, basis: Tensor, points: Tensor) -> Neighbours:
         """With the lengths that these points have."""
         return cls(mean, basis, points, points.square().sum(2))
-
-    def to(self, device: torch.device) -> Neighbours:
-        """The same on another device."""
-        return Neighbours(*(tensor.to(device) for tensor in vars(self).values()))
 
     def coordinates(self, view: Tensor) -> Tensor:
         """A view [N, units] in the points' coordinates."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from fanogan_pipeline.detection.components import DIMENSIONS, principal
+from fanogan_pipeline.detection.tensors import OfTensors
 
 FLOOR = 1e-4  # share of a unit's mean variance below which the variance outside the components does not count
 SPREAD_OVER = 4  # images and units that each component must stand for
 
 
 @dataclass(frozen=True)
-class ResidualLaw:
+class ResidualLaw(OfTensors):
     """A normal law of residuals with a variance along each main component and one for all that is outside them
     (probabilistic principal components: Tipping and Bishop 1999, equations 7 and 8).
 
@@ -29,10 +29,6 @@ class ResidualLaw:
     components: Tensor
     variances: Tensor
     outside: Tensor
-
-    def to(self, device: torch.device) -> ResidualLaw:
-        """The same on another device."""
-        return ResidualLaw(*(tensor.to(device) for tensor in vars(self).values()))
 
     def distance(self, view: Tensor) -> Tensor:
         """Mahalanobis distance under the law: residuals [N, units] -> float64 [N]."""

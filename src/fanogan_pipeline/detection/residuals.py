@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fanogan_pipeline.detection.expectation import Expectation, liveliness
+from fanogan_pipeline.detection.expectation import Expectation, liveliness, ratio_name
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
 from fanogan_pipeline.networks import Encoder, folded, pixel_range
 from fanogan_pipeline.training.data import to_bytes, to_pixels
@@ -99,7 +99,7 @@ class Restorer:
         lively = cache(lambda: liveliness(x))
         for name, measured in statistics.training_set.distances(seen, residual).items():
             known[name] = distance = cache(measured)
-            known[name.replace("distance", "ratio")] = partial(_ratio, distance, statistics.expectations[name], lively)
+            known[ratio_name(name)] = partial(_ratio, distance, statistics.expectations[name], lively)
         return {name: term() for name, term in known.items() if wanted is None or name in wanted}
 
     def _image_residual(self, x: Tensor, restored: Tensor) -> Tensor:

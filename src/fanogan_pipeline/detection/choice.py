@@ -15,6 +15,7 @@ from fanogan_pipeline.detection.training_set import TrainingSet
 from fanogan_pipeline.errors import InputError
 
 MOST_IMAGES = 300  # normal images of each half that are compared: the choice needs no more
+DRAWS = 2  # anomalies of each kind made up from each of them: with more, chance has less of a say in the choice
 CLEARLY = 2.0  # standard errors by which a mix must lead the first one
 
 # images to fit on, images to measure -> residual terms of the latter
@@ -25,9 +26,9 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
     """Score made-up anomalies against normal images with each mix of terms.
 
     The selection set is halved: statistics and rules are fitted on one half, and the other half's images are compared
-    with made-up anomalies of their own; then the other way round. No label and no test image is seen. Restoration is
-    what this method is about: the first of `MIXES`, which has it, is taken unless the best one leads it by more than
-    `CLEARLY` standard errors, for made-up anomalies are not real ones and small leads say little.
+    with anomalies made up from them, `DRAWS` of each kind; then the other way round. No label and no test image is
+    seen. Restoration is what this method is about: the first of `MIXES`, which has it, is taken unless the best one
+    leads it by more than `CLEARLY` standard errors, for made-up anomalies are not real ones and small leads say little.
 
     Args:
         images: uint8 [N, C, H, W] of the selection set.
@@ -48,7 +49,7 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
         )
     halves = np.array_split(images[np.random.default_rng(seed).permutation(len(images))], 2)
     found = [
-        _shares(fitted_on, compared[:MOST_IMAGES], measure, 2 * seed + turn)
+        _shares(fitted_on, compared[:MOST_IMAGES], measure, (seed, turn))
         for turn, (fitted_on, compared) in enumerate((halves, halves[::-1]))
     ]
     shares = {mix: pd.concat([half[mix] for half in found], ignore_index=True) for mix in MIXES}
@@ -62,26 +63,27 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
     return table.rename_axis("mix").reset_index()
 
 
-def _shares(fitted_on: np.ndarray, compared: np.ndarray, measure: Measure, seed: int) -> dict[str, pd.DataFrame]:
+def _shares(
+    fitted_on: np.ndarray, compared: np.ndarray, measure: Measure, seed: tuple[int, int]
+) -> dict[str, pd.DataFrame]:
     """For each mix what every image compared (a row) contributes to the AUROC of each kind of made-up anomaly."""
-    made_up = made_up_anomalies(compared, seed)
-    fitted, normal, *changed = measure(fitted_on, [fitted_on, compared, *made_up.values()])
+    draws = [made_up_anomalies(compared, (*seed, draw)) for draw in range(DRAWS)]
+    made_up = [images for draw in draws for images in draw.values()]
+    fitted, normal, *changed = measure(fitted_on, [fitted_on, compared, *made_up])
     rules = {mix: fit_mix(mix, fitted) for mix in MIXES}
-    return {
-        mix: pd.DataFrame(
-            {
-                kind: _contributions(rule.score(normal), rule.score(terms))
-                for kind, terms in zip(made_up, changed, strict=True)
-            }
-        )
-        for mix, rule in rules.items()
-    }
+    shares = {}
+    for mix, rule in rules.items():
+        scores = np.stack([rule.score(terms) for terms in changed]).reshape(DRAWS, -1, len(compared))
+        of_kind = dict(zip(draws[0], scores.swapaxes(0, 1), strict=True))
+        shares[mix] = pd.DataFrame({kind: _contributions(rule.score(normal), drawn) for kind, drawn in of_kind.items()})
+    return shares
 
 
 def _contributions(normal: np.ndarray, changed: np.ndarray) -> np.ndarray:
-    """Share of the AUROC that each image has, with the image changed: their mean is the AUROC, their spread its error
-    (the structural components of DeLong et al. 1988, added up for each pair)."""
-    above = (changed[None] > normal[:, None]) + 0.5 * (changed[None] == normal[:, None])
+    """Share [N] of the AUROC that each image has, from the scores of the images [N] and of what each draw made of
+    them [D, N]: their mean is the AUROC over all draws, their spread its error (the structural components of DeLong
+    et al. 1988, added up for each image with what was made of it)."""
+    above = ((changed[:, None] > normal[:, None]) + 0.5 * (changed[:, None] == normal[:, None])).mean(0)
     return above.mean(1) + above.mean(0) - above.mean()
 
 

@@ -14,19 +14,19 @@ TRIES = 20  # boxes drawn in search of content
 Maker = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 
-def made_up_anomalies(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def made_up_anomalies(images: np.ndarray, seed: int | tuple[int, ...]) -> dict[str, np.ndarray]:
     """Each image changed in each of several ways.
 
     Args:
         images: uint8 [N, C, H, W], normal.
-        seed: of boxes, partners and warps.
+        seed: of boxes, partners and warps; a number or several.
 
     Returns:
         Kind of change -> uint8 [N, C, H, W].
     """
     made = {}
     for number, (kind, maker) in enumerate(MAKERS.items()):
-        rng = np.random.default_rng([seed, number])
+        rng = np.random.default_rng([*np.atleast_1d(seed), number])
         partners = images[rng.integers(len(images), size=len(images))]
         made[kind] = np.stack([maker(image.copy(), other, rng) for image, other in zip(images, partners, strict=True)])
     return made

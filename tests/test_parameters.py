@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from kedro.framework.project import configure_project, pipelines
 from pydantic import ValidationError
 from tests.parts import group
 from tests.project import ROOT
@@ -64,6 +65,13 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant():
     with pytest.raises(ValidationError) as caught:
         group("wgan", step=3)
     assert complaint("wgan", caught.value) == "wgan: unknown parameter 'step'; did you mean 'steps'?"
+
+
+def test_every_parameter_group_and_global_goes_into_a_pipeline():
+    configure_project("fanogan_pipeline")
+    used = {name.split(".")[0] for pipeline in pipelines.values() for name in pipeline.inputs()}
+    of_hooks = {"tracking"}
+    assert used >= {f"params:{name}" for name in (*GROUPS, *GLOBALS) if name not in of_hooks}
 
 
 @pytest.mark.parametrize("env", ["smoke", "reference", "paper", "example", "fashion"])

@@ -66,6 +66,16 @@ def test_the_summary_averages_and_compares_with_f_anogan(tables):
     assert averaged["seed_spread"].isna().all()  # one seed has none
 
 
+def test_the_spread_over_seeds_is_that_of_their_means_over_classes(tables):
+    table, scores = tables["table"], tables["scores"]
+    shifts = {"1": 0.03, "8": -0.01}  # 0.01 in the mean, whatever the method
+    other = table.assign(seed=1, auroc=table["auroc"] + table["normal_class"].map(shifts).astype(float))
+    averaged = summary(pd.concat([table, other]), scores, 20, 0, 0.95).set_index("method")
+    assert averaged["seed_spread"].to_numpy() == pytest.approx(0.01 / 2**0.5)
+    before = tables["summary"].set_index("method")["auroc"]
+    assert averaged["auroc"].to_dict() == pytest.approx((before + 0.005).to_dict())
+
+
 @pytest.mark.parametrize("alone", ["f_anogan", "pca"])
 def test_one_method_alone_has_a_table_and_nothing_to_compare_it_with(tables, alone):
     scores = tables["scores"][tables["scores"]["method"] == alone]

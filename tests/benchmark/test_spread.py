@@ -27,7 +27,9 @@ def pictures() -> tuple[np.ndarray, pd.DataFrame]:
 def settings() -> Settings:
     names = ("data_prep", "wgan", "encoder", "scoring", "training")
     groups = {name: group(name, "smoke") for name in names}
-    return Settings(**groups, benchmark=group("benchmark", methods=["pca", "isolation_forest"]), device="cpu")
+    return Settings(
+        **groups, benchmark=group("benchmark", methods=["pca", "isolation_forest"]), device="cpu", precision="float32"
+    )
 
 
 def run(pictures, place, seeds=SEEDS, **compute) -> pd.DataFrame:

@@ -60,7 +60,7 @@ class Judge:
         s, device = settings.scoring, torch.device(settings.device)
         images = as_images(split.train)
         encoder, _ = train_encoder(
-            images, wgan, parameters, settings.training, seed + SEED_OFFSET, device, None, None, _changes(settings)
+            images, wgan, parameters, settings.training, seed + SEED_OFFSET, device, **_changes(settings)
         )
         how = Refinement.from_settings(s.model_dump())
         restorer = Restorer.of(wgan, encoder, parameters.image_distance, device, how)
@@ -137,11 +137,12 @@ def _critic_output(images: np.ndarray, judge: Judge) -> np.ndarray:
 def _train_wgan(split: Split, seed: int, settings: Settings) -> Wgan:
     spec, device = network_spec(split.train.shape, settings.wgan), torch.device(settings.device)
     images = as_images(split.train)
-    return train_wgan(images, spec, settings.wgan, settings.training, seed, device, None, None, _changes(settings))[0]
+    return train_wgan(images, spec, settings.wgan, settings.training, seed, device, **_changes(settings))[0]
 
 
-def _changes(settings: Settings) -> Any:
-    return settings.data_prep.augmentation
+def _changes(settings: Settings) -> dict[str, Any]:
+    """What both trainings take besides their own parameters."""
+    return {"augmentation": settings.data_prep.augmentation, "precision": settings.precision}
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from fanogan_pipeline.parameters import (
     DataPrepParameters,
     EncoderParameters,
     Group,
+    Precision,
     ScoringParameters,
     TrainingParameters,
     WganParameters,
@@ -22,7 +23,7 @@ from fanogan_pipeline.parameters import (
 
 
 class Settings(Group):
-    """The parameter groups that a cell depends on, and the device."""
+    """The parameter groups that a cell depends on, the device and the precision."""
 
     data_prep: DataPrepParameters
     wgan: WganParameters
@@ -31,6 +32,7 @@ class Settings(Group):
     training: TrainingParameters
     benchmark: BenchmarkParameters
     device: Literal["cpu", "cuda"]
+    precision: Precision
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,13 @@ import numpy as np
 from fanogan_pipeline.datasets import safetensors_format
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.networks import Checkpoint, NetworkSpec
-from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, TrainingParameters, WganParameters
+from fanogan_pipeline.parameters import (
+    AugmentationParameters,
+    EncoderParameters,
+    Precision,
+    TrainingParameters,
+    WganParameters,
+)
 from fanogan_pipeline.training.state import StateSlot
 
 
@@ -29,6 +35,7 @@ class TrainingJob:
         slot: where the resumable state is kept; its store is a folder.
         wgan_model: phase 2: what the encoder is trained on.
         augmentation: random changes to the images; None, none.
+        precision: of passes through the networks.
     """
 
     parameters: WganParameters | EncoderParameters
@@ -39,6 +46,7 @@ class TrainingJob:
     slot: StateSlot
     wgan_model: Checkpoint | None = None
     augmentation: AugmentationParameters | None = None
+    precision: Precision = "float32"
 
     @property
     def phase(self) -> str:
@@ -58,6 +66,7 @@ class TrainingJob:
             "augmentation": self.augmentation.model_dump(mode="json") if self.augmentation else None,
             "seed": self.seed,
             "device": self.device,
+            "precision": self.precision,
             "states": str(self.slot.store.folder.resolve()),
             "facts": self.slot.facts,
             "own_key": self.slot.own_key,
@@ -80,5 +89,6 @@ class TrainingJob:
             slot=StateSlot(StateStore(Path(facts["states"])), facts["phase"], facts["facts"], facts["own_key"]),
             wgan_model=safetensors_format.from_bytes(model.read_bytes(), str(model)) if model.exists() else None,
             augmentation=AugmentationParameters.model_validate(changes) if changes else None,
+            precision=facts["precision"],
         )
         return job, np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)

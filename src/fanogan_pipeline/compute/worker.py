@@ -66,11 +66,11 @@ def _train(folder: Path) -> None:
 
 def _phase(job: TrainingJob, images: torch.Tensor, device: torch.device, group: Group) -> Phase:
     if isinstance(job.parameters, WganParameters):
-        return WganPhase(images, job.spec, job.parameters, job.seed, device, job.augmentation, group)
+        return WganPhase(images, job.spec, job.parameters, job.seed, device, job.augmentation, group, job.precision)
     assert isinstance(job.parameters, EncoderParameters)
     assert job.wgan_model is not None
     wgan = models.load_wgan(job.wgan_model, device)
-    return EncoderPhase(images, wgan, job.parameters, job.seed, device, job.augmentation, group)
+    return EncoderPhase(images, wgan, job.parameters, job.seed, device, job.augmentation, group, job.precision)
 
 
 def _write_outcome(folder: Path, kind: str, message: str) -> None:

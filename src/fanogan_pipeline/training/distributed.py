@@ -138,12 +138,13 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         if not self.training:
             return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         dims, shape = [0, *range(2, x.dim())], [1, -1, *[1] * (x.dim() - 2)]
-        means, variances = of_every_process(torch.stack([x.mean(dims), x.var(dims, correction=0)]), self.group)
+        wide = x.to(self.weight.dtype)  # activations may come in fewer bits; statistics are never taken in them
+        means, variances = of_every_process(torch.stack([wide.mean(dims), wide.var(dims, correction=0)]), self.group)
         mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)
         count = self.group.size * x.numel() // x.size(1)
         self._note(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * (variance + self.eps).rsqrt()
-        return (x - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        return ((wide - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
 
     @torch.no_grad()
     def _note(self, mean: Tensor, variance: Tensor) -> None:

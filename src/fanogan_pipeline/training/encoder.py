@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.networks import Encoder, build_encoder, folded, pixel_range
-from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, TrainingParameters
+from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, Precision, TrainingParameters
 from fanogan_pipeline.training import objectives
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, corrupt, sample_prior, to_pixels
 from fanogan_pipeline.training.devices import placed
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.loop import Observer, run_phase
+from fanogan_pipeline.training.precision import Passes
 from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_rate
 from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import Wgan
@@ -36,8 +37,10 @@ class EncoderPhase:
         device: torch.device,
         augmentation: AugmentationParameters | None = None,
         group: Group = SOLO,
+        precision: Precision = "float32",
     ) -> None:
         self.p, self.wgan, self.device, self.group = parameters, wgan, device, group
+        self.passed = Passes(precision, device)
         torch.manual_seed(seed)
         self.images = images.to(device)
         self.generator, self.critic = folded(wgan.generator.to(device)), folded(wgan.critic.to(device))
@@ -75,25 +78,26 @@ class EncoderPhase:
         """ziz: z -> G(z) -> E(G(z))."""
         z = self.group.shard(sample_prior(self.wgan.prior, self.p.batch_size, self.wgan.spec.latent_dim, self.noise))
         with torch.no_grad():
-            image = self.generator(z)
-        term = objectives.latent_term(z, self.encoder(self._corrupted(image)), self.p.image_distance)
+            image = self.passed(self.generator, z)
+        term = objectives.latent_term(z, self.passed(self.encoder, self._corrupted(image)), self.p.image_distance)
         return {"term_ziz": term, "loss_encoder": term}
 
     def _image_terms(self, number: int) -> dict[str, Tensor]:
         """izi and izi_f: x -> E(x) -> G(E(x)), and on through E where the latent term has a weight."""
         x = to_pixels(self.images[self.batches.rows(number).to(self.device)], pixel_range(self.wgan.spec))
         x = self.group.shard(self.augment(x, number))
-        z = self.encoder(self._corrupted(x))
-        restored = self.generator(z)
+        z = self.passed(self.encoder, self._corrupted(x))
+        restored = self.passed(self.generator, z)
         terms = {"term_izi": objectives.image_term(x, restored, self.p.image_distance)}
         loss = terms["term_izi"] / self.image_unit
         if self.p.objective == "izi_f":
             with torch.no_grad():
-                real_features = self.critic.features(x)
-            terms["term_features"] = objectives.feature_term(real_features[-1:], self.critic.features(restored)[-1:])
+                real_features = self.passed(self.critic.features, x)
+            restored_features = self.passed(self.critic.features, restored)
+            terms["term_features"] = objectives.feature_term(real_features[-1:], restored_features[-1:])
             loss = loss + self.p.kappa * terms["term_features"] / self.feature_unit
         if self.p.latent_weight:
-            terms["term_ziz"] = objectives.latent_term(z, self.encoder(restored), self.p.image_distance)
+            terms["term_ziz"] = objectives.latent_term(z, self.passed(self.encoder, restored), self.p.image_distance)
             loss = loss + self.p.latent_weight * terms["term_ziz"]
         return {**terms, "loss_encoder": loss}
 
@@ -127,6 +131,7 @@ def train_encoder(
     slot: StateSlot | None = None,
     observe: Observer | None = None,
     augmentation: AugmentationParameters | None = None,
+    precision: Precision = "float32",
 ) -> tuple[Encoder, pd.DataFrame]:
     """Train the encoder of a frozen WGAN on normal images.
 
@@ -134,13 +139,13 @@ def train_encoder(
         images: uint8 [N, C, H, W].
         wgan: of phase 1.
         parameters: of the phase; `steps` counts encoder updates.
-        training, seed, device, slot, observe, augmentation: as for `train_wgan`.
+        training, seed, device, slot, observe, augmentation, precision: as for `train_wgan`.
 
     Returns:
         The encoder in evaluation mode; the curves (columns `step`, `term_izi`, `term_ziz`,
         `term_features`, `loss_encoder`; NaN where the objective has no such term).
     """
-    phase = EncoderPhase(images, wgan, parameters, seed, device, augmentation)
+    phase = EncoderPhase(images, wgan, parameters, seed, device, augmentation, precision=precision)
     history = run_phase(phase, parameters.steps, training, slot, observe)
     columns = ["step", "term_izi", "term_ziz", "term_features", "loss_encoder"]
     return phase.encoder.eval().requires_grad_(False), history.reindex(columns=columns).astype({"step": int})

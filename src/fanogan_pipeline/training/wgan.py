@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.networks import Critic, NetworkSpec, build_critic, build_generator, pixel_range
-from fanogan_pipeline.parameters import AugmentationParameters, TrainingParameters, WganParameters
+from fanogan_pipeline.parameters import AugmentationParameters, Precision, TrainingParameters, WganParameters
 from fanogan_pipeline.training import health, objectives
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, sample_prior, to_pixels
@@ -20,6 +20,7 @@ from fanogan_pipeline.training.devices import placed
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.ema import standing_statistics, update_average
 from fanogan_pipeline.training.loop import Observer, run_phase
+from fanogan_pipeline.training.precision import Passes
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
 from fanogan_pipeline.training.state import StateSlot
 
@@ -63,8 +64,10 @@ class WganPhase:
         device: torch.device,
         augmentation: AugmentationParameters | None = None,
         group: Group = SOLO,
+        precision: Precision = "float32",
     ) -> None:
         self.p, self.spec, self.device, self.group = parameters, spec, device, group
+        self.passed = Passes(precision, device)
         torch.manual_seed(seed)
         self.images = images.to(device)
         self.generator = placed(build_generator(spec), device)
@@ -98,7 +101,7 @@ class WganPhase:
 
     def complaint(self, values: dict[str, float]) -> str:
         return health.runaway_complaint(values) or health.collapse_complaint(
-            self.group.gather(self._real(0)), self.group.gather(self._last_fake.float())
+            self.group.gather(self._real(0)), self.group.gather(self._last_fake)
         )
 
     def _critic_step(self, real: Tensor) -> dict[str, Tensor]:
@@ -122,7 +125,7 @@ class WganPhase:
 
     def _generator_step(self) -> Tensor:
         self.critic.requires_grad_(False)  # its gradients would be thrown away
-        loss = objectives.wasserstein_generator_loss(self.critic(self._fake()))
+        loss = objectives.wasserstein_generator_loss(self.passed(self.critic, self._fake()))
         self._update(self.generator, self.generator_optimiser, loss)
         self.critic.requires_grad_(True)
         return loss.detach()
@@ -130,8 +133,8 @@ class WganPhase:
     def _scores(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """D(x) and D(G(z)), in one pass where the critic judges each image by itself."""
         if self.critic.couples_images:
-            return self.critic(real), self.critic(fake)
-        real_scores, fake_scores = self.critic(torch.cat([real, fake])).chunk(2)
+            return self.passed(self.critic, real), self.passed(self.critic, fake)
+        real_scores, fake_scores = self.passed(self.critic, torch.cat([real, fake])).chunk(2)
         return real_scores, fake_scores
 
     def _real(self, batch: int) -> Tensor:
@@ -140,7 +143,7 @@ class WganPhase:
 
     def _fake(self) -> Tensor:
         z = sample_prior(self.p.latent_prior, self.p.batch_size, self.spec.latent_dim, self.noise)
-        return self.generator(self.group.shard(z))
+        return self.passed(self.generator, self.group.shard(z))
 
     def _update(self, module: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         optimiser.zero_grad(set_to_none=True)
@@ -159,6 +162,7 @@ def train_wgan(
     slot: StateSlot | None = None,
     observe: Observer | None = None,
     augmentation: AugmentationParameters | None = None,
+    precision: Precision = "float32",
 ) -> tuple[Wgan, pd.DataFrame]:
     """Train generator and critic on normal images.
 
@@ -172,12 +176,13 @@ def train_wgan(
         slot: where the resumable state is kept; None, nothing is kept.
         observe: called with the step and its terms at every logged step.
         augmentation: random changes to the images; None, none.
+        precision: of passes through the networks, see `Passes`.
 
     Returns:
         The averaged generator and the critic; the curves (columns `step`, `term_real`, `term_fake`,
         `gradient_penalty`, `loss_critic`, `loss_generator`).
     """
-    phase = WganPhase(images, spec, parameters, seed, device, augmentation)
+    phase = WganPhase(images, spec, parameters, seed, device, augmentation, precision=precision)
     history = run_phase(phase, parameters.steps, training, slot, observe)
     latents = [
         sample_prior(parameters.latent_prior, parameters.batch_size, spec.latent_dim, phase.noise)

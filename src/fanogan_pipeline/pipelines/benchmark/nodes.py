@@ -9,6 +9,7 @@ from fanogan_pipeline.parameters import (
     ComputeParameters,
     DataPrepParameters,
     EncoderParameters,
+    Precision,
     ScoringParameters,
     TrainingParameters,
     WganParameters,
@@ -47,6 +48,7 @@ def score_cells(
     parameters: BenchmarkParameters,
     compute: ComputeParameters,
     device: str,
+    precision: Precision,
     states: StateStore,
 ) -> DataFrame:
     """Every image's score by every method, class by class and seed by seed; finished cells stay for later runs."""
@@ -64,6 +66,7 @@ def score_cells(
         training=training,
         benchmark=parameters,
         device="cpu" if where == "cpu" else "cuda",
+        precision=precision,
     )
     wanted = cells.wanted_cells(table, parameters)
     return spread.run_cells(images, table, wanted, settings, compute, states.folder, provenance.code_digest())

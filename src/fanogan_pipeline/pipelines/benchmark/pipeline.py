@@ -21,6 +21,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "params:benchmark",
                     "params:compute",
                     "params:device",
+                    "params:precision",
                     "training_states",
                 ],
                 "benchmark_scores",

@@ -3,7 +3,13 @@
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import DataPrepParameters, EncoderParameters, ReportingParameters, TrainingParameters
+from fanogan_pipeline.parameters import (
+    DataPrepParameters,
+    EncoderParameters,
+    Precision,
+    ReportingParameters,
+    TrainingParameters,
+)
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet, StateStore, TensorBoardLogs
 
 with lazily():
@@ -22,6 +28,7 @@ def train(
     data_prep: DataPrepParameters,
     seed: int,
     device: str,
+    precision: Precision,
     states: StateStore,
     tensorboard: TensorBoardLogs,
 ) -> tuple[Checkpoint, DataFrame]:
@@ -33,9 +40,18 @@ def train(
     facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}
     if data_prep.augmentation:
         facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
+    facts["precision"] = precision
     slot = state.StateSlot(states, "encoder", facts | {"wgan": wgan_model.digest, "device": where.type}).unshared()
     whole = job.TrainingJob(
-        parameters, training, wgan.spec, seed + phase.SEED_OFFSET, where.type, slot, wgan_model, data_prep.augmentation
+        parameters,
+        training,
+        wgan.spec,
+        seed + phase.SEED_OFFSET,
+        where.type,
+        slot,
+        wgan_model,
+        data_prep.augmentation,
+        precision,
     )
     training = side_by_side.train_first(whole, train_set.images)
     images = data.as_images(train_set.images)
@@ -50,6 +66,7 @@ def train(
             slot,
             log.scalars,
             data_prep.augmentation,
+            precision,
         )
         log.network("encoder", trained, images.shape[1:])
     facts |= {"train_images": len(train_set)}

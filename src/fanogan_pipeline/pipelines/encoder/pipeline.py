@@ -20,6 +20,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "params:data_prep",
                     "params:seed",
                     "params:device",
+                    "params:precision",
                     "training_states",
                     "tensorboard",
                 ],

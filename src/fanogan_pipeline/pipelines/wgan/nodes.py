@@ -1,7 +1,13 @@
 """Phase 1: train the WGAN, show what it has learnt."""
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import DataPrepParameters, ReportingParameters, TrainingParameters, WganParameters
+from fanogan_pipeline.parameters import (
+    DataPrepParameters,
+    Precision,
+    ReportingParameters,
+    TrainingParameters,
+    WganParameters,
+)
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet, StateStore, TensorBoardLogs
 
 with lazily():
@@ -17,6 +23,7 @@ def train(
     data_prep: DataPrepParameters,
     seed: int,
     device: str,
+    precision: Precision,
     states: StateStore,
     tensorboard: TensorBoardLogs,
 ) -> tuple[Checkpoint, DataFrame]:
@@ -27,12 +34,13 @@ def train(
     facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}
     if data_prep.augmentation:
         facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
+    facts["precision"] = precision
     slot = state.StateSlot(states, "wgan", facts | {"device": where.type}).unshared()
-    whole = job.TrainingJob(parameters, training, spec, seed, where.type, slot, None, data_prep.augmentation)
+    whole = job.TrainingJob(parameters, training, spec, seed, where.type, slot, None, data_prep.augmentation, precision)
     training = side_by_side.train_first(whole, train_set.images)
     with tensorboard.run("wgan") as log:
         trained, history = wgan.train_wgan(
-            images, spec, parameters, training, seed, where, slot, log.scalars, data_prep.augmentation
+            images, spec, parameters, training, seed, where, slot, log.scalars, data_prep.augmentation, precision
         )
         log.network("generator", trained.generator, (spec.latent_dim,))
         log.network("critic", trained.critic, images.shape[1:])

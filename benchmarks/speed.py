@@ -111,8 +111,9 @@ def _scoring(case: Case, detector: AnomalyDetector) -> Task:
 
 def _from_training_set(detector: AnomalyDetector) -> None:
     """The distances of one image from the training set, of what the networks have made of it."""
-    for known in (*detector.statistics.training_set.neighbours, detector.statistics.training_set.law):
-        known.distance(torch.zeros(1, len(known.mean)))
+    known = detector.statistics.training_set
+    for part in (*known.neighbours, known.law) if known else ():
+        part.distance(torch.zeros(1, len(part.mean)))
 
 
 def _score_alone(case: Case, detector: AnomalyDetector) -> Task:

@@ -182,7 +182,7 @@ def section(results: Results) -> str:
     (ROOT / "docs" / image).write_bytes(results.figure.read_bytes())
     ours = table[table["method"] == OURS]
     fanogan = ours["fit_seconds"].sum() + ours["score_seconds"].sum()
-    clock = f"{m['seconds'] / 60:.0f} minutes by the clock on {m['cores']} cores ({provenance.processor()})"
+    thread = f"one CPU thread a seed ({provenance.processor()}, {m['cores']} cores)"
     git = str((m["git"] or {}).get("commit", "unknown"))[:10]
     read = listed(results.design)
     seeds = listed([str(seed) for seed in sorted(table["seed"].unique())])
@@ -191,8 +191,7 @@ def section(results: Results) -> str:
     return f"""## {results.name}
 
 `{m["command"]}` on {m["started"][:10]}, commit {git}, torch {m["packages"].get("torch")}: {len(ours)} cells.
-f-AnoGAN's own share of the work is {fanogan / 60 / table["seed"].nunique():.0f} minutes of one CPU thread a seed, all
-methods and seeds took {clock}.
+f-AnoGAN's own share of the work is {fanogan / 60 / table["seed"].nunique():.0f} minutes of {thread}.
 f-AnoGAN's mean AUROC over classes: {means} (seed {seeds}).
 
 ![AUROC by class]({image})

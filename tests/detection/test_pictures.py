@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fanogan_pipeline.detection.expectation import ratio_name
 from fanogan_pipeline.detection.localisation import MapStatistics, residual_maps, smoothed
 from fanogan_pipeline.detection.pictures import (
     Pooling,
@@ -17,7 +18,7 @@ from fanogan_pipeline.detection.pictures import (
 )
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
-from fanogan_pipeline.detection.training_set import fit_training_set
+from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
 from fanogan_pipeline.images import ImageSet, Tiles
 from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
 from fanogan_pipeline.preprocessing.geometry import Geometry
@@ -168,6 +169,17 @@ def test_statistics_survive_the_checkpoint(statistics):
     assert torch.equal(again.maps.level, statistics.maps.level)
     assert all(map(torch.equal, again.maps.whiteners, statistics.maps.whiteners))
     assert all(map(torch.equal, again.maps.means, statistics.maps.means))
+
+
+def test_without_a_training_set_there_are_the_same_terms_but_for_the_distances(restorer, statistics):
+    images = tiled(pictures(6, 3))[0]
+    bare = fit_statistics(tiled(pictures(9, 1))[0], restorer, None, 32)
+    again = ResidualStatistics.from_checkpoint(bare.to_checkpoint({}))
+    assert again.training_set is None
+    found, whole = residual_terms(images, restorer, again, 32), residual_terms(images, restorer, statistics, 32)
+    assert set(whole) - set(found) == {*DISTANCES, *map(ratio_name, DISTANCES)}
+    for name in found:
+        assert (found[name] == whole[name]).all(), name
 
 
 def test_the_table_names_pictures_once_in_order():

@@ -92,7 +92,7 @@ def chosen_mix(table: pd.DataFrame) -> str:
     return str(table.loc[table["chosen"], "mix"].iloc[0])
 
 
-def measure_with(restorer: Restorer, training_set: TrainingSet, batch_size: int) -> Measure:
+def measure_with(restorer: Restorer, training_set: TrainingSet | None, batch_size: int) -> Measure:
     """How `choose_mix` measures images with these networks."""
 
     def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:

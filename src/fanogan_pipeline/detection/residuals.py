@@ -87,7 +87,7 @@ class Restorer:
         late, however z is found;
         feature_distance: how unusual f(x) - f(G(E(x))) is among the training images', see `ResidualLaw`;
         neighbour_ratio_early, _late, feature_ratio: the same over what a normal image as lively as this one has, see
-        `Expectation`.
+        `Expectation`. The last six exist where the statistics have a training set.
         """
         seen, z = self.see(x)
         restored = self.wgan.generator(z)
@@ -97,7 +97,7 @@ class Restorer:
         known["latent_residual"] = lambda: (z - self.encoder(restored)).square().sum(1, dtype=torch.float64)
         known["tolerant_residual"] = partial(tolerant_residual, x, restored)
         lively = cache(lambda: liveliness(x))
-        for name, measured in statistics.training_set.distances(seen, residual).items():
+        for name, measured in statistics.distances(seen, residual).items():
             known[name] = distance = cache(measured)
             known[ratio_name(name)] = partial(_ratio, distance, statistics.expectations[name], lively)
         return {name: term() for name, term in known.items() if wanted is None or name in wanted}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, TypeVar
@@ -27,43 +28,50 @@ class ResidualStatistics:
     """Fitted on the selection set, but for the training set itself; every tensor on one device.
 
     Attributes:
-        training_set: what images are compared with.
-        expectations: how far from it normal images are, for each of `DISTANCES`.
+        training_set: what images are compared with; None, where no score asks for it.
+        expectations: how far from it normal images are, for each of `DISTANCES`; without it none.
         maps: what residual maps are measured against.
     """
 
-    training_set: TrainingSet
+    training_set: TrainingSet | None
     expectations: dict[str, Expectation]
     maps: MapStatistics
 
     def to(self, device: torch.device) -> ResidualStatistics:
         """The same on another device."""
         expectations = {name: expected.to(device) for name, expected in self.expectations.items()}
-        return ResidualStatistics(self.training_set.to(device), expectations, self.maps.to(device))
+        known = self.training_set and self.training_set.to(device)
+        return ResidualStatistics(known, expectations, self.maps.to(device))
+
+    def distances(self, seen: Sequence[Tensor], residual: Callable[[], Tensor]) -> dict[str, Callable[[], Tensor]]:
+        """Those of `TrainingSet.distances`, or none."""
+        return self.training_set.distances(seen, residual) if self.training_set else {}
 
     def to_checkpoint(self, belongs_to: dict[str, str]) -> Checkpoint:
         """As a checkpoint that names the digests of the models it was fitted with."""
-        parts: dict[str, Any] = {"law": self.training_set.law}
-        parts |= {f"neighbour_{view}": near for view, near in zip(VIEWS, self.training_set.neighbours, strict=True)}
-        parts |= {f"expected_{name}": expected for name, expected in self.expectations.items()}
+        parts: dict[str, Any] = {f"expected_{name}": expected for name, expected in self.expectations.items()}
+        if self.training_set:
+            near = zip(VIEWS, self.training_set.neighbours, strict=True)
+            parts |= {"law": self.training_set.law} | {f"neighbour_{view}": found for view, found in near}
         tensors = {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in vars(held).items()}
         kept = {name: tensor.cpu().contiguous() for name, tensor in (tensors | self.maps.tensors()).items()}
-        return Checkpoint(kept, {"kind": "residual_statistics", "belongs_to": belongs_to})
+        header = {"kind": "residual_statistics", "belongs_to": belongs_to, "distances": list(self.expectations)}
+        return Checkpoint(kept, header)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> ResidualStatistics:
         """The statistics that `to_checkpoint` wrote. Raises InputError on anything else."""
         tensors = checkpoint.tensors
         try:
-            neighbours = tuple(_read(Neighbours, f"neighbour_{view}", tensors) for view in VIEWS)
-            return cls(
-                TrainingSet(neighbours, _read(ResidualLaw, "law", tensors)),
-                {name: _read(Expectation, f"expected_{name}", tensors) for name in DISTANCES},
-                MapStatistics.from_tensors(tensors),
-            )
+            names, known = checkpoint.header["distances"], None
+            if names:
+                neighbours = tuple(_read(Neighbours, f"neighbour_{view}", tensors) for view in VIEWS)
+                known = TrainingSet(neighbours, _read(ResidualLaw, "law", tensors))
+            expectations = {name: _read(Expectation, f"expected_{name}", tensors) for name in names}
+            return cls(known, expectations, MapStatistics.from_tensors(tensors))
         except KeyError as error:
             raise InputError(
-                f"{checkpoint.origin or 'residual_statistics'}: found no tensor {error}, expected the training set, "
+                f"{checkpoint.origin or 'residual_statistics'}: found no {error}, expected the training set, "
                 "what is expected of normal images, and their maps; run 'kedro run --pipelines scoring'"
             ) from error
 
@@ -76,7 +84,7 @@ def _read(kind: type[Kind], part: str, tensors: dict[str, Tensor]) -> Kind:
 def fit_statistics(
     images: np.ndarray,
     restorer: Restorer,
-    training_set: TrainingSet,
+    training_set: TrainingSet | None,
     batch_size: int,
     is_aligned: bool = True,
 ) -> ResidualStatistics:
@@ -85,7 +93,7 @@ def fit_statistics(
     Args:
         images: uint8 [N, C, H, W], normal, of the selection set.
         restorer: the networks.
-        training_set: what they make of the training images.
+        training_set: what they make of the training images; None, no distances from it are wanted.
         batch_size: images computed at once.
         is_aligned: see `fit_map_statistics`.
 
@@ -96,6 +104,14 @@ def fit_statistics(
         raise InputError(
             f"selection_set: found {len(images)} images, expected at least 2; raise data_prep.selection_fraction"
         )
+    expectations = _fit_expectations(images, restorer, training_set, batch_size) if training_set else {}
+    maps = fit_map_statistics(images, restorer, batch_size, is_aligned)
+    return ResidualStatistics(training_set, expectations, maps).to(restorer.device)
+
+
+def _fit_expectations(
+    images: np.ndarray, restorer: Restorer, training_set: TrainingSet, batch_size: int
+) -> dict[str, Expectation]:
     distances: dict[str, list[Tensor]] = {name: [] for name in DISTANCES}
     lively = []
     for x in batches(images, restorer, batch_size):
@@ -105,8 +121,4 @@ def fit_statistics(
             distances[name].append(distance())
         lively.append(liveliness(x))
     together = torch.cat(lively)
-    return ResidualStatistics(
-        training_set,
-        {name: fit_expectation(torch.cat(found), together) for name, found in distances.items()},
-        fit_map_statistics(images, restorer, batch_size, is_aligned),
-    ).to(restorer.device)
+    return {name: fit_expectation(torch.cat(found), together) for name, found in distances.items()}

@@ -50,7 +50,9 @@ def fit_residuals(
     """What residuals are measured against, from the selection set, and the training set itself."""
     for image_set in (train_set, selection_set):
         models.expect_split(wgan_model, image_set.split_digest)
-    known = training_set.fit_training_set(train_set.images, restorer, parameters.batch_size, parameters.poses)
+    known = None
+    if parameters.score == "chosen":  # no other score asks how far from the training set an image lies
+        known = training_set.fit_training_set(train_set.images, restorer, parameters.batch_size, parameters.poses)
     images, tiles, batch_size = selection_set.images, selection_set.tiles, parameters.batch_size
     fitted = statistics.fit_statistics(images, restorer, known, batch_size, is_aligned=tiles is None)
     if tiles is not None:

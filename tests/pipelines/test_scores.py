@@ -1,0 +1,41 @@
+"""Every kind of score through the whole scoring pipeline, on networks that have learnt nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from benchmarks.cases import Case
+from benchmarks.detectors import detector_of
+from tests.parts import encoder_parameters, group, ones, wgan_parameters
+
+from fanogan_pipeline.networks import NetworkSpec
+
+MADE_OF = {
+    "standardised": {"image_residual", "feature_residual", "latent_residual"},
+    "article": {"image_residual", "feature_residual"},
+    "image": {"image_residual"},
+    "map": {"map_residual", "map_contrast"},
+}
+
+
+def case(score: str) -> Case:
+    scoring = group("scoring", score=score, batch_size=32, residual_maps=2)
+    spec = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
+    return Case("default", spec, wgan_parameters(), encoder_parameters(), scoring, ones(240))
+
+
+@pytest.mark.parametrize("score", MADE_OF)
+def test_a_score_that_asks_for_no_distances_has_no_training_set_to_carry(score):
+    judge = detector_of(case(score))
+    assert judge.statistics.training_set is None
+    assert set(judge.detector.rule.weight) == MADE_OF[score]
+    verdicts = judge.judge(judge.terms(ones(40).numpy()))
+    assert np.isfinite(verdicts["score"]).all()
+    assert verdicts["p_value"].between(0, 1).all()
+
+
+def test_the_chosen_one_has_the_training_set_that_its_distances_are_from():
+    judge = detector_of(case("chosen"))
+    assert judge.statistics.training_set is not None
+    assert judge.detector.rule.logarithmic  # as every mix is
+    assert np.isfinite(judge.judge(judge.terms(ones(40).numpy()))["score"]).all()

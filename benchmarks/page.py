@@ -21,9 +21,9 @@ networks, and a test holds that both end with the same weights to rounding.
 
 *Ceiling*: the floating-point work of convolutions and matrix products, forward, backward and through the penalty,
 counted while a step of ours runs, over the speed of a float32 product of 2048x2048 matrices ({slowest:.0f} to
-{fastest:.0f} GFLOP/s here). For scoring the work is that of image, feature and latent residual and of the distances
-from the training images, columns of every score table, of which the plain loop has only the residuals. The original's
-score is the image residual alone; what that takes has a row.
+{fastest:.0f} GFLOP/s here). For scoring the work is that of image, feature and latent residual, columns of every score
+table, and with the default's score of the distances from the training images too; the plain loop has only the
+residuals. The original's score is the image residual alone; what that takes has a row.
 
 The paper's networks run in batches of 8 here (of 16 in scoring) instead of 64, for a step takes minutes otherwise; the
 work an image is the same. In phase 1 an image is a real one shown to the critic."""

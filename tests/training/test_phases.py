@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 
 import pytest
 import torch
 from tests.parts import encoder_parameters, ones, training_parameters, wgan_parameters
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import TrainingError
 from fanogan_pipeline.networks import NetworkSpec
 from fanogan_pipeline.training import health
-from fanogan_pipeline.training.encoder import train_encoder
+from fanogan_pipeline.training.encoder import EncoderPhase, train_encoder
 from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import Wgan, WganPhase, train_wgan
 
@@ -165,3 +167,28 @@ def test_the_penalty_may_be_taken_over_part_of_the_batch():
         patch.setattr(torch, "rand", counted)
         phase.step(0)
     assert (3,) in drawn
+
+
+class Recorder(TorchDispatchMode):
+    """Names of the operations that go by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("architecture", ["convolutional", "reference", "residual"])
+def test_no_step_waits_for_a_number_of_its_own(architecture):
+    """A number read off (`.item()`, `if tensor:`) or a size that depends on values would have a GPU stand idle."""
+    phase = WganPhase(ones(60), NetworkSpec(architecture, (28, 28), 1, 4, 4), wgan_parameters(), 0, CPU)
+    pair = Wgan(phase.spec, "normal", phase.average.eval().requires_grad_(False), copy.deepcopy(phase.critic).eval())
+    for one in (phase, EncoderPhase(ones(60), pair, encoder_parameters(latent_weight=0.1), 0, CPU)):
+        one.step(0)
+        with Recorder() as seen:
+            one.step(1)
+        assert len(seen.names) > 100
+        assert not [name for name in seen.names if "_local_scalar_dense" in name or "nonzero" in name]

@@ -15,7 +15,7 @@ from fanogan_pipeline.parameters import BenchmarkMethod
 from fanogan_pipeline.training.data import Batches, as_images, to_pixels
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
 
-RATE_DECAY = 0.5  # share of the steps over which the rate falls to nothing
+RATE_DECAY = 0.5  # share of the steps over which the rate falls, as in `rate_factor`
 
 
 @dataclass(frozen=True)

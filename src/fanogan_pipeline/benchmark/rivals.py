@@ -1,4 +1,4 @@
-"""What a user would try first: detectors of scikit-learn on raw pixels."""
+"""What a user would try first: detectors of scikit-learn on raw pixels, and f-AnoGAN's neighbours without a network."""
 
 from __future__ import annotations
 

@@ -45,8 +45,7 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
 
     Args:
         filepath: the folder, or a URL that fsspec knows.
-        path: another name for it, which wins where both are given: an entry in conf/local keeps the keys of the
-            entry in conf/base that it overrides.
+        path: another name for it, which wins where both are given.
         layout: "auto" (see `detect_layout`), "flat", "defects" or "classes".
         on_error: "refuse" the whole folder for one bad file, or "skip" it: then `ImageSource.skipped` lists it.
         verify: "header" checks each file's header on loading; "full" also decodes each once, so that a file

@@ -26,8 +26,8 @@ class Detector:
         rule: residual terms -> score.
         calibration: thresholds and what they promise.
         calibration_scores: sorted ascending, for p-values.
-        settings: image_distance, method, refinement_steps, refinement_rate, false_alarm_rate wished.
-        belongs_to: digests `wgan_model`, `encoder_model`, `split`.
+        settings: all of `params:scoring`, and the encoder's `image_distance`.
+        belongs_to: digests of `wgan_model`, `encoder_model`, `residual_statistics` and `split`.
         geometry: how pictures are prepared, as JSON text of `preprocessing.geometry.Geometry`.
         pixel_threshold: a pixel is marked where its residual map is above it; at the promised rate a normal
             picture has any such pixel.

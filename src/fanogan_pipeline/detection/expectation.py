@@ -1,4 +1,4 @@
-"""How far from its neighbours an image would lie anyway, for all that there is in it."""
+"""How far from the training set an image would lie anyway, for all that there is in it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def liveliness(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Expectation(OfTensors):
-    """The distance that a normal image as lively as this one has from its neighbours.
+    """The distance that a normal image as lively as this one has from the training set.
 
     Lively images lie far from all others and plain ones near, normal or not, so that a distance says little until
     it is compared with what such an image would have anyway. (Serrà et al., "Input complexity and
@@ -64,7 +64,7 @@ def fit_expectation(distances: Tensor, lively: Tensor) -> Expectation:
     """Least squares of the logarithmic distance over the liveliness of normal images kept apart.
 
     Args:
-        distances: float64 [N], from `Neighbours.distance`.
+        distances: float64 [N], one of `TrainingSet.distances`.
         lively: float64 [N, 2], from `liveliness`.
     """
     target, mean = distances.clamp_min(FLOOR).log(), lively.mean(0)

@@ -170,7 +170,7 @@ def _standardised(x: Tensor, restorer: Restorer, statistics: MapStatistics) -> T
 
 
 def _weights(views: int, device: torch.device) -> Tensor:
-    """Of each view, float64 [views], sum 1: they halve from view to view, as the fineness of its places does."""
+    """Of each view, float64 [views], sum 1: they halve from view to view."""
     weights = 0.5 ** torch.arange(views, dtype=torch.float64, device=device)
     return weights / weights.sum()
 

@@ -142,7 +142,8 @@ def residual_terms(
     batch_size: int,
     wanted: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """Residual terms of every image; an image's terms do not depend on its neighbours or the batch size.
+    """Residual terms of every image; an image's terms depend neither on its neighbours nor, but for
+    rounding, on the batch size.
 
     Args:
         images: uint8 [N, C, H, W].

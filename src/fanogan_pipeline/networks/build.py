@@ -50,7 +50,7 @@ def build_critic(spec: NetworkSpec) -> Critic:
 
 
 def build_encoder(spec: NetworkSpec, head: str) -> Encoder:
-    """x [N, C, H, W] -> z [N, latent_dim]; head "linear" or "tanh" (the article's); has `features(x)` and `head`."""
+    """x [N, C, H, W] -> z [N, latent_dim]; head "linear" or "tanh" (the article's); has `see(x)` and `head`."""
     return _architecture(spec).encoder(spec, head)
 
 

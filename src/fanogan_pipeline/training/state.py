@@ -41,7 +41,8 @@ class StateSlot:
     Attributes:
         store: where all states are kept.
         phase: "wgan" or "encoder".
-        facts: what the weights depend on: parameters, seed, digest of the data, kind of device.
+        facts: what the weights depend on: parameters, seed, digests of data and models, device and
+            precision.
         own_key: the key, where it is not the facts' own.
     """
 

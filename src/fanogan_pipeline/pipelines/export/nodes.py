@@ -11,7 +11,7 @@ with lazily():
 def export_detector(
     wgan_model: Checkpoint, encoder_model: Checkpoint, residual_statistics: Checkpoint, detector: dict
 ) -> bytes:
-    """Preprocessing, networks, score, p-value and verdict as one ONNX file."""
+    """Scaling of pixels, networks, score, p-value and verdict as one ONNX file."""
     cpu = devices.choose_device("cpu")
     files = (wgan_model, encoder_model, residual_statistics, detector)
     return export.to_onnx(anomaly_detector.AnomalyDetector.load(*files, cpu))

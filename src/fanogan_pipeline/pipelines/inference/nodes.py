@@ -102,7 +102,7 @@ def _summary(
 def draw_overlays(
     new_images: ImageSource, new_scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
 ) -> dict[str, Callable[[], bytes]]:
-    """A picture under its residual map for each one flagged, the highest scores first."""
+    """A picture under its residual map for each one flagged, the highest scores first, `max_heatmaps` at most."""
     flagged = new_scores[new_scores["is_flagged"]].nlargest(parameters.max_heatmaps, "score")["image_id"]
     rows = {image_id: row for row, image_id in enumerate(new_images.table["image_id"])}
     return {image_id: partial(_overlay, new_images, rows[image_id], anomaly_detector) for image_id in flagged}

@@ -120,7 +120,7 @@ def draw_histogram(test_scores: DataFrame, calibration_scores: DataFrame, metric
 
 
 def draw_galleries(test_set: ImageSet, test_scores: DataFrame, parameters: ReportingParameters) -> Figure:
-    """Images by verdict and truth, those nearest the threshold's far side first."""
+    """Images by verdict and truth, at most twelve of each kind, evenly from those farthest from the threshold on."""
     detectors.expect_scores_of("test_scores", test_scores, test_set)
     groups = {}
     for name, (flagged, anomalous) in GALLERIES.items():
@@ -144,7 +144,7 @@ def draw_heatmaps(
     residual_statistics: Checkpoint,
     detector: dict,
 ) -> Figure:
-    """Where the highest and the lowest scoring images of the mapped sample are restored badly."""
+    """Where images of the mapped sample, evenly from the lowest to the highest score, are restored badly."""
     detectors.expect_scores_of("test_scores", test_scores, test_set)
     table = pictures.picture_table(test_set)
     place = {image_id: row for row, image_id in enumerate(table["image_id"])}

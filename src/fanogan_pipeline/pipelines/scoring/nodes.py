@@ -47,7 +47,7 @@ def fit_residuals(
     encoder_model: Checkpoint,
     parameters: ScoringParameters,
 ) -> Checkpoint:
-    """What residuals are measured against, from the selection set, and the training set itself."""
+    """What residuals are measured against, from the selection set, and for a chosen score the training set."""
     for image_set in (train_set, selection_set):
         models.expect_split(wgan_model, image_set.split_digest)
     known = None
@@ -153,7 +153,7 @@ def judge(image_set: ImageSet, terms: DataFrame, detector: dict) -> DataFrame:
 def map_sample(
     test_set: ImageSet, restorer: Restorer, residual_statistics: Checkpoint, parameters: ScoringParameters, seed: int
 ) -> dict[str, np.ndarray]:
-    """Residual maps of a sample of the test pictures, up to three quarters of it anomalous, framed to one size."""
+    """Residual maps of a sample of the test pictures, three quarters anomalous if there are so many, in one size."""
     table = pictures.picture_table(test_set)
     chosen = pictures.sample(table["is_anomaly"].to_numpy(), parameters.residual_maps, seed)
     some = test_set.take(pictures.picture_rows(test_set, chosen))

@@ -251,8 +251,8 @@ images, *± seeds* that over seeds, each with its own split and trainings (empty
 the test images' ROC curve. *Promised* is the false-alarm rate that the calibration images guarantee at the threshold
 for new images of the same origin, *false alarms* what it was on the test images, *recall there* the recall at the same
 threshold; MNIST's test images are by other writers than its training images, and there the promise is exceeded.
-Seconds are of one CPU thread, a class and a seed. *f-AnoGAN ahead by*: the difference of the means with its 95 %
-interval and p-value, paired on the test images, with Holm's correction.
+Seconds are of one CPU thread, a class and a seed. *f-AnoGAN ahead by*: the difference of the means with its
+interval (`benchmark.confidence`) and p-value, paired on the test images, with Holm's correction.
 *izi*, *ziz* and *uncorrupted* are f-AnoGAN with an encoder trained otherwise on the same WGAN. *3 nearest, relative* is
 nearest neighbours on pixels with all of f-AnoGAN's score that needs no network: training images slightly turned and
 moved as well, and the distance over what an image as lively has anyway (`neighbour_ratio` in [method.md](method.md)).

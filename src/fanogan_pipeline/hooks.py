@@ -175,6 +175,10 @@ class SummaryHooks:
         self._metrics: dict[str, Any] | None = None
 
     @hook_impl
+    def after_catalog_created(self, parameters: dict[str, Any]) -> None:
+        self._reporting = parameters["parameters"]["reporting"]
+
+    @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         if dataset_name == "metrics":
             self._metrics = data
@@ -187,7 +191,7 @@ class SummaryHooks:
 
         report = catalog["report"]
         path = report._get_versioned_path(report.resolve_save_version())
-        print(summary_table(self._metrics, str(path)))
+        print(summary_table(self._metrics, str(path), self._reporting.confidence))
         self._metrics = None
 
 

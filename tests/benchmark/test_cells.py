@@ -3,14 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
-from tests.parts import group, mnist
+from tests.parts import group, mnist, ones
 from tests.project import copy_project, kedro, newest
 
 from fanogan_pipeline.benchmark import autoencoders, cells, fanogan, rivals
 from fanogan_pipeline.benchmark.tables import RATES, benchmark_table, comparisons, summary
 from fanogan_pipeline.datasets import validators
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.networks import NetworkSpec
 
 RIVALS = rivals.rivals(group("scoring").poses)
 KEYS = ["normal_class", "seed", "method"]
@@ -127,3 +129,17 @@ def test_rivals_tell_noise_from_digits(name):
     noise = np.random.default_rng(0).integers(0, 256, (20, 1, 28, 28)).astype(np.uint8)
     score = RIVALS[name](digits[:250], 0)
     assert score(noise).min() > np.median(score(digits[250:]))
+
+
+@pytest.mark.parametrize("name", sorted(autoencoders.AUTOENCODERS))
+def test_autoencoders_learn_from_augmented_images_too(name):
+    images = ones(80).numpy()
+    spec, others = NetworkSpec("convolutional", (28, 28), 1, 4, 4), images[:8]
+
+    def scored(**changes) -> np.ndarray:
+        augmentation = group("data_prep", augmentation=changes).augmentation
+        how = autoencoders.Training(3, 16, 1e-3, torch.device("cpu"), augmentation)
+        return autoencoders.fit(autoencoders.AUTOENCODERS[name], images, spec, how, 0)(others)
+
+    assert (scored() == scored()).all()
+    assert (scored() != scored(shift=4)).any()

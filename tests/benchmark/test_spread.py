@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from tests.parts import group, mnist
 
+from fanogan_pipeline.benchmark.cells import run_cell
 from fanogan_pipeline.benchmark.ground import Settings
 from fanogan_pipeline.compute import benchmark
 from fanogan_pipeline.preprocessing.prepare import picture_sums
@@ -79,6 +80,29 @@ def test_another_seed_adds_to_the_cells_there_are(pictures, local, tmp_path):
     assert (both.loc[both["seed"] == SEEDS[0], "score"] == 0).all()
     ours, theirs = (found[found["seed"] == SEEDS[1]].reset_index(drop=True) for found in (local[0], both))
     pd.testing.assert_frame_equal(ours, theirs)
+
+
+OTHERS = {
+    "benchmark": {"classes": ["1"], "seeds": [5], "resamples": 7, "confidence": 0.5},
+    "data_prep": {"normal_classes": ["7"], "workers": 1},
+    "scoring": {"false_alarm_rate": 0.2, "pooling": "mean", "top_share": 0.5, "map_smoothing": 3.0, "residual_maps": 0},
+    "training": {
+        **{"processes": 2, "machines": 2, "rendezvous": "here:1", "restarts": 0, "threads": 3, "fresh_start": True},
+        **{"save_every_seconds": 0.0, "save_every_steps": 1, "keep_unfinished": 0},
+    },
+}
+
+
+def test_what_no_score_depends_on_leaves_finished_cells_as_they_are(pictures):
+    """Every parameter of `WITHOUT_EFFECT`, changed: the same scores to the last bit."""
+    assert {name: set(values) for name, values in OTHERS.items()} == benchmark.WITHOUT_EFFECT
+    alone = {"benchmark": group("benchmark", methods=["f_anogan"]), "scoring": group("scoring", score="article")}
+    ours = settings().model_copy(update=alone)
+    parts = {name: getattr(ours, name).model_copy(update=values) for name, values in OTHERS.items()}
+    theirs = ours.model_copy(update=parts)
+    assert benchmark._what_counts(ours) == benchmark._what_counts(theirs)
+    one, other = (run_cell(*pictures, "1", 0, each) for each in (ours, theirs))
+    pd.testing.assert_series_equal(one["score"], other["score"], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("change", ["settings", "code"])

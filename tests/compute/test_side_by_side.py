@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,21 @@ def test_processes_divide_the_batch(tmp_path):
         processes_here(jobs.job(tmp_path, processes=8))
     assert processes_here(jobs.job(tmp_path, processes=4)) == 4
     assert processes_here(jobs.job(tmp_path, processes="auto")) == 1
+    with pytest.raises(InputError, match=r"found 1 on each of 3 machines, expected a number that divides"):
+        processes_here(jobs.job(tmp_path, processes="auto", machines=3, rendezvous="localhost:1"))
+
+
+def test_training_that_has_gone_wrong_at_its_end_leaves_a_model_where_a_warning_is_all_that_is_wanted(tmp_path):
+    wild = {"objective": "wgan_plain", "learning_rate": 1.0, "critic_learning_rate": 1.0, "drift": 0.0}
+    warned, stopped = (
+        jobs.job(tmp_path / how, processes=2, on_failure=how, log_every=jobs.STEPS) for how in ("warn", "stop")
+    )
+    warned, stopped = (replace(job, parameters=job.parameters.model_copy(update=wild)) for job in (warned, stopped))
+    with pytest.raises(TrainingError, match=rf"wgan step {jobs.STEPS}: the (generator|critic)"):
+        train_first(stopped, jobs.digits())
+    train_first(warned, jobs.digits())
+    assert warned.slot.load().header["step"] == jobs.STEPS
+    weights(warned, warned.slot)
 
 
 @pytest.fixture

@@ -61,11 +61,11 @@ def test_without_masks_nothing_is_said_of_pixels():
     html = page(METRICS | NO_PIXELS)
     assert "against the masks" not in html
     assert "Pixel by pixel" not in html
-    assert "AUPRO" not in summary_table(METRICS | NO_PIXELS, "report.html")
+    assert "AUPRO" not in summary_table(METRICS | NO_PIXELS, "report.html", 0.95)
 
 
 def test_the_table_at_the_end_of_a_run_holds_them_within_its_width():
-    lines = summary_table(METRICS | PIXELS, "report.html").splitlines()
+    lines = summary_table(METRICS | PIXELS, "report.html", 0.95).splitlines()
     assert any("0.9512, 0.8123" in line for line in lines)
     assert any("0.4123 at the calibrated threshold, 0.6123 at best" in line for line in lines)
     assert max(map(len, lines)) <= 80

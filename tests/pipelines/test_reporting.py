@@ -66,6 +66,17 @@ def test_quality_against_time_of_the_search_stands_in_the_report_where_it_is_wan
     assert page.count("data:image/png;base64,") == len(nodes.FIGURES)
 
 
+def test_without_residual_maps_there_is_a_report_all_the_same(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    changes = "scoring.residual_maps=0,reporting.confidence=0.975"
+    outcome = run_here(project, "--env", "smoke", "--pipelines", "scoring,reporting", "--params", changes)
+    assert outcome.status == 0, outcome.line
+    page = newest(project, "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(nodes.FIGURES) - 1  # all but the search's
+    assert "97.5% interval" in page
+    assert "97.5% interval" in outcome.output
+
+
 def test_the_heat_maps_show_the_restorations_that_the_detector_judges_by(made, monkeypatch):
     drawn: dict[str, np.ndarray] = {}
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from fanogan_pipeline.benchmark.rivals import Score
 from fanogan_pipeline.networks import NetworkSpec, build_encoder, build_generator, pixel_range
-from fanogan_pipeline.parameters import BenchmarkMethod
+from fanogan_pipeline.parameters import AugmentationParameters, BenchmarkMethod
+from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, as_images, to_pixels
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
 
@@ -27,12 +28,14 @@ class Training:
         batch_size: images a batch.
         learning_rate: of Adam.
         device: where.
+        augmentation: random changes to the images, as f-AnoGAN's; None, none.
     """
 
     steps: int
     batch_size: int
     learning_rate: float
     device: torch.device
+    augmentation: AugmentationParameters | None = None
 
 
 class Autoencoder(nn.Module):
@@ -91,9 +94,11 @@ def fit(
     model, images, span = build(spec).to(training.device), as_images(train), pixel_range(spec)
     optimiser = torch.optim.Adam(model.parameters(), training.learning_rate)
     batches = Batches(len(images), training.batch_size, seed, "encoder.batch_size")
+    augment = Augmenter(training.augmentation, seed, span)
     for step in range(training.steps):
         set_rate(optimiser, training.learning_rate * rate_factor(step, training.steps, RATE_DECAY))
-        loss = model.loss(to_pixels(images[batches.rows(step)].to(training.device), span))
+        x = augment(to_pixels(images[batches.rows(step)].to(training.device), span), step)
+        loss = model.loss(x)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

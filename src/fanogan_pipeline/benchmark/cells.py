@@ -100,7 +100,8 @@ def _all_methods(split: Split, seed: int, settings: Settings) -> Iterator[tuple[
 
 def _autoencoder(build: Callable, split: Split, seed: int, settings: Settings) -> Score:
     e, device = settings.encoder, torch.device(settings.device)
-    how = autoencoders.Training(settings.benchmark.autoencoder_steps, e.batch_size, e.learning_rate, device)
+    steps, changes = settings.benchmark.autoencoder_steps, settings.data_prep.augmentation
+    how = autoencoders.Training(steps, e.batch_size, e.learning_rate, device, changes)
     return autoencoders.fit(build, split.train, network_spec(split.train.shape, settings.wgan), how, seed)
 
 

@@ -21,10 +21,18 @@ from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, cores, processes
 from fanogan_pipeline.compute.folders import digest, held
 from fanogan_pipeline.datasets.staging import whole_file
-from fanogan_pipeline.parameters import ComputeParameters
+from fanogan_pipeline.parameters import ComputeParameters, TrainingParameters
 from fanogan_pipeline.training import devices
 
 logger = logging.getLogger(__name__)
+
+# Parameters of `Settings` that no score of a cell depends on.
+WITHOUT_EFFECT = {
+    "benchmark": {"classes", "seeds", "resamples", "confidence"},
+    "data_prep": {"normal_classes", "workers"},
+    "scoring": {"false_alarm_rate", "pooling", "top_share", "map_smoothing", "residual_maps"},
+    "training": set(TrainingParameters.model_fields) - {"log_every", "on_failure"},
+}
 Cell = tuple[str, int]  # the normal class, the seed
 
 
@@ -86,9 +94,9 @@ def run_cells(
 
 
 def _what_counts(settings: Settings) -> dict[str, Any]:
-    """The parameters that a cell depends on: all but which cells there are and how they are summed up."""
-    benchmark = {"classes", "seeds", "resamples", "confidence"}
-    return settings.model_dump(mode="json", exclude={"benchmark": benchmark})
+    """The parameters that a cell depends on: all but which cells there are, how they are summed up, and what has no
+    place where one process trains one class from beginning to end."""
+    return settings.model_dump(mode="json", exclude=WITHOUT_EFFECT)
 
 
 def _own_processes(compute: ComputeParameters, settings: Settings, count: int) -> AbstractContextManager:

@@ -18,7 +18,7 @@ import torch
 from pyarrow.parquet import ParquetFile
 
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import cluster_of, cores, threads
+from fanogan_pipeline.compute.executors import cluster_of, threads
 from fanogan_pipeline.compute.folders import digest, held, read_models, write_models
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
@@ -132,7 +132,7 @@ def measure(
     cuts = shards.cut(len(source), parameters.shard_size)
     with held(place, "inference", _facts(source, detector, parameters)) as folder, cluster_of(compute) as cluster:
         if cluster is None or source.files is None:
-            each = cores() if detector.restorer.device.type == "cpu" else 1
+            each = torch.get_num_threads() if detector.restorer.device.type == "cpu" else 1
             with threads(1) as one, threads(each) as pool:  # one shard at a time: it fills the memory that one may
                 local = NewTerms(source, detector, parameters.workers, pool=pool)
                 return shards.table_of_parts(cuts, local, folder / "parts", one), folder

@@ -71,9 +71,10 @@ def processes_here(job: TrainingJob) -> int:
         batches["wgan.penalty_images"] = job.parameters.penalty_images
     if asked == "auto":
         gpus = torch.cuda.device_count() if job.device == "cuda" else 1
-        return next(
-            n for n in range(max(gpus, 1), 0, -1) if n == 1 or not any(b % (n * machines) for b in batches.values())
-        )
+        fitting = [n for n in range(max(gpus, 1), 0, -1) if not any(b % (n * machines) for b in batches.values())]
+        if fitting:
+            return fitting[0]
+        asked = 1  # and refused below, for on several machines not even one a machine cuts the batches evenly
     for name, size in batches.items():
         if size % (asked * machines):
             raise InputError(
@@ -111,13 +112,14 @@ def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str
     logger.info("%s: %d processes train side by side", job.phase, processes * training.machines)
     if training.machines > 1:
         logger.info(
-            "waiting for %d other machines, each with: %s=1 torchrun --nnodes %d --nproc-per-node %d "
+            "waiting for %d other machines, each with: %s=1 torchrun --nnodes %d --nproc-per-node %d --max-restarts %d "
             "--rdzv-backend c10d --rdzv-id %s --rdzv-endpoint %s -m fanogan_pipeline.compute.worker %s",
             *(
                 training.machines - 1,
                 FRESH_STORE,
                 training.machines,
                 processes,
+                training.restarts,
                 run,
                 training.rendezvous,
                 folder.resolve(),

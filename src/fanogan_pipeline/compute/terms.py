@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import cluster_of, cores, threads
+from fanogan_pipeline.compute.executors import cluster_of, threads
 from fanogan_pipeline.compute.folders import MODELS, digest, held, read_models, write_models
 from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
@@ -106,7 +106,7 @@ def measure(
     cuts = shards.cut(len(local.runs), compute.shard_size)
     with cluster_of(compute) as cluster:
         if cluster is None:
-            with threads(cores() if settings.device == "cpu" else 1) as pool:
+            with threads(torch.get_num_threads() if settings.device == "cpu" else 1) as pool:
                 return shards.table(cuts, local, pool)
         with _folder(place, models, image_set, settings, compute) as folder:
             write(folder, image_set, models, settings)

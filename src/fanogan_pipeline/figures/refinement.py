@@ -38,6 +38,6 @@ def refinement_curve(table: pd.DataFrame, confidence: float) -> Figure:
             axis.annotate(str(steps), (x, y), (5, 5), textcoords="offset points", fontsize=9)
     axis.set_xscale("log")
     axis.set_xlabel("time for a picture, ms (log scale)", fontsize=9)
-    axis.set_ylabel(f"AUROC with {confidence:.0%} interval", fontsize=9)
+    axis.set_ylabel(f"AUROC with {100 * confidence:g}% interval", fontsize=9)
     axis.legend(loc="best", fontsize=9)
     return figure

@@ -72,7 +72,7 @@ def render_report(
         sets=_sets(facts.get("sets") or {}),
         smallest_p=number(1 / (n_calibration + 1)) if n_calibration else "",
         classes=_classes(per_class),
-        classes_caption=f"Share of each class above the threshold, with its exact {confidence:.0%} interval. For "
+        classes_caption=f"Share of each class above the threshold, with its exact {100 * confidence:g}% interval. For "
         "normal classes (shaded) these are false alarms. AUROC: this class against all normal test images.",
         notes=[_note(note) for note in (pixel_note(metrics), *notes) if note],
         figures=_figures(figures),
@@ -107,7 +107,9 @@ def _cards(metrics: Mapping[str, Any], confidence: float) -> list[dict[str, str]
         return "not measured" if value is None else percent(value)
 
     low, high = metrics.get("auroc_ci_low"), metrics.get("auroc_ci_high")
-    interval = "" if low is None or high is None else f"{confidence:.0%} interval {near_one(low)} to {near_one(high)}"
+    interval = (
+        "" if low is None or high is None else f"{100 * confidence:g}% interval {near_one(low)} to {near_one(high)}"
+    )
     auroc, threshold = metrics.get("auroc"), metrics.get("threshold")
     boundary = metrics.get("three_sigma_threshold")
     return [

@@ -138,7 +138,7 @@ def auroc(metrics: Mapping[str, Any], confidence: float) -> str:
     if value is None:
         return "not measured"
     return near_one(value) + (
-        "" if low is None or high is None else f" ({confidence:.0%} interval {near_one(low)} to {near_one(high)})"
+        "" if low is None or high is None else f" ({100 * confidence:g}% interval {near_one(low)} to {near_one(high)})"
     )
 
 

@@ -11,7 +11,7 @@ from fanogan_pipeline.figures.style import near_one, number, percent
 WIDTH = 80
 
 
-def summary_table(metrics: Mapping[str, Any], report_path: str, confidence: float = 0.95) -> str:
+def summary_table(metrics: Mapping[str, Any], report_path: str, confidence: float) -> str:
     """The run's numbers as a table in plain text, at most 80 columns wide, without colour.
 
     Args:

@@ -29,7 +29,7 @@ class BenchmarkParameters(Group):
 
     classes: list[str] | None
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(min_length=1)
-    methods: list[BenchmarkMethod] | None
+    methods: Annotated[list[BenchmarkMethod], Field(min_length=1)] | None
     autoencoder_steps: Steps
     resamples: Annotated[int, Field(ge=2, le=100_000)]
     confidence: Fraction

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fanogan_pipeline.parameters.group import Batch, Fraction, Group, Rate
 
@@ -41,6 +41,13 @@ class ReportingParameters(Group):
     confidence: Fraction
     refinement_sample: Annotated[int, Field(ge=0, le=1_000_000)]
     refinement_ways: RefinementWays
+
+    @field_validator("refinement_sample")
+    @classmethod
+    def _none_or_some(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("expected 0 or at least 2, found 1")
+        return value
 
 
 class InferenceParameters(Group):

@@ -90,8 +90,9 @@ def run_phase(
                     observe(step, values)
             stopping = step < steps and _is_stopping(group, interrupted, step, parameters.log_every)
             due = stopping or step == steps or _is_due(parameters, step, saved_at)
-            if slot and group.rank == 0 and not complaint and due:
-                _save_healthy(phase, parameters, slot, step, curves)
+            is_handed_on = step == steps and group.size > 1  # all that several processes leave is their last state
+            if slot and group.rank == 0 and (is_handed_on or (due and not complaint)):
+                _save(phase, parameters, slot, step, curves, is_handed_on)
                 saved_at = time.monotonic()
             if stopping:
                 progress.close()
@@ -111,11 +112,13 @@ def _is_due(parameters: TrainingParameters, step: int, saved_at: float) -> bool:
     return by_count or time.monotonic() - saved_at >= parameters.save_every_seconds
 
 
-def _save_healthy(phase: Phase, parameters: TrainingParameters, slot: StateSlot, step: int, curves: Curves) -> None:
-    """Keep the state, unless something in it is not finite: then the last good one stays."""
+def _save(
+    phase: Phase, parameters: TrainingParameters, slot: StateSlot, step: int, curves: Curves, whatever: bool
+) -> None:
+    """Keep the state, unless something in it is not finite: then the last good one stays, or not, `whatever` it is."""
     complaint = health.finite_complaint(curves.open_row(), phase.modules)
     health.act(complaint, phase.name, step, parameters.on_failure)
-    if not complaint:
+    if whatever or not complaint:
         slot.save(pack(phase.modules, phase.optimisers, phase.noise, step, curves))
 
 

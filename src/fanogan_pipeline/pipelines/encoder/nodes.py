@@ -7,7 +7,6 @@ from fanogan_pipeline.parameters import (
     DataPrepParameters,
     EncoderParameters,
     Precision,
-    ReportingParameters,
     TrainingParameters,
 )
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet, StateStore, TensorBoardLogs
@@ -78,7 +77,6 @@ def draw_restoration(
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
     encoder: EncoderParameters,
-    parameters: ReportingParameters,
 ) -> Figure:
     """Kept-apart normal images, what they are restored to, and the difference."""
     cpu = devices.choose_device("cpu")

@@ -119,7 +119,7 @@ def draw_histogram(test_scores: DataFrame, calibration_scores: DataFrame, metric
     return figures.score_histogram(test_scores, calibration_scores, metrics["threshold"])
 
 
-def draw_galleries(test_set: ImageSet, test_scores: DataFrame, parameters: ReportingParameters) -> Figure:
+def draw_galleries(test_set: ImageSet, test_scores: DataFrame) -> Figure:
     """Images by verdict and truth, at most twelve of each kind, evenly from those farthest from the threshold on."""
     detectors.expect_scores_of("test_scores", test_scores, test_set)
     groups = {}
@@ -154,6 +154,9 @@ def draw_heatmaps(
             "some that fit, or choose versions that belong together with --load-versions"
         )
     rows = np.array([place[image_id] for image_id in residual_maps["image_id"]], int)
+    if not len(rows):
+        none = test_set.images[:0]
+        return figures.heatmap_gallery(none, none, none[:, 0], None, [], [], None)
     order = np.argsort(test_scores["score"].to_numpy()[rows], kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(len(order), 8)).astype(int)]
     some = test_set.take(pictures.picture_rows(test_set, rows[chosen]))

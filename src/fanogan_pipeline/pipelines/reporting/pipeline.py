@@ -58,7 +58,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.draw_galleries,
-                ["test_set", "test_scores", "params:reporting"],
+                ["test_set", "test_scores"],
                 "decision_gallery",
                 name="draw_decision_gallery",
             ),

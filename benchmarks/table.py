@@ -19,6 +19,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from fanogan_pipeline import provenance
+from fanogan_pipeline.detection.scoring import MIXES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/results.md"
@@ -155,10 +156,10 @@ def parts(results: Results) -> str:
 def chosen(results: Results) -> str:
     """What the rule chose for each class, and what the best of its candidates would have been."""
     table, rows = results.table, []
-    candidates = [f"{OURS}: {mix}" for mix in table.loc[table["method"] == OURS, "detail"].unique()]
+    candidates = [f"{OURS}: {mix}" for mix in MIXES]
     for (name, seed), cell in table.groupby(["normal_class", "seed"]):
         auroc = cell.set_index("method")["auroc"]
-        best = auroc[[method for method in auroc.index if method in candidates]].idxmax()
+        best = auroc[candidates].idxmax()
         choice = cell.loc[cell["method"] == OURS, "detail"].item()
         rows.append((name, seed, choice, f"{auroc[OURS]:.4f}", best.removeprefix(f"{OURS}: "), f"{auroc[best]:.4f}"))
     columns = ["normal class", "seed", "chosen", "AUROC", "best in hindsight", "its AUROC"]
@@ -171,7 +172,10 @@ def beaten(results: Results) -> str:
     worse = rivals[(rivals["difference"] < 0) & (rivals["p_holm"] < 0.05)]
     better = rivals[(rivals["difference"] > 0) & (rivals["p_holm"] < 0.05)]
     told = f"Of {len(rivals)} comparisons f-AnoGAN wins {len(better)} and loses {len(worse)} (DeLong, Holm, p < 0.05)"
-    lost = [f"{words(row.method)} on {row.normal_class} ({-row.difference:.4f} ahead)" for row in worse.itertuples()]
+    lost = [
+        f"{words(row.method)} on {row.normal_class}, seed {row.seed} ({-row.difference:.4f} ahead)"
+        for row in worse.itertuples()
+    ]
     return f"{told}{': it loses to ' + ', '.join(lost) if lost else ''}."
 
 

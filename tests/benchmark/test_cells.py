@@ -111,6 +111,15 @@ def test_a_class_that_is_not_there_is_refused():
         cells.wanted_cells(mnist().table, group("benchmark", classes=["x"]))
 
 
+@pytest.mark.parametrize(("tested", "lacking"), [(["good", "good"], "others"), (["bad", "worse"], "its own")])
+def test_a_test_part_of_one_kind_is_refused_before_anything_is_trained(tested, lacking):
+    table = pd.DataFrame({"label": ["good"] * 9 + tested, "part": ["train"] * 9 + ["test"] * 2})
+    with pytest.raises(InputError, match=rf"benchmark\.classes: found 'good'.*without any of {lacking}"):
+        cells.wanted_cells(table, group("benchmark"))
+    untested = table.assign(part="")
+    assert cells.wanted_cells(untested, group("benchmark", classes=["good"])) == [("good", 0)]
+
+
 def test_every_label_of_the_training_part_is_a_class():
     found = cells.wanted_cells(mnist().table, group("benchmark", seeds=[3, 5]))
     assert found == [(str(digit), seed) for seed in (3, 5) for digit in range(10)]

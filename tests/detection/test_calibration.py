@@ -51,6 +51,18 @@ def test_too_few_calibration_images_for_a_rate_promise_what_they_can_and_say_so(
         calibrate(np.array([1.0]), 0.01)
 
 
+def test_a_perfect_ranking_of_few_images_is_no_certainty():
+    truth = np.arange(100) < 60
+    auroc, low, high = auroc_with_interval(np.where(truth, 2.0, 1.0), truth)
+    assert (auroc, high) == (1.0, 1.0)
+    assert low == pytest.approx(0.025 ** (1 / 40))  # 40 pairs that share no image, all of them won
+    assert auroc_with_interval(np.where(truth, 1.0, 2.0), truth) == pytest.approx((0.0, 0.0, 1 - low))
+    assert auroc_with_interval(np.array([2.0, 3.0, 0.0, 1.0]), np.arange(4) < 2)[1] < 0.2
+    auroc, low, high = auroc_with_interval(np.ones(100), truth)
+    assert auroc == 0.5
+    assert np.isnan([low, high]).all()  # nothing is known of scores that are all one
+
+
 def test_delong_agrees_with_sklearn_and_with_the_definition_of_its_variance():
     rng = np.random.default_rng(2)
     truth = rng.random(300) < 0.4

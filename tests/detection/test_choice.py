@@ -100,6 +100,26 @@ def test_contributions_average_to_the_auroc_of_all_draws_and_their_spread_to_its
     assert shares.std() / 400**0.5 == pytest.approx(np.std(others), rel=0.2)
 
 
+def test_the_tiles_of_a_picture_stay_on_one_side_and_count_as_one():
+    """Tiles that are told apart by their picture's number, in grey."""
+    pictures = np.repeat([f"p{number:02}" for number in range(12)], 40)
+    images = np.repeat(np.arange(12), 40)[:, None, None, None] * np.ones((1, 1, 16, 16))
+    sides = []
+
+    def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
+        sides.append([set(np.unique(part).astype(int)) for part in (fitted_on, sets[1])])
+        return measure_by(("neighbour_ratio",))(fitted_on, sets)
+
+    table = choose_mix(images.astype(np.uint8), measure, 0, pictures).set_index("mix")
+    for fitted_on, compared in sides:
+        assert not fitted_on & compared
+        assert len(fitted_on) == len(compared) == 6  # every picture of the half, not its first ones
+    alone = choose_mix(images.astype(np.uint8), measure_by(("neighbour_ratio",)), 0).set_index("mix")
+    assert table.loc["neighbours", "standard_error"] != alone.loc["neighbours", "standard_error"]
+    with pytest.raises(InputError, match="found 3 images"):
+        choose_mix(images[:120].astype(np.uint8), measure, 0, pictures[:120])
+
+
 def test_a_mix_by_hand():
     terms = pd.DataFrame({"tolerant_residual": np.exp([0.0, 2.0]), "neighbour_ratio": np.exp([1.0, 1.5])})
     rule = fit_mix("restoration_and_neighbours", terms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from kedro.framework.project import configure_project, pipelines
@@ -12,7 +13,7 @@ from PIL import Image
 from tests.project import ROOT
 from tests.test_contract import configuration
 
-from fanogan_pipeline.figures import render_report, report_text, summary_table
+from fanogan_pipeline.figures import encoder_curves, render_report, report_text, summary_table
 from fanogan_pipeline.pipelines.reporting.nodes import FIGURES
 
 METRICS = {
@@ -69,6 +70,35 @@ def test_the_table_at_the_end_of_a_run_holds_them_within_its_width():
     assert any("0.9512, 0.8123" in line for line in lines)
     assert any("0.4123 at the calibrated threshold, 0.6123 at best" in line for line in lines)
     assert max(map(len, lines)) <= 80
+
+
+def test_long_words_in_that_table_go_on_in_the_next_line():
+    close = {"auroc": 0.99996, "auroc_ci_low": 0.99995, "auroc_ci_high": 0.99999}
+    lines = summary_table(METRICS | NO_PIXELS | close, "report.html", 0.95).splitlines()
+    assert max(map(len, lines)) <= 80
+    said = " ".join(line.strip("│ ") for line in lines)
+    assert "95% interval above 0.9999 to above 0.9999)" in " ".join(said.split())
+
+
+def test_what_was_not_measured_is_not_talked_of():
+    good_only = dict.fromkeys(("auroc", "recall", "three_sigma_recall")) | {"n_anomalous": 0}
+    told = " ".join(report_text.verdict(METRICS | NO_PIXELS | good_only, 0.95))
+    assert "It really flagged" in told
+    assert "not measured of" not in told
+
+
+def test_shares_that_are_told_are_those_of_so_many_calibration_images():
+    assert report_text.beyond_three_sigma(40) == pytest.approx(0.0026, abs=1e-4)
+    assert report_text.beyond_three_sigma(None) == pytest.approx(0.00135, abs=1e-5)
+    assert "of 1,000 normal images, about\n50 have a p-value of 0.0500 or less" in page(METRICS | NO_PIXELS)
+    assert "10 have a p-value of 0.0100 or less" in page(METRICS | NO_PIXELS | {"n_calibration": 600})
+
+
+def test_curves_have_their_legend_whatever_the_objective():
+    steps = np.arange(1, 201)
+    history = pd.DataFrame({"step": steps, "term_izi": np.nan, "term_ziz": 1 / steps, "term_features": np.nan})
+    figure = encoder_curves(history.assign(loss_encoder=1 / steps))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["each logged step", "running mean"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.parts import group
-from tests.pipelines.verdicts import detector_of, measure
+from tests.pipelines.verdicts import detector_of, measure, pictures
 from tests.project import kedro, newest
 
 from fanogan_pipeline.compute import new_pictures
@@ -26,6 +28,7 @@ from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.new_pictures import benjamini_hochberg, drift_p_value, overlay
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.pipelines.inference import nodes
+from fanogan_pipeline.preprocessing.geometry import Geometry
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +156,8 @@ def test_benjamini_hochberg_by_hand():
     assert benjamini_hochberg(p_values, 0.1).tolist() == [True, False, True, True, False]
     assert benjamini_hochberg(np.array([0.5, 0.9]), 0.1).tolist() == [False, False]
     assert benjamini_hochberg(np.array([]), 0.1).tolist() == []
+    just = np.array([7 / 200] * 91 + [1.0] * 169)  # 91 of 260 at 0.1 * 91 / 260 = 0.035 exactly
+    assert benjamini_hochberg(just, 0.1).sum() == 91
 
 
 def test_an_overlay_colours_what_is_above_the_threshold_and_leaves_the_rest():
@@ -161,3 +166,19 @@ def test_an_overlay_colours_what_is_above_the_threshold_and_leaves_the_rest():
     drawn = np.asarray(overlay(np.full((10, 20), 100, np.uint8), residual_map, threshold=2.0))
     assert (drawn[:, :9] == 100).all()
     assert np.ptp(drawn[:, 11:].astype(int), axis=2).min() > 50
+
+
+def test_an_overlay_of_a_padded_picture_lies_where_the_picture_is(project, monkeypatch):
+    """The map of a perfect detector: bright where the picture is, wherever padding has moved it to."""
+    picture = np.full((20, 80), 90, np.uint8)
+    picture[2:6, 10:20] = 250
+    judge = detector_of(project)
+    geometry = json.dumps(Geometry((28, 28), 1, "pad").to_json())
+    judge = replace(judge, detector=replace(judge.detector, geometry=geometry, pixel_threshold=2.0))
+    monkeypatch.setattr(AnomalyDetector, "maps", lambda self, images, tiles: iter((images[:, 0] > 150) * 9.0))
+    file = io.BytesIO(nodes._overlay(pictures(lambda row: picture, 1), 0, judge))
+    coloured = np.ptp(np.asarray(Image.open(file)).astype(int), axis=2) > 50
+    rows, columns = np.nonzero(coloured)
+    assert abs(rows.mean() - 3.5) < 2
+    assert abs(columns.mean() - 14.5) < 2
+    assert coloured.mean() < 0.1

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.tiling import Tiling, stitch
 
 
 def test_a_picture_of_the_right_size_is_not_touched():
@@ -27,8 +29,37 @@ def test_padding_keeps_the_aspect_ratio_and_repeats_the_edge():
     padded = Geometry((40, 40), 1, "pad").apply(picture)[0]
     assert (padded[:, :18] == 90).all()
     assert (padded[:, 22:] == 200).all()
-    mask = Geometry((40, 40), 1, "pad").apply_to_mask(np.ones((10, 40), bool))
-    assert mask.sum() == 10 * 40  # what was added is not anomalous
+    marked = np.zeros((10, 40), bool)
+    marked[:2, :5] = True  # a defect at the rim goes on in what is added to its picture
+    mask = Geometry((40, 40), 1, "pad").apply_to_mask(marked)
+    assert mask[:17, :5].all()
+    assert mask.sum() == 17 * 5
+
+
+PLACES = [
+    Geometry((40, 40), 1, "pad"),
+    Geometry((40, 40), 1, "resize"),
+    Geometry((32, 32), 1, tiling=Tiling((8, 8), picture_size=50)),
+    Geometry((32, 32), 1, tiling=Tiling((8, 8))),
+]
+
+
+@pytest.mark.parametrize("size", [(20, 90), (90, 20), (40, 40), (101, 37), (7, 9)])
+@pytest.mark.parametrize("geometry", PLACES)
+def test_the_picture_lies_where_it_is_said_to_in_what_is_prepared_of_it(geometry, size):
+    rows, columns = np.indices(size)
+    picture = (128 + 100 * rows / size[0] - 100 * columns / size[1]).astype(np.uint8)
+    if geometry.tiling is None:
+        prepared = geometry.apply(picture)[0]
+    else:
+        tiles, corners, whole = geometry.cut(picture)
+        prepared = np.rint(stitch(tiles[:, 0].astype(float), corners, whole)).astype(np.uint8)
+    inside = geometry.inside(size)
+    shape = prepared[inside].shape
+    scaled = np.asarray(Image.fromarray(picture).resize(shape[::-1], Image.Resampling.BILINEAR))
+    assert (prepared[inside] == scaled).all()
+    edges = np.pad(scaled, [(s.start, n - s.stop) for s, n in zip(inside, prepared.shape, strict=True)], mode="edge")
+    assert (prepared == edges).all()
 
 
 def test_grey_is_the_luma_of_colour():

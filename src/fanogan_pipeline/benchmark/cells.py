@@ -25,7 +25,7 @@ def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[t
     """Class and seed of every cell.
 
     Raises:
-        InputError: a class that the source does not have.
+        InputError: a class that the source does not have, or whose test part has images of one kind only.
     """
     labels = sorted(table["label"].unique())
     for name in parameters.classes or []:
@@ -34,6 +34,14 @@ def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[t
                 f"benchmark.classes: found '{name}', but raw_images has no such class; {did_you_mean(name, labels)}"
             )
     names = parameters.classes or sorted(table.loc[table["part"] != "test", "label"].unique())
+    tested = set(table.loc[table["part"] == "test", "label"])
+    for name in names if tested else ():
+        if tested == {name} or name not in tested:
+            lacking = "others" if name in tested else "its own"
+            raise InputError(
+                f"benchmark.classes: found '{name}', whose test images would be without any of {lacking}; expected "
+                "images of both kinds in raw_images' test part, or no test part: then test_fraction draws one"
+            )
     return [(name, seed) for seed in parameters.seeds for name in names]
 
 

@@ -109,7 +109,7 @@ def _against(samples: pd.DataFrame, auroc: pd.Series, confidence: float) -> pd.D
         spread = differences.std(ddof=1)
         difference = auroc[ours] - auroc[method]
         low, high = np.percentile(differences, [tail, 100 - tail])
-        p_value = two_sided(difference / spread) if spread else 1.0
+        p_value = two_sided(difference / spread) if spread else float(difference == 0)
         rows.append((method, difference, low, high, p_value))
     names = ["method", "difference", "difference_low", "difference_high", "p_value"]
     found = pd.DataFrame(rows, columns=names).set_index("method")

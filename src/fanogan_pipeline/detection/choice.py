@@ -22,7 +22,7 @@ CLEARLY = 2.0  # standard errors by which a mix must lead the first one
 Measure = Callable[[np.ndarray, list[np.ndarray]], list[pd.DataFrame]]
 
 
-def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
+def choose_mix(images: np.ndarray, measure: Measure, seed: int, pictures: np.ndarray | None = None) -> pd.DataFrame:
     """Score made-up anomalies against normal images with each mix of terms.
 
     The selection set is halved: statistics and rules are fitted on one half, and the other half's images are compared
@@ -34,25 +34,30 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
         images: uint8 [N, C, H, W] of the selection set.
         measure: fits statistics on its first argument and gives the residual terms of the sets in its second.
         seed: of the halves and the made-up anomalies.
+        pictures: str [N], which picture each image is a tile of; None, each is one. A picture's tiles stay together,
+            for they overlap and are alike.
 
     Returns:
         A row a mix: `mix`, an AUROC for each kind of made-up anomaly, their mean `made_up_auroc`, `lead` over the
         first mix with its `standard_error`, and `chosen`.
 
     Raises:
-        InputError: fewer than four images.
+        InputError: fewer than four pictures.
     """
-    if len(images) < 4:
+    rows = _rows_of_pictures(len(images), pictures)
+    if len(rows) < 4:
         raise InputError(
-            f"selection_set: found {len(images)} images, expected at least 4 to choose a score with; "
+            f"selection_set: found {len(rows)} images, expected at least 4 to choose a score with; "
             "raise data_prep.selection_fraction or set scoring.score: standardised"
         )
-    halves = np.array_split(images[np.random.default_rng(seed).permutation(len(images))], 2)
-    found = [
-        _shares(fitted_on, compared[:MOST_IMAGES], measure, (seed, turn))
-        for turn, (fitted_on, compared) in enumerate((halves, halves[::-1]))
-    ]
-    shares = {mix: pd.concat([half[mix] for half in found], ignore_index=True) for mix in MIXES}
+    order = np.random.default_rng(seed).permutation(len(rows))
+    halves = [[rows[picture] for picture in half] for half in np.array_split(order, 2)]
+    found = []
+    for turn, (others, half) in enumerate((halves, halves[::-1])):
+        compared, owners = _some_of_each(half)
+        shares = _shares(images[np.concatenate(others)], images[compared], measure, (seed, turn))
+        found.append({mix: share.groupby(owners).mean() for mix, share in shares.items()})
+    shares = {mix: pd.concat([half[mix] for half in found]) for mix in MIXES}
     means = pd.DataFrame({mix: share.mean(axis=1) for mix, share in shares.items()})
     leads = means.sub(means.iloc[:, 0], axis=0)
     kinds = pd.DataFrame({mix: share.mean() for mix, share in shares.items()}).T
@@ -61,6 +66,22 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int) -> pd.DataFrame:
     is_clear = table.loc[best, "lead"] > CLEARLY * table.loc[best, "standard_error"]
     table["chosen"] = table.index == (best if is_clear else table.index[0])
     return table.rename_axis("mix").reset_index()
+
+
+def _rows_of_pictures(count: int, pictures: np.ndarray | None) -> list[np.ndarray]:
+    """The row numbers of each picture's images."""
+    if pictures is None:
+        return list(np.arange(count)[:, None])
+    _, number = np.unique(pictures, return_inverse=True)
+    return np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
+
+
+def _some_of_each(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """At most `MOST_IMAGES` of the rows, evenly from every picture, and whose each one is."""
+    share = -(-MOST_IMAGES // len(rows))
+    some = [part[np.linspace(0, len(part) - 1, min(share, len(part))).astype(int)] for part in rows]
+    owners = np.repeat(np.arange(len(rows)), [len(part) for part in some])
+    return np.concatenate(some)[:MOST_IMAGES], owners[:MOST_IMAGES]
 
 
 def _shares(

@@ -16,7 +16,9 @@ def auroc_with_interval(
     """AUROC and its confidence interval after DeLong et al. 1988 (fast form: Sun and Xu 2014).
 
     The interval is taken on the logit scale, which keeps it inside (0, 1) near 1 (Pepe 2003,
-    section 5.2).
+    section 5.2). Where every anomaly scores above every normal image, or below, there is no spread to
+    go by: then min(m, n) pairs without an image in common, each of which was won, bound it as so
+    many hits of as many tries would (Clopper and Pearson).
 
     Args:
         scores: [N], higher is more anomalous.
@@ -24,7 +26,7 @@ def auroc_with_interval(
         confidence: of the interval.
 
     Returns:
-        AUROC, lower end, upper end; NaN where one kind is missing.
+        AUROC, lower end, upper end; NaN where one kind is missing, the ends also where all scores are one.
     """
     m, n = int(is_anomaly.sum()), int((~is_anomaly).sum())
     if m == 0 or n == 0:
@@ -34,8 +36,11 @@ def auroc_with_interval(
     if m < 2 or n < 2:
         return auroc, float("nan"), float("nan")
     variance = beats.var(ddof=1) / m + loses.var(ddof=1) / n
-    if variance == 0 or auroc in (0.0, 1.0):
-        return auroc, auroc, auroc
+    if auroc in (0.0, 1.0):
+        interval = stats.binomtest(round(auroc) * min(m, n), min(m, n)).proportion_ci(confidence, method="exact")
+        return auroc, float(interval.low), float(interval.high)
+    if variance == 0:
+        return auroc, float("nan"), float("nan")
     half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (auroc * (1 - auroc))
     centre = np.log(auroc / (1 - auroc))
     return auroc, float(1 / (1 + np.exp(half - centre))), float(1 / (1 + np.exp(-half - centre)))

@@ -25,7 +25,9 @@ def benjamini_hochberg(p_values: np.ndarray, rate: float) -> np.ndarray:
         bool [N].
     """
     ordered = np.sort(p_values)
-    below = np.flatnonzero(ordered <= rate * np.arange(1, len(ordered) + 1) / max(len(ordered), 1))
+    bounds = rate * np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
+    # conformal p-values are fractions that meet a bound exactly, and rounding must not decide
+    below = np.flatnonzero(ordered <= bounds * (1 + 1e-9))
     return p_values <= (ordered[below[-1]] if len(below) else -1.0)
 
 
@@ -39,7 +41,7 @@ def overlay(picture: np.ndarray, residual_map: np.ndarray, threshold: float) -> 
 
     Args:
         picture: uint8 [h, w] or [h, w, 3], in its own size.
-        residual_map: float [h', w'], of the whole picture; stretched to it.
+        residual_map: float [h', w'], of the whole picture and no padding; stretched to it.
         threshold: from which a pixel counts as anomalous.
     """
     grey = picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))

@@ -96,7 +96,8 @@ def _panels(steps: pd.Series, curves: dict[str, tuple[str, str, pd.Series]], tit
     for axis in axes[len(curves) :]:
         axis.set_axis_off()
     if len(steps) >= SMOOTHED_FROM:
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
+        drawn = next((axis for axis in axes if axis.lines), axes[0])  # the first panel may not be of this objective
+        figure.legend(*drawn.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
 

@@ -64,6 +64,7 @@ def render_report(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_unbroken
     )
     n_calibration = metrics.get("n_calibration")
+    some_p = max(0.01, 1 / ((n_calibration or 99) + 1))  # with few calibration images no p-value is as small as 0.01
     return environment.from_string(TEMPLATE).render(
         title=title,
         opening=_opening(facts, per_class, metrics),
@@ -71,6 +72,8 @@ def render_report(
         verdict=text.verdict(metrics, confidence),
         sets=_sets(facts.get("sets") or {}),
         smallest_p=number(1 / (n_calibration + 1)) if n_calibration else "",
+        some_p=number(some_p),
+        of_a_thousand=round(1000 * some_p),
         classes=_classes(per_class),
         classes_caption=f"Share of each class above the threshold, with its exact {100 * confidence:g}% interval. For "
         "normal classes (shaded) these are false alarms. AUROC: this class against all normal test images.",

@@ -105,9 +105,10 @@ as lively has anyway (neighbour ratio). What yours is made of stands below. High
 unit and belongs to these models alone, so scores of two trainings cannot be compared.</p>
 <p>The p-value puts a score into words: a p-value of 0.02 says that about 2 in 100 normal images score as high or
 higher. Its smallest possible value is 1/(n + 1) with n calibration images{% if smallest_p %}, here {{ smallest_p
-}}{% endif %}. Among many images, small p-values of normal ones are to be expected: of 1,000 normal images, about 10
-have a p-value of 0.01 or less. Both hold for images of the same origin and preparation as the calibration images;
-after a change of device, camera or site, calibrate again. A high score says that an image is unusual, not why.</p>
+}}{% endif %}. Among many images, small p-values of normal ones are to be expected: of 1,000 normal images, about
+{{ of_a_thousand }} have a p-value of {{ some_p }} or less. Both hold for images of the same origin and preparation as
+the calibration images; after a change of device, camera or site, calibrate again. A high score says that an image is
+unusual, not why.</p>
 </section>
 <section id="classes">
 <h2>What was caught, class by class</h2>

@@ -9,8 +9,6 @@ from scipy import stats
 
 from fanogan_pipeline.figures.style import near_one, number, percent
 
-NORMAL_LAW_3_SIGMA = 0.00135  # share of a normal distribution above its mean + 3 standard deviations
-
 # name of the figure: title, how to read it, how a bad one looks; in the order of the report
 FIGURES = {
     "score_boxplot": (
@@ -18,7 +16,7 @@ FIGURES = {
         "Each box holds the middle half of one class's scores, with the median as a line. Boxes right of the solid "
         "threshold are flagged. The normal classes stand on top; below them the other classes, those most like the "
         "normal ones first. The column on the right says how much of each class was flagged.",
-        "Boxes of other classes that overlap the normal box: those anomalies are restored too well, and no "
+        "Boxes of other classes that overlap the normal box: those anomalies look too much like normal images, and no "
         "threshold will catch them without false alarms.",
     ),
     "score_histogram": (
@@ -59,7 +57,8 @@ FIGURES = {
     "heatmap_gallery": (
         "Where images are restored badly",
         "Each image, its restoration, and how much they differ at each pixel, on one scale for all. Bright spots are "
-        "what raises the score of the image. Where the truth is known pixel by pixel, it stands below.",
+        "restored worse than normal images are there; only a score of the map (scoring.score: map) is made of them, "
+        "others may see more or less. Where the truth is known pixel by pixel, it stands below.",
         "Maps that follow every edge of normal images too: the restorations are blurred, and fine defects drown.",
     ),
     "restoration": (
@@ -218,10 +217,19 @@ def _promise(metrics: Mapping[str, Any], n_normal: int, confidence: float) -> st
 def _three_sigma(metrics: Mapping[str, Any]) -> str:
     if metrics.get("three_sigma_threshold") is None:
         return ""
+    measured = [
+        f"{rate(metrics, f'three_sigma_{name}')} of the {kind} {noun}"
+        for name, kind, noun in (("false_alarm_rate", "normal", "test images"), ("recall", "anomalous", "ones"))
+        if metrics.get(f"three_sigma_{name}") is not None
+    ]
     return (
         f"The customary boundary, mean + 3 standard deviations of the calibration scores "
         f"({number(metrics['three_sigma_threshold'])}), promises nothing unless scores follow a normal law, under "
-        f"which it would flag {percent(NORMAL_LAW_3_SIGMA)} of normal images. It really flagged "
-        f"{rate(metrics, 'three_sigma_false_alarm_rate')} of the normal test images and "
-        f"{rate(metrics, 'three_sigma_recall')} of the anomalous ones."
+        f"which it would flag {percent(beyond_three_sigma(metrics.get('n_calibration')))} of normal images. "
+        f"It really flagged {' and '.join(measured) or 'nothing that the test set holds'}."
     )
+
+
+def beyond_three_sigma(n: int | None) -> float:
+    """Share of a normal law above mean + 3 standard deviations of n draws: Student's law, for both are estimates."""
+    return float(stats.t.sf(3 / (1 + 1 / n) ** 0.5, n - 1)) if n and n > 1 else float(stats.norm.sf(3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,9 @@ def summary_table(metrics: Mapping[str, Any], report_path: str, confidence: floa
     left = max(len(name) for name, _ in rows)
     right = min(max(len(words) for _, words in rows), WIDTH - left - 7)
     lines = [f"┌{'─' * (left + 2)}┬{'─' * (right + 2)}┐"]
-    lines += [f"│ {name:<{left}} │ {words[:right]:<{right}} │" for name, words in rows]
+    for name, words in rows:
+        for place, line in enumerate(textwrap.wrap(words, right)):
+            lines.append(f"│ {name if place == 0 else '':<{left}} │ {line:<{right}} │")
     lines += [f"└{'─' * (left + 2)}┴{'─' * (right + 2)}┘", f"report: {report_path}"]
     return "\n".join(lines)
 

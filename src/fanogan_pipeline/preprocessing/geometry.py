@@ -10,7 +10,7 @@ from PIL import Image
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.levelling import Levelling
-from fanogan_pipeline.preprocessing.tiling import Tiling, cut
+from fanogan_pipeline.preprocessing.tiling import Tiling, cut, inner, padded
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,24 @@ class Geometry:
         return picture if picture.shape[:2] == self.image_size else self._fitted(picture)
 
     def apply_to_mask(self, mask: np.ndarray) -> np.ndarray:
-        """bool [h, w] -> bool [H, W]; a pixel is anomalous where at least half of what it covers is."""
+        """bool [h, w] -> bool [H, W]; a pixel is anomalous where at least half of what it covers is.
+
+        A mask is padded as its picture is, with its edge: a defect at the rim goes on there in both.
+        """
         if mask.shape == self.image_size:
             return mask
-        return self._fitted(np.where(mask, np.uint8(255), np.uint8(0)), edge=False) >= 128
+        return self._fitted(np.where(mask, np.uint8(255), np.uint8(0))) >= 128
+
+    def inside(self, size: tuple[int, int]) -> tuple[slice, slice]:
+        """The rows and columns that a picture of `size` (h, w) has of what is prepared of it; the rest is padding."""
+        if self.tiling is not None:
+            return inner(self.tiling.scaled_size(size), self.image_size)
+        return inner(self._fitted_size(size), self.image_size)
 
     def cut(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
         """A picture as tiles: uint8 [h, w] or [h, w, 3] -> uint8 [T, C, H, W], corners [T, 2], prepared (h, w)."""
         tiling = self._tiling()
-        picture = channels_first(tiling.padded(self._levelled(self.scaled(picture)), self.image_size))
+        picture = channels_first(padded(self._levelled(self.scaled(picture)), self.image_size))
         size = (picture.shape[1], picture.shape[2])
         corners = tiling.corners(size, self.image_size)
         tiles = cut(picture.transpose(1, 2, 0), corners, self.image_size)
@@ -80,7 +89,7 @@ class Geometry:
     def cut_mask(self, mask: np.ndarray) -> np.ndarray:
         """A picture's mask bool [h, w] as the masks of its tiles, bool [T, H, W]."""
         tiling = self._tiling()
-        prepared = tiling.padded(tiling.scaled(np.where(mask, np.uint8(255), np.uint8(0))), self.image_size, edge=False)
+        prepared = padded(tiling.scaled(np.where(mask, np.uint8(255), np.uint8(0))), self.image_size)
         corners = tiling.corners((prepared.shape[0], prepared.shape[1]), self.image_size)
         return cut(prepared >= 128, corners, self.image_size)
 
@@ -92,19 +101,18 @@ class Geometry:
     def _levelled(self, picture: np.ndarray) -> np.ndarray:
         return picture if self.local_contrast is None else self.local_contrast.apply(picture)
 
-    def _fitted(self, picture: np.ndarray, edge: bool = True) -> np.ndarray:
-        height, width = self.image_size
+    def _fitted(self, picture: np.ndarray) -> np.ndarray:
+        return padded(_resized(picture, self._fitted_size((picture.shape[0], picture.shape[1]))), self.image_size)
+
+    def _fitted_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(h, w) that a picture of `size` is scaled to."""
         if self.fit == "resize":
-            return _resized(picture, (height, width))
-        scale = min(height / picture.shape[0], width / picture.shape[1])
-        inner = tuple(
-            min(limit, max(1, round(side * scale)))
-            for side, limit in zip(picture.shape[:2], (height, width), strict=True)
+            return self.image_size
+        scale = min(limit / side for limit, side in zip(self.image_size, size, strict=True))
+        height, width = (
+            min(limit, max(1, round(side * scale))) for side, limit in zip(size, self.image_size, strict=True)
         )
-        small = _resized(picture, inner)
-        top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-        border = [(top, height - inner[0] - top), (left, width - inner[1] - left)] + [(0, 0)] * (picture.ndim - 2)
-        return np.pad(small, border, mode="edge" if edge else "constant")
+        return height, width
 
 
 def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:

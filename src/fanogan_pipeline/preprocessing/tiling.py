@@ -46,22 +46,38 @@ class Tiling:
         """uint8 [h, w] or [h, w, 3] with its longer side at `picture_size`."""
         if self.picture_size is None:
             return picture
-        scale = self.picture_size / max(picture.shape[:2])
-        height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+        height, width = self.scaled_size((picture.shape[0], picture.shape[1]))
         return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
 
-    def padded(self, picture: np.ndarray, tile: tuple[int, int], edge: bool = True) -> np.ndarray:
-        """A scaled picture, padded with its edge (or with 0) to at least a tile (H, W)."""
-        short = [max(0, least - side) for least, side in zip(tile, picture.shape[:2], strict=True)]
-        if not any(short):
-            return picture
-        border = [(lack // 2, lack - lack // 2) for lack in short] + [(0, 0)] * (picture.ndim - 2)
-        return np.pad(picture, border, mode="edge" if edge else "constant")
+    def scaled_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(h, w) that a picture of `size` is scaled to."""
+        if self.picture_size is None:
+            return size
+        scale = self.picture_size / max(size)
+        height, width = (max(1, round(side * scale)) for side in size)
+        return height, width
 
     def corners(self, size: tuple[int, int], tile: tuple[int, int]) -> np.ndarray:
         """(top, left) of every tile of a prepared picture, int [T, 2]: evenly spread, the whole picture covered."""
         tops, lefts = (_starts(side, length, step) for side, length, step in zip(size, tile, self.stride, strict=True))
         return np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def inner(size: tuple[int, int], least: tuple[int, int]) -> tuple[slice, slice]:
+    """Where a picture of `size` (h, w) lies, in the middle, once it is padded to at least `least` (H, W)."""
+    starts = [max(0, limit - side) // 2 for side, limit in zip(size, least, strict=True)]
+    rows, columns = (slice(start, start + side) for start, side in zip(starts, size, strict=True))
+    return rows, columns
+
+
+def padded(picture: np.ndarray, least: tuple[int, int]) -> np.ndarray:
+    """A picture [h, w, ...] in the middle of its own edge, repeated until it measures at least `least` (H, W)."""
+    size = (picture.shape[0], picture.shape[1])
+    places = zip(inner(size, least), size, least, strict=True)
+    border = [(place.start, max(side, limit) - place.stop) for place, side, limit in places]
+    if not any(before or after for before, after in border):
+        return picture
+    return np.pad(picture, border + [(0, 0)] * (picture.ndim - 2), mode="edge")
 
 
 def _starts(side: int, length: int, step: int) -> np.ndarray:

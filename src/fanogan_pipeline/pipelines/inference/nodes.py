@@ -109,10 +109,9 @@ def draw_overlays(
 
 
 def _overlay(source: ImageSource, row: int, anomaly_detector: Any) -> bytes:
-    images, tiles = prepare.prepare_pictures(
-        source, np.array([row]), shards.NewTerms(source, anomaly_detector, 1).geometry, 1
-    )
+    geometry, picture = shards.NewTerms(source, anomaly_detector, 1).geometry, source.read(row)
+    images, tiles = prepare.prepare_pictures(source, np.array([row]), geometry, 1)
     (found,) = anomaly_detector.maps(images, tiles)
-    file = io.BytesIO()
-    batch.overlay(source.read(row), found, anomaly_detector.detector.pixel_threshold).save(file, "PNG")
+    inside, file = geometry.inside(picture.shape[:2]), io.BytesIO()
+    batch.overlay(picture, found[inside], anomaly_detector.detector.pixel_threshold).save(file, "PNG")
     return file.getvalue()

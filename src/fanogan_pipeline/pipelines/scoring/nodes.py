@@ -104,7 +104,8 @@ def choose_score(
         return choice.as_given(parameters.score)
     fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
     measure = choice.measure_with(restorer, fitted.training_set, parameters.batch_size)
-    return choice.choose_mix(selection_set.images, measure, seed)
+    tiles = selection_set.tiles
+    return choice.choose_mix(selection_set.images, measure, seed, None if tiles is None else tiles.picture_id)
 
 
 def calibrate_detector(
@@ -159,7 +160,7 @@ def map_sample(
     some = test_set.take(pictures.picture_rows(test_set, chosen))
     maps = list(_maps(some, restorer, residual_statistics, parameters))
     return {
-        "maps": pictures.framed(maps, 0).astype(np.float16),
+        "maps": np.minimum(pictures.framed(maps, 0), np.finfo(np.float16).max).astype(np.float16),
         "height": np.array([found.shape[0] for found in maps], np.int32),
         "width": np.array([found.shape[1] for found in maps], np.int32),
         "image_id": table["image_id"].to_numpy(dtype=str)[chosen],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,7 @@ class Task:
         ours, plain: do it once.
         images, plain_images: that once stands for.
         work: floating-point operations an image.
+        short: do it with `precision: bfloat16`, where that is for it.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Task:
     images: int
     plain_images: int
     work: float
+    short: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Rates:
         gain: ours / plain.
         share: ours / ceiling.
         matmul: floating-point operations a second of the large matrix product.
+        short: images a second with `precision: bfloat16`; NaN where that is not for it.
     """
 
     case: str
@@ -65,21 +70,16 @@ class Rates:
     gain: float
     share: float
     matmul: float
+    short: float
 
 
 def tasks(case: Case) -> Iterator[Task]:
     """Both phases and scoring, and the score alone where that is the image residual, as the original's."""
     wgan = untrained(case)
-    ours, loop = (
-        WganPhase(case.images, case.spec, case.wgan, 0, CPU),
-        plain.PlainWgan(case.images, case.spec, case.wgan, 0),
-    )
-    yield _training("phase 1", ours, loop, ours.images_a_step)
-    phase, encoder = (
-        EncoderPhase(case.images, wgan, case.encoder, 0, CPU),
-        plain.PlainEncoder(case.images, wgan, case.encoder, 0),
-    )
-    yield _training("phase 2", phase, encoder, phase.images_a_step)
+    phase_1 = partial(WganPhase, case.images, case.spec, case.wgan, 0, CPU)
+    yield _training("phase 1", phase_1, plain.PlainWgan(case.images, case.spec, case.wgan, 0))
+    phase_2 = partial(EncoderPhase, case.images, wgan, case.encoder, 0, CPU)
+    yield _training("phase 2", phase_2, plain.PlainEncoder(case.images, wgan, case.encoder, 0))
     detector = detector_of(case)
     yield _scoring(case, detector)
     if set(detector.detector.rule.weight) == {"image_residual"}:
@@ -87,11 +87,11 @@ def tasks(case: Case) -> Iterator[Task]:
 
 
 def _training(
-    name: str, ours: WganPhase | EncoderPhase, loop: plain.PlainWgan | plain.PlainEncoder, images: int
+    name: str, phase: Callable[..., WganPhase | EncoderPhase], loop: plain.PlainWgan | plain.PlainEncoder
 ) -> Task:
-    return Task(
-        name, lambda: ours.step(0), lambda: loop.step(0), images, images, ceiling.work(lambda: ours.step(0)) / images
-    )
+    ours, short = phase(), phase(precision="bfloat16")
+    images, work = ours.images_a_step, ceiling.work(lambda: ours.step(0))
+    return Task(name, lambda: ours.step(0), lambda: loop.step(0), images, images, work / images, lambda: short.step(0))
 
 
 def _scoring(case: Case, detector: AnomalyDetector) -> Task:
@@ -145,8 +145,9 @@ def measure(case: Case, task: Task, repeats: int, seconds: float) -> Rates:
     for _ in range(repeats):
         ours = task.images * speed_of(task.ours, seconds)
         loop = task.plain_images * speed_of(task.plain, seconds)
+        short = task.images * speed_of(task.short, seconds) if task.short else math.nan
         product = matmul.speed(seconds / 2)
-        rows.append((ours, loop, product / task.work, ours / loop, ours * task.work / product, product))
+        rows.append((ours, loop, product / task.work, ours / loop, ours * task.work / product, product, short))
     return Rates(case.name, task.name, task.work, *(statistics.median(column) for column in zip(*rows, strict=True)))
 
 

@@ -105,7 +105,7 @@ def main() -> None:
             for workers in took:  # in turn, so that a busy spell of the machine meets both
                 compute = ComputeParameters(engine="dask", scheduler="", workers=workers, shard_size=SHARD)
                 with cluster_of(compute) as executor:
-                    seconds(folder, 4 * workers * SHARD, f"warm-{workers}-{round_}", executor)
+                    seconds(folder, min(given.images, 4 * workers * SHARD), f"warm-{workers}-{round_}", executor)
                     load = os.getloadavg()[0]
                     took[workers].append(seconds(folder, given.images, f"parts-{workers}-{round_}", executor))
                 clock, theirs, own = took[workers][-1]

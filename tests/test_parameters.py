@@ -26,6 +26,7 @@ WRONG = [
     ("wgan", "steps", True),
     ("wgan", "steps", "100"),
     ("wgan", "batch_size", -1),
+    ("wgan", "batch_size", 1),
     ("wgan", "learning_rate", 0.0),
     ("wgan", "learning_rate", float("nan")),
     ("wgan", "learning_rate", 1e9),

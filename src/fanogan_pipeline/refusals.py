@@ -23,6 +23,9 @@ _SPEAKING = (DatasetError, MissingConfigException, OmegaConfBaseException, YAMLE
 _NO_PIPELINE = re.compile(r"An error occurred while importing the '\w+\.pipelines\.([^']*)' module")
 
 
+_MEMORY = re.compile("out of memory|can't allocate memory|not enough memory")
+
+
 def plain_line(error: BaseException | None) -> str | None:
     """What is wrong, on one line, where it is something that the user can mend; else None.
 
@@ -34,7 +37,7 @@ def plain_line(error: BaseException | None) -> str | None:
         broken = next((one for one in chain if isinstance(one, DataValidationError)), None)
         text = "; ".join([str(plain), *getattr(plain, "__notes__", [])])
         return _joined(f"{broken.dataset_name} (on {broken.mode}): {text}" if broken else text)
-    return next((line for one in chain if (line := _from_kedro(one))), None)
+    return next((line for one in chain if (line := _from_kedro(one) or _of_memory(one))), None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -60,6 +63,13 @@ def _from_kedro(error: BaseException) -> str | None:
         return line
     is_speaking = isinstance(error, _SPEAKING) or (type(error) is ValueError and text.startswith("Pipeline "))
     return _joined(text) if is_speaking else None
+
+
+def _of_memory(error: BaseException) -> str | None:
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _MEMORY.search(str(error))):
+        what = _joined(str(error))[:160] or "no more could be had"
+        return f"out of memory ({what}); lower the batch_size of wgan, encoder or scoring, or data_prep.image_size"
+    return None
 
 
 def _broken_yaml() -> str | None:

@@ -105,13 +105,17 @@ def test_what_no_score_depends_on_leaves_finished_cells_as_they_are(pictures):
     pd.testing.assert_series_equal(one["score"], other["score"], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("change", ["settings", "code"])
-def test_other_settings_or_code_start_afresh_and_sweep_the_old_parts(pictures, local, tmp_path, change):
+@pytest.mark.parametrize("change", ["settings", "code", "groups"])
+def test_other_settings_code_or_groups_start_afresh(pictures, local, tmp_path, change):
     place = shutil.copytree(local[1], tmp_path / "place")
     before = set(place.glob("benchmark-*"))
     changed = settings().model_copy(update={"benchmark": group("benchmark", methods=["pca"])})
-    ours, code = (changed, "code") if change == "settings" else (settings(), "other code")
-    benchmark.run_cells(*pictures, [("1", 0)], ours, group("compute", workers=1), place, code)
+    ours = changed if change == "settings" else settings()
+    code = "other code" if change == "code" else "code"
+    images, table = pictures
+    if change == "groups":  # pictures that belong together are split otherwise
+        table = table.assign(group=[f"{row // 2}" for row in range(len(table))])
+    benchmark.run_cells(images, table, [("1", 0)], ours, group("compute", workers=1), place, code)
     after = set(place.glob("benchmark-*"))
-    assert len(after) == 1
-    assert not before & after
+    assert len(after - before) == 1
+    assert (before <= after) == (change == "groups")  # other pictures' cells stay, those of other settings go

@@ -155,6 +155,9 @@ def test_processes_divide_the_batch(tmp_path):
         processes_here(jobs.job(tmp_path, processes=3))
     with pytest.raises(InputError, match=r"divides wgan.penalty_images \(4\)"):
         processes_here(jobs.job(tmp_path, processes=8))
+    clipped = jobs.job(tmp_path, processes=8)
+    clipped = replace(clipped, parameters=clipped.parameters.model_copy(update={"objective": "wgan_clip"}))
+    assert processes_here(clipped) == 8  # where there is no penalty, its images need not be divided
     assert processes_here(jobs.job(tmp_path, processes=4)) == 4
     assert processes_here(jobs.job(tmp_path, processes="auto")) == 1
     with pytest.raises(InputError, match=r"found 1 on each of 3 machines, expected a number that divides"):

@@ -117,6 +117,27 @@ def test_a_signal_saves_the_state_of_that_very_step(number, tmp_path, monkeypatc
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_signal_in_the_last_step_ends_what_comes_after_it_too(tmp_path, monkeypatch):
+    slot, step = slot_in(tmp_path), WganPhase.step
+
+    def interrupt(self, at: int):
+        if at == self.p.steps - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, at)
+
+    monkeypatch.setattr(WganPhase, "step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(slot)
+    assert slot.load().header["step"] == 7
+
+
+def test_a_complaint_that_is_but_warned_of_keeps_no_state_from_being_kept(tmp_path, monkeypatch):
+    slot = slot_in(tmp_path)
+    monkeypatch.setattr(WganPhase, "complaint", lambda self, values: "looks odd")
+    train(slot, save_every_steps=2, log_every=2, on_failure="warn")
+    assert slot.facts["saved"] == [2, 4, 6, 7]
+
+
 def test_ctrl_c_on_the_command_exits_130_and_the_same_command_goes_on(tmp_path, monkeypatch, caplog):
     from tests.in_process import run_here
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.benchmark.rivals import Score
-from fanogan_pipeline.networks import NetworkSpec, build_encoder, build_generator, pixel_range
+from fanogan_pipeline.networks import NetworkSpec, build_encoder, build_generator, pixel_range, seeded
 from fanogan_pipeline.parameters import AugmentationParameters, BenchmarkMethod
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, as_images, to_pixels
@@ -90,8 +90,9 @@ def fit(
     seed: int,
 ) -> Score:
     """Train on normal images uint8 [N, C, H, W]; returns what scores others."""
-    torch.manual_seed(seed)
-    model, images, span = build(spec).to(training.device), as_images(train), pixel_range(spec)
+    with seeded(seed):
+        model = build(spec).to(training.device)
+    images, span = as_images(train), pixel_range(spec)
     optimiser = torch.optim.Adam(model.parameters(), training.learning_rate)
     batches = Batches(len(images), training.batch_size, seed, "encoder.batch_size")
     augment = Augmenter(training.augmentation, seed, span)

@@ -74,7 +74,7 @@ def run_cells(
     Returns:
         The tables of `run_cell`, one below the other.
     """
-    pictures = digest(table[["image_id", "label", "part", "sha256"]].to_numpy(str).tolist())[:12]
+    pictures = digest(table[["image_id", "label", "part", "group", "sha256"]].to_numpy(str).tolist())[:12]
     facts = [_what_counts(settings), torch.__version__, code]
     with held(place, f"benchmark-{pictures}", facts) as folder:
         _write(folder, images, table, settings)

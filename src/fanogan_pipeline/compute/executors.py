@@ -113,7 +113,7 @@ def processes(count: int) -> Iterator[Executor]:
             yield pool
         except BaseException:  # what is under way would be waited for
             for process in list((pool._processes or {}).values()):
-                process.terminate()
+                process.kill()  # a politer signal would end its piece of work and let it take the next one
             raise
 
 

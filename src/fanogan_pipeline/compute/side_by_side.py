@@ -67,8 +67,9 @@ def processes_here(job: TrainingJob) -> int:
     """Processes on this machine: as asked for, or with `auto` one a GPU, as many of them as divide the batch."""
     machines, asked = job.training.machines, job.training.processes
     batches = {f"{job.phase}.batch_size": job.parameters.batch_size}
-    if isinstance(job.parameters, WganParameters) and 0 < job.parameters.penalty_images < job.parameters.batch_size:
-        batches["wgan.penalty_images"] = job.parameters.penalty_images
+    p = job.parameters
+    if isinstance(p, WganParameters) and p.objective == "wgan_gp" and 0 < p.penalty_images < p.batch_size:
+        batches["wgan.penalty_images"] = p.penalty_images
     if asked == "auto":
         gpus = torch.cuda.device_count() if job.device == "cuda" else 1
         fitting = [n for n in range(max(gpus, 1), 0, -1) if not any(b % (n * machines) for b in batches.values())]

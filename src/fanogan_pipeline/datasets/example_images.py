@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
+from fanogan_pipeline.datasets.staging import private_directory
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
 
@@ -76,15 +75,13 @@ class ExampleImageDataset(ImageFolderDataset):
         from fanogan_pipeline.example.picture_set import write_example
 
         logger.info("%s: making the example's pictures", folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
+        with private_directory(folder.parent) as private:
+            made = private / folder.name
+            made.mkdir()
             write_example(made, **self._made)
-            made.chmod(0o755)
-            os.rename(made, folder)
-        except OSError:
-            if not folder.is_dir():  # another run has made it in the meantime
-                raise
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+            try:
+                os.rename(made, folder)
+            except OSError:
+                if not folder.is_dir():  # another run has made it in the meantime
+                    raise
         self._filesystem.invalidate_cache()

@@ -1,6 +1,13 @@
 """Generator, critic and encoder, built from a spec; no files, no Kedro."""
 
-from fanogan_pipeline.networks.build import ARCHITECTURES, build_critic, build_encoder, build_generator, pixel_range
+from fanogan_pipeline.networks.build import (
+    ARCHITECTURES,
+    build_critic,
+    build_encoder,
+    build_generator,
+    pixel_range,
+    seeded,
+)
 from fanogan_pipeline.networks.checkpoint import Checkpoint
 from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.encoder import Encoder
@@ -18,4 +25,5 @@ __all__ = [
     "build_generator",
     "folded",
     "pixel_range",
+    "seeded",
 ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from fanogan_pipeline.errors import InputError
@@ -39,19 +42,34 @@ def _architecture(spec: NetworkSpec) -> Architecture:
     return ARCHITECTURES[spec.architecture]
 
 
+_BUILDING = threading.RLock()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Networks that are built inside have the weights of this seed, whatever other threads build meanwhile: first
+    weights come from the one source of randomness that a process has."""
+    with _BUILDING:
+        torch.manual_seed(seed)
+        yield
+
+
 def build_generator(spec: NetworkSpec) -> nn.Module:
     """z [N, latent_dim] -> image [N, C, H, W] in `pixel_range`."""
-    return _architecture(spec).generator(spec)
+    with _BUILDING:
+        return _architecture(spec).generator(spec)
 
 
 def build_critic(spec: NetworkSpec) -> Critic:
     """x [N, C, H, W] -> score [N]; has `features(x)`, `head(deepest)` and `couples_images`."""
-    return _architecture(spec).critic(spec)
+    with _BUILDING:
+        return _architecture(spec).critic(spec)
 
 
 def build_encoder(spec: NetworkSpec, head: str) -> Encoder:
     """x [N, C, H, W] -> z [N, latent_dim]; head "linear" or "tanh" (the article's); has `see(x)` and `head`."""
-    return _architecture(spec).encoder(spec, head)
+    with _BUILDING:
+        return _architecture(spec).encoder(spec, head)
 
 
 def pixel_range(spec: NetworkSpec) -> tuple[float, float]:

@@ -31,6 +31,12 @@ class WganParameters(Group):
     adam_betas: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], Annotated[float, Field(ge=0.0, lt=1.0)]]
     ema_half_life: Annotated[float, Field(ge=0.0)]
 
+    @model_validator(mode="after")
+    def _enough_for_batch_norm(self) -> WganParameters:
+        if self.batch_size < 2 and self.architecture != "residual":
+            raise ValueError(f"batch_size: found 1, expected at least 2 for the {self.architecture} batch norm")
+        return self
+
 
 class CorruptionParameters(Group):
     """`params:encoder.corruption`: what is done to the encoder's input, and only there, while it trains."""
@@ -81,7 +87,8 @@ class TrainingParameters(Group):
 
     @model_validator(mode="after")
     def _meeting_place(self) -> TrainingParameters:
-        if self.machines > 1 and not re.fullmatch(r"\S+:\d+", self.rendezvous):
+        port = re.fullmatch(r"\S+:(\d+)", self.rendezvous)
+        if self.machines > 1 and not (port and 1 <= int(port[1]) <= 65_535):
             raise ValueError(
                 f"rendezvous: found {self.rendezvous!r}, expected HOST:PORT of this machine, where {self.machines} "
                 "machines meet"

@@ -25,7 +25,7 @@ def choose_device(name: str) -> torch.device:
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise InputError("device: found 'cuda', but PyTorch sees no GPU here; use 'auto' or 'cpu'")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+    return _exact(torch.device("cuda" if available and name != "cpu" else "cpu"))
 
 
 def of_process(kind: str, local_rank: int) -> torch.device:
@@ -42,7 +42,14 @@ def of_process(kind: str, local_rank: int) -> torch.device:
             f"training.processes: process {local_rank} finds no GPU of its own among {gpus}; use auto or fewer"
         )
     torch.cuda.set_device(local_rank)
-    return torch.device("cuda", local_rank)
+    return _exact(torch.device("cuda", local_rank))
+
+
+def _exact(device: torch.device) -> torch.device:
+    """The device, with convolutions in full float32: by default cuDNN takes them in TF32's 10 bits, which is neither
+    what `precision: float32` says nor what a detector's scores elsewhere would agree with."""
+    torch.backends.cudnn.allow_tf32 = False
+    return device
 
 
 def placed(module: Network, device: torch.device) -> Network:

@@ -92,9 +92,9 @@ class Group:
         """
         if self.size == 1:
             return
-        first = torch.tensor(float(step), device=_message_device())
+        first = torch.tensor(step, device=_message_device())
         dist.broadcast(first, 0)
-        if self.any(float(first) != step):
+        if self.any(int(first) != step):
             raise RuntimeError(f"rank {self.rank} stands at step {step}, others at another")
         for module in modules:
             for tensor in module.state_dict().values():

@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.networks import Encoder, build_encoder, folded, pixel_range
+from fanogan_pipeline.networks import Encoder, build_encoder, folded, pixel_range, seeded
 from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, Precision, TrainingParameters
 from fanogan_pipeline.training import objectives
 from fanogan_pipeline.training.augmentation import Augmenter
@@ -41,10 +41,10 @@ class EncoderPhase:
     ) -> None:
         self.p, self.wgan, self.device, self.group = parameters, wgan, device, group
         self.passed = Passes(precision, device)
-        torch.manual_seed(seed)
         self.images = images.to(device)
         self.generator, self.critic = folded(wgan.generator.to(device)), folded(wgan.critic.to(device))
-        self.encoder = placed(build_encoder(wgan.spec, parameters.head), device)
+        with seeded(seed):
+            self.encoder = placed(build_encoder(wgan.spec, parameters.head), device)
         group.share_statistics(self.encoder)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder}
         self.optimiser = _optimiser(parameters, self.encoder)

@@ -80,7 +80,6 @@ def run_phase(
         while step < steps:
             curves.add(group.mean(phase.step(step)))
             step += 1
-            complaint = ""
             if step % parameters.log_every == 0 or step == steps:
                 values = curves.close_row(step)
                 complaint = health.finite_complaint(values, phase.modules) or phase.complaint(values)
@@ -91,13 +90,16 @@ def run_phase(
             stopping = step < steps and _is_stopping(group, interrupted, step, parameters.log_every)
             due = stopping or step == steps or _is_due(parameters, step, saved_at)
             is_handed_on = step == steps and group.size > 1  # all that several processes leave is their last state
-            if slot and group.rank == 0 and (is_handed_on or (due and not complaint)):
+            if slot and group.rank == 0 and due:
                 _save(phase, parameters, slot, step, curves, is_handed_on)
                 saved_at = time.monotonic()
             if stopping:
                 progress.close()
                 logger.warning("%s: stopped at step %d; the same command goes on from there", phase.name, step)
                 raise KeyboardInterrupt
+        if group.size == 1 and interrupted():  # in the very last step: whatever comes next is not to begin
+            progress.close()
+            raise KeyboardInterrupt
     progress.close()
     return pd.DataFrame(curves.rows)
 

@@ -1,4 +1,4 @@
-"""A training run at rest, complete enough to go on bit by bit where it stood."""
+"""A training run at rest, complete enough to go on where it stood: bit by bit on a CPU, to rounding on a GPU."""
 
 from __future__ import annotations
 

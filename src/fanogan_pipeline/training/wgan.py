@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.networks import Critic, NetworkSpec, build_critic, build_generator, pixel_range
+from fanogan_pipeline.networks import Critic, NetworkSpec, build_critic, build_generator, pixel_range, seeded
 from fanogan_pipeline.parameters import AugmentationParameters, Precision, TrainingParameters, WganParameters
 from fanogan_pipeline.training import health, objectives
 from fanogan_pipeline.training.augmentation import Augmenter
@@ -68,10 +68,10 @@ class WganPhase:
     ) -> None:
         self.p, self.spec, self.device, self.group = parameters, spec, device, group
         self.passed = Passes(precision, device)
-        torch.manual_seed(seed)
         self.images = images.to(device)
-        self.generator = placed(build_generator(spec), device)
-        self.critic = placed(build_critic(spec), device)
+        with seeded(seed):
+            self.generator = placed(build_generator(spec), device)
+            self.critic = placed(build_critic(spec), device)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         group.share_statistics(self.generator)
         group.share_statistics(self.critic)

@@ -34,6 +34,8 @@ def train(
     facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}
     if data_prep.augmentation:
         facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
+    if data_prep.tiling:
+        facts["max_train_tiles"] = data_prep.tiling.max_train_tiles
     facts["precision"] = precision
     slot = state.StateSlot(states, "wgan", facts | {"device": where.type}).unshared()
     whole = job.TrainingJob(parameters, training, spec, seed, where.type, slot, None, data_prep.augmentation, precision)

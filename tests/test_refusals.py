@@ -1,0 +1,17 @@
+"""What the user can mend is told in one line."""
+
+import pytest
+import torch
+
+from fanogan_pipeline.refusals import plain_line
+
+
+def test_memory_that_cannot_be_had_is_told_with_what_helps():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    line = plain_line(caught.value)
+    assert line.startswith("out of memory (")
+    assert "lower the batch_size" in line
+    assert "\n" not in line
+    assert plain_line(MemoryError()).startswith("out of memory (no more could be had)")
+    assert plain_line(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import pandas as pd
+import errno
+import fcntl
+import os
+import shutil
 
-from fanogan_pipeline.compute.folders import held
+import pandas as pd
+from tests.compute.scenes import scene
+
+from fanogan_pipeline.compute import shards, terms
+from fanogan_pipeline.compute.executors import threads
+from fanogan_pipeline.compute.folders import held, remove_unless_held
+from fanogan_pipeline.detection.pictures import Pooling
 from fanogan_pipeline.hooks import StateHooks
+from fanogan_pipeline.parameters import ComputeParameters
 
 
 def saved_scores(folder) -> pd.DataFrame:
@@ -21,3 +31,49 @@ def test_parts_stay_while_another_run_is_at_the_same_pictures(tmp_path):
         assert (folder / "part-000000.parquet").exists()
     StateHooks().after_dataset_saved("new_scores", saved_scores(folder))
     assert not folder.exists()
+
+
+def test_a_folder_that_another_run_has_removed_is_gone_and_no_more(tmp_path):
+    remove_unless_held(tmp_path / "gone")
+
+
+def test_a_folder_removed_before_it_is_locked_is_made_again_and_held(tmp_path, monkeypatch):
+    lock, removed = fcntl.flock, []
+
+    def overtaken(descriptor: int, how: int) -> None:
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            shutil.rmtree(removed[0])
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    with held(tmp_path, "inference", ["facts"]) as folder:
+        assert removed == [folder]
+        remove_unless_held(folder)
+        assert folder.exists()
+
+
+def test_work_goes_on_where_the_file_system_knows_no_locks(tmp_path, monkeypatch):
+    def unknown(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with held(tmp_path, "inference", ["other"]) as other, held(tmp_path, "inference", ["facts"]) as folder:
+        assert folder.exists()
+        assert other.exists()  # nothing tells whether its run lives
+
+
+def test_images_that_another_run_of_the_same_terms_has_removed_are_not_missed(tmp_path, monkeypatch):
+    some, restorer, models = scene(False)
+    table_of_parts = shards.table_of_parts
+
+    def overtaken(cuts, compute, folder, executor):
+        found = table_of_parts(cuts, compute, folder, executor)
+        (folder.parent / "images.npy").unlink()
+        return found
+
+    monkeypatch.setattr(shards, "table_of_parts", overtaken)
+    monkeypatch.setattr(terms, "cluster_of", lambda compute: threads(1))
+    settings = terms.Settings("squared", "cpu", 16, Pooling("mean", 1.0, 1.0), False)
+    compute = ComputeParameters(engine="dask", scheduler="", workers=1, shard_size=30)
+    assert len(terms.measure(some, restorer, models, settings, compute, tmp_path)) == 60

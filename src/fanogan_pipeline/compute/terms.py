@@ -111,7 +111,7 @@ def measure(
         with _folder(place, models, image_set, settings, compute) as folder:
             write(folder, image_set, models, settings)
             found = shards.table_of_parts(cuts, TermsFrom(str(folder)), folder / "parts", cluster)
-            (folder / "images.npy").unlink()
+            (folder / "images.npy").unlink(missing_ok=True)
             return found
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import shutil
 
+import numpy as np
 import pandas as pd
+import pytest
 from tests.compute.scenes import scene
 
 from fanogan_pipeline.compute import shards, terms
 from fanogan_pipeline.compute.executors import threads
 from fanogan_pipeline.compute.folders import held, remove_unless_held
 from fanogan_pipeline.detection.pictures import Pooling
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.hooks import StateHooks
 from fanogan_pipeline.parameters import ComputeParameters
 
@@ -77,3 +81,30 @@ def test_images_that_another_run_of_the_same_terms_has_removed_are_not_missed(tm
     settings = terms.Settings("squared", "cpu", 16, Pooling("mean", 1.0, 1.0), False)
     compute = ComputeParameters(engine="dask", scheduler="", workers=1, shard_size=30)
     assert len(terms.measure(some, restorer, models, settings, compute, tmp_path)) == 60
+
+
+def test_a_part_that_the_disk_does_not_take_is_told_and_the_others_stay(tmp_path):
+    """A real failing write, without privileges: no file of this process may grow above four kilobytes."""
+    rows = np.random.default_rng(0).random(1000)
+
+    def compute(shard: slice) -> pd.DataFrame:
+        return pd.DataFrame({"row": rows[shard]})
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with threads(1) as pool, pytest.raises(InputError, match="finished parts are kept") as caught:
+            shards.table_of_parts([slice(0, 4), slice(4, 1000)], compute, tmp_path, pool)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(caught.value).startswith(f"{tmp_path}/part-000001.parquet: cannot be written (")
+    assert os.strerror(errno.EFBIG) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["part-000000.parquet"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
+    (tmp_path / "states").write_text("no folder")
+    said = r"states/scoring-\w+: cannot be written \(Not a directory\)"
+    with pytest.raises(InputError, match=said), held(tmp_path / "states", "scoring", []):
+        pass

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fanogan_pipeline.compute.files import make_folder, work_file
 from fanogan_pipeline.datasets import safetensors_format
-from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.networks import Checkpoint
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
@@ -33,6 +33,9 @@ def held(place: Path, kind: str, facts: Any) -> Iterator[Path]:
         place: a local folder, seen by all workers.
         kind: of work; folders of the same kind and other facts are removed, unless a living run holds them.
         facts: what the work depends on.
+
+    Raises:
+        InputError: the folder cannot be made.
     """
     root = place.resolve() / f"{kind}-{digest(facts)}"
     lock = _claim(root)
@@ -48,7 +51,7 @@ def held(place: Path, kind: str, facts: Any) -> Iterator[Path]:
 def _claim(folder: Path) -> int:
     """Make the folder where it is missing and hold it; start over where another run removed it in between."""
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         try:
             lock = os.open(folder, _OPEN_DIRECTORY)
         except FileNotFoundError:
@@ -88,7 +91,7 @@ def remove_unless_held(folder: Path) -> None:
 def write_models(folder: Path, models: Mapping[str, Checkpoint]) -> None:
     """The checkpoints of `MODELS`, for workers to read."""
     for name in MODELS:
-        with whole_file(folder / f"{name}.safetensors") as draft:
+        with work_file(folder / f"{name}.safetensors") as draft:
             draft.write_bytes(safetensors_format.to_bytes(models[name]))
 
 

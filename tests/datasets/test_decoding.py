@@ -125,6 +125,15 @@ def test_masks_count_whatever_is_not_black(tmp_path):
     assert mask_of(Image.fromarray(blocks), "lossy.jpg") == (blocks > 0).tolist()
 
 
+def test_want_of_memory_is_no_damage_to_the_picture():
+    class Costly(io.BytesIO):
+        def seek(self, *place: int) -> int:
+            raise MemoryError
+
+    with pytest.raises(InputError, match=r"^x\.png: cannot be read \(out of memory\)"):
+        decode(lambda: Costly(encoded("PNG")), "x.png", DecodingSettings())
+
+
 WHOLE = {extension: encoded(extension) for extension in ("PNG", "JPEG", "BMP", "TIFF", "WEBP")}
 
 

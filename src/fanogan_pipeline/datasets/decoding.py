@@ -99,6 +99,10 @@ def _opened(opener: Opener, name: str, settings: DecodingSettings) -> Iterator[I
                 yield image
     except InputError:
         raise
+    except MemoryError as error:
+        raise InputError(
+            f"{name}: cannot be read (out of memory); free some, or have fewer workers decode at a time"
+        ) from error
     except UnidentifiedImageError as error:
         raise InputError(
             f"{name}: found no picture or one whose header is damaged, expected PNG, JPEG, BMP, TIFF or WebP; "

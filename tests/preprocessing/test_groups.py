@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.preprocessing.splits import split_images
 
@@ -48,3 +49,11 @@ def test_pictures_without_a_group_stand_alone():
     assert len(split) == len(found)
     normal = split[~split["is_anomaly"]]
     assert np.isclose((normal["split"] == "test").mean(), PARAMETERS.test_fraction, atol=0.02)
+
+
+def test_the_reference_protocol_refuses_groups_in_words():
+    reference = PARAMETERS.model_copy(update={"protocol": "reference", "reference_count": 10})
+    lone = table().assign(group="")
+    assert len(split_images(lone.assign(label=["bad"] * 20 + ["1"] * (len(lone) - 20)), reference, "", 0)) == 50
+    with pytest.raises(InputError, match=r"data_prep\.protocol: found reference, but raw_images has 40 groups"):
+        split_images(table(), reference, "", 0)

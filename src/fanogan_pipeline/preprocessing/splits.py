@@ -33,7 +33,7 @@ def split_images(table: pd.DataFrame, parameters: DataPrepParameters, normal_lab
         rows of `table`. Normal images only in train, selection and calibration.
 
     Raises:
-        InputError: a class that does not exist, or too few images for a split.
+        InputError: a class that does not exist, too few images for a split, or groups with the reference protocol.
     """
     normal = normal_classes(table, parameters, normal_label)
     table = table.assign(is_anomaly=~table["label"].isin(normal))
@@ -104,6 +104,12 @@ def _draw_groups(table: pd.DataFrame, fraction: float, rng: np.random.Generator)
 
 def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:
     """The reimplemented system's split: by order in train+test, `count` images to each side."""
+    groups = table.loc[table["group"] != "", "group"]
+    if len(groups):
+        raise InputError(
+            f"data_prep.protocol: found reference, but raw_images has {groups.nunique():,} groups, which its order "
+            "would tear apart, expected none; set protocol: official or take group_by out of the catalog's entry"
+        )
     order = table.iloc[np.argsort(np.asarray(table["part"] == "test"), kind="stable")]
     normal, other = order[~order["is_anomaly"]], order[order["is_anomaly"]]
     if len(normal) < 4 * count or len(other) < count:

@@ -1,5 +1,7 @@
 """Which image is on which side."""
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +53,17 @@ def test_sources_without_a_test_part_keep_some_normal_images_and_all_others_to_t
     assert set(range(100, 107)) <= set(found["test"])
     assert len(found["test"]) == 7 + 20
     assert sorted(row for rows in found.values() for row in rows) == list(range(107))
+
+
+@pytest.mark.parametrize(("seed", "selection", "digest"), [
+    (0, [27, 36, 72, 76, 101, 107, 118, 125, 126, 134, 149, 153, 160, 164, 190, 192], "15467695befcc920"),
+    (1, [1, 11, 15, 24, 59, 61, 67, 69, 80, 83, 88, 94, 147, 163, 166, 185], "97d39e0901e5559e"),
+])  # fmt: skip
+def test_without_groups_a_seed_draws_the_rows_that_it_always_has(seed, selection, digest):
+    table = source_table(["good"] * 200 + ["hole"] * 9)
+    found = sides(split_images(table, group("data_prep", normal_classes=["good"]), "", seed))
+    assert found["selection"] == selection
+    assert hashlib.sha256(repr(found).encode()).hexdigest()[:16] == digest
 
 
 def test_a_group_stays_on_one_side():

@@ -64,17 +64,20 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
     else:
         is_test = table["is_anomaly"] | _grouped_with(table, table["is_anomaly"])
         normal = table[~table["is_anomaly"]]
-        missing = round(parameters.test_fraction * len(normal)) - int(is_test[normal.index].sum())
+        wanted = round(parameters.test_fraction * len(normal))
+        missing = wanted - int(is_test[normal.index].sum())
         free = table[~is_test]
         if missing > 0:
-            is_test |= table.index.isin(_draw_groups(free, missing / len(free), rng))
+            is_test |= table.index.isin(_draw_groups(free, missing, rng))
+        _warn_of_share("test", int(is_test[normal.index].sum()), wanted)
     torn = _grouped_with(table, is_test) & ~is_test & ~table["is_anomaly"]
     if torn.any():
         logger.warning("data_prep: %d training images left out, others of their groups are test images", torn.sum())
     test, rest = table[is_test], table[~is_test & ~torn & ~table["is_anomaly"]]
-    selection = _draw_groups(rest, parameters.selection_fraction, rng)
+    selection = _draw_share("selection", rest, parameters.selection_fraction, rng)
     left = rest.drop(index=selection)
-    calibration = _draw_groups(left, parameters.calibration_fraction / (1 - parameters.selection_fraction), rng)
+    fraction = parameters.calibration_fraction / (1 - parameters.selection_fraction)
+    calibration = _draw_share("calibration", left, fraction, rng)
     train = left.drop(index=calibration)
     if parameters.max_train is not None:
         train = train.loc[sorted(rng.permutation(train.index)[: parameters.max_train])]
@@ -88,8 +91,19 @@ def _grouped_with(table: pd.DataFrame, chosen: pd.Series) -> pd.Series:
     return (table["group"] != "") & table["group"].isin(table.loc[chosen, "group"])
 
 
-def _draw_groups(table: pd.DataFrame, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Index labels of about `fraction` of the rows, whole groups at a time."""
+def _draw_share(name: str, table: pd.DataFrame, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    wanted = round(fraction * len(table))
+    drawn = _draw_groups(table, wanted, rng)
+    _warn_of_share(name, len(drawn), wanted)
+    return drawn
+
+
+def _draw_groups(table: pd.DataFrame, wanted: int, rng: np.random.Generator) -> np.ndarray:
+    """Index labels of about `wanted` rows, whole groups at a time.
+
+    In random order; one that would bring more too many than are still missing is passed over, so that a large
+    group does not fill a small side. Where that leaves nothing, the smallest is drawn.
+    """
     alone = np.asarray(table["group"] == "", dtype=bool)
     groups = table["group"].to_numpy(dtype=object).copy()
     groups[alone] = table.index.to_numpy()[alone]
@@ -97,9 +111,25 @@ def _draw_groups(table: pd.DataFrame, fraction: float, rng: np.random.Generator)
     _, number = np.unique(groups.astype(str), return_inverse=True)
     sizes = np.bincount(number)
     order = rng.permutation(len(sizes))
-    before = np.cumsum(sizes[order]) - sizes[order]
-    drawn = order[before < round(fraction * len(table))]
+    drawn, missing = [], wanted
+    for group in order:
+        if missing <= 0:
+            break
+        if sizes[group] <= 2 * missing:
+            drawn.append(group)
+            missing -= sizes[group]
+    if not drawn and wanted > 0 and len(order):
+        drawn = [order[np.argmin(sizes[order])]]
     return table.index.to_numpy()[np.isin(number, drawn)]
+
+
+def _warn_of_share(name: str, found: int, wanted: int) -> None:
+    """A word where a side has less than half or more than one and a half times what it should."""
+    if abs(found - wanted) > wanted / 2:
+        logger.warning(
+            "data_prep: %d normal images for the %s split, where its fraction asks for %d: groups stay whole",
+            *(found, name, wanted),
+        )
 
 
 def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -65,6 +65,14 @@ def test_a_large_group_does_not_fill_a_small_side(seed, caplog):
     assert not caplog.records
 
 
+@pytest.mark.parametrize("sizes", [(200,), (150, 50)])
+def test_too_few_groups_are_named_where_images_are_not_what_is_missing(sizes):
+    found = of_sizes(*sizes, alone=1).assign(part=["train"] * 200 + ["test"])
+    said = f"the train split would get 0 images.*of which there are {len(sizes)}, the largest of {sizes[0]}; lower"
+    with pytest.raises(InputError, match=said):
+        split_images(found, PARAMETERS, "", 0)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_side_far_from_its_share_is_warned_of(seed, caplog):
     with caplog.at_level(logging.WARNING):

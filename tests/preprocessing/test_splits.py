@@ -81,6 +81,18 @@ def test_the_source_s_own_normal_label_serves_where_no_class_is_named():
     assert split["is_anomaly"].sum() == 5
 
 
+@pytest.mark.parametrize(
+    ("classes", "normal"),
+    [(["1"], {"good"}), (["good"], {"good"}), (["1", "good"], {"1", "good"}), (["2"], {"2"}), (["1", "2"], {"1", "2"})],
+)
+def test_a_defect_that_has_a_class_s_name_is_no_normal_class_for_that(classes, normal):
+    table = source_table(
+        ["good"] * 50 + ["2"] * 40 + ["1"] * 5, ["train"] * 40 + ["test"] * 10 + ["train"] * 30 + ["test"] * 15
+    )
+    split = split_images(table, group("data_prep", normal_classes=classes), "good", 0)
+    assert set(split.loc[~split["is_anomaly"], "label"]) == normal
+
+
 def test_a_class_that_does_not_exist_is_named_with_those_that_do():
     with pytest.raises(InputError, match=r"data_prep\.normal_classes: found 'godo'.*did you mean 'good'"):
         split_images(source_table(["good"] * 20), group("data_prep", normal_classes=["godo"]), "", 0)
@@ -89,6 +101,10 @@ def test_a_class_that_does_not_exist_is_named_with_those_that_do():
 def test_too_few_images_for_a_split_are_refused():
     with pytest.raises(InputError, match=r"the (selection|calibration|train) split would get \d images"):
         split_images(source_table(["good"] * 6), group("data_prep", normal_classes=["good"]), "", 0)
+    there = r"there are 0 of 'cat', 1 of 'good' outside the test split; add images, .* correct normal_classes$"
+    table = source_table(["good"] * 6 + ["cat"] * 9, ["train"] + ["test"] * 14)
+    with pytest.raises(InputError, match=there):
+        split_images(table, group("data_prep", normal_classes=["good", "cat"]), "", 0)
     with pytest.raises(InputError, match=r"data_prep\.reference_count: found 1000"):
         split_images(source_table(["1"] * 100), group("data_prep", "reference"), "", 0)
 

@@ -24,8 +24,8 @@ def split_images(table: pd.DataFrame, parameters: DataPrepParameters, normal_lab
     Args:
         table: of an `ImageSource`.
         parameters: which classes are normal, the protocol and its fractions.
-        normal_label: what the source itself calls normal; used where its labels hold no
-            class of `normal_classes` and the source has a name of its own for them.
+        normal_label: what the source itself calls normal, or ""; it counts unless `normal_classes` holds it
+            or a class that has pictures outside the source's own test part.
         seed: of the random order.
 
     Returns:
@@ -45,7 +45,9 @@ def split_images(table: pd.DataFrame, parameters: DataPrepParameters, normal_lab
 def normal_classes(table: pd.DataFrame, parameters: DataPrepParameters, normal_label: str) -> list[str]:
     """The labels that count as normal; every one of them stands in the table."""
     labels = sorted(table["label"].unique())
-    if normal_label and not set(parameters.normal_classes) & set(labels):
+    learnable = set(table.loc[table["part"] != "test", "label"])
+    # a defect may have the name of a class: only what there is to learn from counts against the source's own name
+    if normal_label and not set(parameters.normal_classes) & {normal_label, *learnable}:
         return [normal_label]
     for name in parameters.normal_classes:
         if name not in labels:
@@ -83,7 +85,22 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
         train = train.loc[sorted(rng.permutation(train.index)[: parameters.max_train])]
     if parameters.max_test is not None:
         test = test.loc[sorted(rng.permutation(test.index)[: parameters.max_test])]
-    return _assemble(train, table.loc[selection], table.loc[calibration], test)
+    return _assemble(train, table.loc[selection], table.loc[calibration], test, _there_is(table, rest))
+
+
+def _there_is(table: pd.DataFrame, rest: pd.DataFrame) -> str:
+    """What there is to divide among train, selection and calibration, and what to do where that is too little."""
+    counts = rest["label"].value_counts()
+    classes = sorted(table.loc[~table["is_anomaly"], "label"].unique())
+    each = ", ".join(f"{counts.get(name, 0):,} of '{name}'" for name in classes)
+    found = f"of normal_classes there are {each} outside the test split"
+    if not (rest["group"] != "").any():
+        return f"{found}; add images, change the fractions or correct normal_classes"
+    sizes = rest.loc[rest["group"] != "", "group"].value_counts()
+    return (
+        f"{found}, and groups stay whole, of which there are {len(sizes):,}, the largest of {sizes.iloc[0]:,}; lower "
+        "the fractions, add groups or correct group_by in the catalog's entry"
+    )
 
 
 def _grouped_with(table: pd.DataFrame, chosen: pd.Series) -> pd.Series:
@@ -148,18 +165,19 @@ def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:
             f"images, expected at least {4 * count} and {count}"
         )
     train, tested, calibration, selection = (normal[k * count : (k + 1) * count] for k in range(4))
-    return _assemble(train, selection, calibration, pd.concat([tested, other[:count]]))
+    return _assemble(train, selection, calibration, pd.concat([tested, other[:count]]), "")
 
 
 def _assemble(
-    train: pd.DataFrame, selection: pd.DataFrame, calibration: pd.DataFrame, test: pd.DataFrame
+    train: pd.DataFrame, selection: pd.DataFrame, calibration: pd.DataFrame, test: pd.DataFrame, there_is: str
 ) -> pd.DataFrame:
+    """The four sides one below the other; `there_is` says what they were drawn from, in words."""
     parts = dict(zip(SPLITS, (train, selection, calibration, test), strict=True))
     for name, part in parts.items():
         if len(part) == 0 or (name != "test" and len(part) < 2):
             raise InputError(
                 f"data_prep: the {name} split would get {len(part)} images, expected at least "
-                f"{1 if name == 'test' else 2}; add images or change the fractions"
+                f"{1 if name == 'test' else 2}; {there_is}"
             )
     return pd.concat([part.assign(split=name) for name, part in parts.items()])
 

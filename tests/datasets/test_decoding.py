@@ -36,6 +36,15 @@ def test_wide_tiffs_scale_too(tmp_path, dtype):
     np.testing.assert_array_equal(read_one(tmp_path), [[0, 255]])
 
 
+def test_the_white_that_a_refusal_asks_for_can_be_set(tmp_path):
+    Image.fromarray(np.array([[0, 2**31 - 1]], dtype=np.int32)).save(tmp_path / "a.tif")
+    with pytest.raises(
+        InputError, match=r"found values from 0 to 2147483647, expected 0 to 65535; set sixteen_bit_max"
+    ):
+        read_one(tmp_path)
+    np.testing.assert_array_equal(read_one(tmp_path, sixteen_bit_maximum=2147483647), [[0, 255]])
+
+
 def test_floats_scale_by_a_fixed_maximum(tmp_path):
     Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32)).save(tmp_path / "a.tif")
     np.testing.assert_array_equal(read_one(tmp_path), [[0, 128, 255]])

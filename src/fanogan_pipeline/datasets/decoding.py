@@ -44,7 +44,7 @@ class DecodingSettings:
     """How files become arrays.
 
     Attributes:
-        sixteen_bit_maximum: grey value of a 16-bit (or integer) picture that becomes 255, in [1, 65535];
+        sixteen_bit_maximum: grey value of a 16-bit (or integer) picture that becomes 255, in [1, 2**31 - 1];
             4095 for a 12-bit camera. Colour of 16 bits keeps its upper eight.
         float_maximum: value of a floating-point picture that becomes 255, above 0.
         background: grey level in [0, 255] behind what is transparent.
@@ -210,10 +210,12 @@ def _to_uint8(image: Image.Image, name: str, settings: DecodingSettings) -> np.n
 def _scaled(values: np.ndarray, maximum: float, parameter: str, name: str) -> np.ndarray:
     low, high = values.min(), values.max()
     if low < 0 or high > maximum:
-        raise InputError(
-            f"{name}: found values from {low:g} to {high:g}, expected 0 to {maximum:g}; set {parameter} to the "
-            "value that stands for white"
-        )
+        form = "g" if values.dtype.kind == "f" else "d"
+        remedy = f"set {parameter} to the value that stands for white"
+        if low < 0:
+            remedy = "convert the file to values from 0 up"
+        found, expected = f"{low:{form}} to {high:{form}}", f"0 to {maximum:{form}}"
+        raise InputError(f"{name}: found values from {found}, expected {expected}; {remedy}")
     return np.rint(values * (255.0 / maximum)).astype(np.uint8)
 
 

@@ -185,7 +185,8 @@ ROWS: dict[str, Row] = {
         "normal_classes: class '1' is listed twice",
     ),
     "class with too few images for its split": idx(
-        "data_prep: the selection split would get 1 images, expected at least 2; add images or change the fractions"
+        "data_prep: the selection split would get 1 images, expected at least 2; of normal_classes there are",
+        "of '1' outside the test split; add images, change the fractions or correct normal_classes",
     ),
     "fractions that leave nothing": parameter(
         "data_prep.selection_fraction=0.6,data_prep.calibration_fraction=0.6",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 from typing import Any, get_args
 
@@ -165,7 +164,9 @@ class StateHooks:
         if phase in PHASES and "training_states" in self._catalog:
             self._catalog["training_states"].load().discard_held(f"{phase}-")
         if dataset_name == "new_scores" and data.attrs.get("parts"):
-            shutil.rmtree(data.attrs["parts"], ignore_errors=True)
+            from fanogan_pipeline.compute.folders import remove_unless_held
+
+            remove_unless_held(Path(data.attrs["parts"]))  # another run may be at the same pictures
 
 
 class SummaryHooks:

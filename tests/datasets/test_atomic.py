@@ -249,6 +249,39 @@ def test_damage_after_the_fact_names_the_way_out(form, tmp_path):
     assert f"delete {tmp_path / PLACES[form] / 'v2'}, or read another with --load-versions {name}:v1" in line
 
 
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "FigureFolderDataset"])
+def test_a_whole_file_that_cannot_be_opened_is_kept(form, tmp_path):
+    """A real failing read, without privileges: this process may open no more files."""
+    dataset(form, tmp_path, "v1").save(example(form, 1))
+    stored = dataset(form, tmp_path)
+    stored.load()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(DatasetError) as caught:
+            stored.load()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    line = refusal(caught.value)
+    assert line.startswith(f"{tmp_path / PLACES[form] / 'v1' / PLACES[form]}: cannot be read (Too many open files)")
+    assert "delete" not in line
+    assert same(form, stored.load(), example(form, 1))
+
+
+@pytest.mark.parametrize("error", [MemoryError("Unable to allocate 9 GiB"), TimeoutError("no answer")])
+def test_a_read_that_fails_for_want_of_memory_or_an_answer_keeps_the_file(error, tmp_path, monkeypatch):
+    stored = dataset("CheckpointDataset", tmp_path, "v1")
+    stored.save(example("CheckpointDataset", 1))
+
+    def fail(self, path: str) -> None:
+        raise error
+
+    monkeypatch.setattr(type(stored), "_read", fail)
+    with pytest.raises(DatasetError) as caught:
+        stored.load()
+    assert f"cannot be read ({error}), yet it may well be whole; keep it" in refusal(caught.value)
+
+
 def test_a_file_where_the_folder_of_versions_should_be(tmp_path):
     (tmp_path / "numbers.json").write_text("{}")
     stored = dataset("JSONDataset", tmp_path, "v1")

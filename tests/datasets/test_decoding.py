@@ -1,13 +1,14 @@
 """Every format becomes the array it should, and damaged bytes an error with words."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from picture_files import encoded, message_of, put, read_one
-from PIL import Image
+from picture_files import defects_folder, encoded, grey, message_of, put, read_one
+from PIL import Image, PngImagePlugin
 
 from fanogan_pipeline.datasets.decoding import DecodingSettings, decode, decode_mask, picture_size
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
@@ -33,6 +34,15 @@ def test_sixteen_bits_scale_by_a_fixed_maximum(tmp_path):
 def test_wide_tiffs_scale_too(tmp_path, dtype):
     Image.fromarray(np.array([[0, 65535]], dtype=dtype)).save(tmp_path / "a.tif")
     np.testing.assert_array_equal(read_one(tmp_path), [[0, 255]])
+
+
+def test_the_white_that_a_refusal_asks_for_can_be_set(tmp_path):
+    Image.fromarray(np.array([[0, 2**31 - 1]], dtype=np.int32)).save(tmp_path / "a.tif")
+    with pytest.raises(
+        InputError, match=r"found values from 0 to 2147483647, expected 0 to 65535; set sixteen_bit_max"
+    ):
+        read_one(tmp_path)
+    np.testing.assert_array_equal(read_one(tmp_path, sixteen_bit_maximum=2147483647), [[0, 255]])
 
 
 def test_floats_scale_by_a_fixed_maximum(tmp_path):
@@ -86,6 +96,53 @@ def test_exif_rotation_is_applied(tmp_path, extension):
     assert picture_size(lambda: path.open("rb"), "a", DecodingSettings()) == (32, 16)
 
 
+def png_with(kind: bytes, data: bytes, before: bytes) -> bytes:
+    """A PNG of 6 x 9 (height x width) with one chunk more, before the first of another kind."""
+    whole = encoded("PNG", grey())
+    place = whole.index(before) - 4
+    chunk = len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+    return whole[:place] + chunk + whole[place:]
+
+
+def turning(how: str) -> tuple[bytes, bytes]:
+    """A PNG chunk, kind and data, that says the orientation of 6, which swaps the sides."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    if how == "EXIF":
+        return b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")
+    if how == "XMP":
+        return b"iTXt", b'XML:com.adobe.xmp\0\0\0\0\0<rdf:Description tiff:Orientation="6"/>'
+    profile = f"\nexif\n{len(exif.tobytes()):8}\n{exif.tobytes().hex()}\n"
+    return b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(profile.encode())
+
+
+@pytest.mark.parametrize("how", ["EXIF", "XMP", "raw profile"])
+@pytest.mark.parametrize("before", [b"IDAT", b"IEND"])
+def test_a_png_is_turned_alike_in_size_and_pixels_wherever_its_orientation_stands(tmp_path, how, before):
+    content = png_with(*turning(how), before)
+    assert decode(lambda: io.BytesIO(content), "x.png", DecodingSettings()).shape == (9, 6)
+    assert picture_size(lambda: io.BytesIO(content), "x.png", DecodingSettings()) == (9, 6)
+    defects_folder(tmp_path)
+    (tmp_path / "test/cut/0.png").write_bytes(content)
+    said = "test/cut/0.png: found a mask of 6 x 9"
+    assert said in message_of(ImageFolderDataset(path=str(tmp_path)))
+    (tmp_path / "ground_truth/cut/0_mask.png").write_bytes(content)
+    source = ImageFolderDataset(path=str(tmp_path)).load()
+    row = source.table["image_id"].tolist().index("test/cut/0.png")
+    assert source.read_mask(row).shape == source.read(row).shape == (9, 6)
+
+
+def test_the_size_of_a_png_costs_no_decoding(monkeypatch):
+    def decoded(image: Image.Image) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", decoded)
+    dated = png_with(b"tEXt", b"date:create\x002026-01-01", b"IEND")
+    assert picture_size(lambda: io.BytesIO(dated), "x.png", DecodingSettings()) == (6, 9)
+    turned = png_with(*turning("XMP"), b"IDAT")
+    assert picture_size(lambda: io.BytesIO(turned), "x.png", DecodingSettings()) == (9, 6)
+
+
 def test_sizes_may_differ_and_names_may_lie_about_the_format(tmp_path):
     put(tmp_path, "a.png", size=(3, 4))
     put(tmp_path, "b.png", size=(50, 20))
@@ -123,6 +180,15 @@ def test_masks_count_whatever_is_not_black(tmp_path):
     assert mask_of(palette, "palette.png") == [[False, True, True]]
     blocks = np.kron(np.array([[0, 255]], dtype=np.uint8), np.ones((8, 8), dtype=np.uint8))
     assert mask_of(Image.fromarray(blocks), "lossy.jpg") == (blocks > 0).tolist()
+
+
+def test_want_of_memory_is_no_damage_to_the_picture():
+    class Costly(io.BytesIO):
+        def seek(self, *place: int) -> int:
+            raise MemoryError
+
+    with pytest.raises(InputError, match=r"^x\.png: cannot be read \(out of memory\)"):
+        decode(lambda: Costly(encoded("PNG")), "x.png", DecodingSettings())
 
 
 WHOLE = {extension: encoded(extension) for extension in ("PNG", "JPEG", "BMP", "TIFF", "WEBP")}

@@ -74,7 +74,7 @@ BAD_PICTURES = {
     ),
     "negative": (
         encoded("TIFF", np.array([[-5, 255]], dtype=np.int32)),
-        "found values from -5 to 255, expected 0 to 65535; set sixteen_bit_maximum",
+        "found values from -5 to 255, expected 0 to 65535; convert the file to values from 0 up",
     ),
 }
 
@@ -268,7 +268,7 @@ def test_a_folder_without_one_good_picture_is_refused_even_when_skipping(tmp_pat
         ({"animated": True}, "animated is True, expected one of refuse, first_frame"),
         ({"background": 256}, "background is 256, expected a whole number from 0 to 255"),
         ({"background": True}, "background is True, expected a whole number"),
-        ({"sixteen_bit_maximum": 0}, "sixteen_bit_maximum is 0, expected a whole number from 1 to 65,535"),
+        ({"sixteen_bit_maximum": 0}, "sixteen_bit_maximum is 0, expected a whole number from 1 to 2,147,483,647"),
         ({"float_maximum": float("nan")}, "float_maximum is nan, expected a number"),
         ({"max_pixels": "many"}, "max_pixels is 'many', expected a whole number"),
         ({"workers": 0}, "workers is 0, expected a whole number from 1 to 256"),

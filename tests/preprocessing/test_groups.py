@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.preprocessing.splits import split_images
 
@@ -48,3 +49,42 @@ def test_pictures_without_a_group_stand_alone():
     assert len(split) == len(found)
     normal = split[~split["is_anomaly"]]
     assert np.isclose((normal["split"] == "test").mean(), PARAMETERS.test_fraction, atol=0.02)
+
+
+def of_sizes(*sizes, alone=0):
+    groups = [f"lot {k}" for k, size in enumerate(sizes) for _ in range(size)] + [""] * alone
+    names = [str(k) for k in range(len(groups))]
+    return pd.DataFrame({"image_id": names, "label": "1", "part": "", "group": groups, "has_mask": False})
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_large_group_does_not_fill_a_small_side(seed, caplog):
+    with caplog.at_level(logging.WARNING):
+        split = split_images(of_sizes(100, alone=100), PARAMETERS, "", seed)
+    assert split["split"].value_counts().to_dict() == {"train": 128, "test": 40, "selection": 16, "calibration": 16}
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("sizes", [(200,), (150, 50)])
+def test_too_few_groups_are_named_where_images_are_not_what_is_missing(sizes):
+    found = of_sizes(*sizes, alone=1).assign(part=["train"] * 200 + ["test"])
+    said = f"the train split would get 0 images.*of which there are {len(sizes)}, the largest of {sizes[0]}; lower"
+    with pytest.raises(InputError, match=said):
+        split_images(found, PARAMETERS, "", 0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_side_far_from_its_share_is_warned_of(seed, caplog):
+    with caplog.at_level(logging.WARNING):
+        split = split_images(of_sizes(70, 60, 50, 40), PARAMETERS, "", seed)
+    assert (split.groupby("group")["split"].nunique() == 1).all()
+    assert set(split["split"]) == {"train", "selection", "calibration", "test"}
+    assert "images for the calibration split, where its fraction asks for" in caplog.text
+
+
+def test_the_reference_protocol_refuses_groups_in_words():
+    reference = PARAMETERS.model_copy(update={"protocol": "reference", "reference_count": 10})
+    lone = table().assign(group="")
+    assert len(split_images(lone.assign(label=["bad"] * 20 + ["1"] * (len(lone) - 20)), reference, "", 0)) == 50
+    with pytest.raises(InputError, match=r"data_prep\.protocol: found reference, but raw_images has 40 groups"):
+        split_images(table(), reference, "", 0)

@@ -1,5 +1,7 @@
 """Which image is on which side."""
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,6 +55,17 @@ def test_sources_without_a_test_part_keep_some_normal_images_and_all_others_to_t
     assert sorted(row for rows in found.values() for row in rows) == list(range(107))
 
 
+@pytest.mark.parametrize(("seed", "selection", "digest"), [
+    (0, [27, 36, 72, 76, 101, 107, 118, 125, 126, 134, 149, 153, 160, 164, 190, 192], "15467695befcc920"),
+    (1, [1, 11, 15, 24, 59, 61, 67, 69, 80, 83, 88, 94, 147, 163, 166, 185], "97d39e0901e5559e"),
+])  # fmt: skip
+def test_without_groups_a_seed_draws_the_rows_that_it_always_has(seed, selection, digest):
+    table = source_table(["good"] * 200 + ["hole"] * 9)
+    found = sides(split_images(table, group("data_prep", normal_classes=["good"]), "", seed))
+    assert found["selection"] == selection
+    assert hashlib.sha256(repr(found).encode()).hexdigest()[:16] == digest
+
+
 def test_a_group_stays_on_one_side():
     groups = [f"patient {k // 5}" for k in range(200)]
     split = split_images(
@@ -68,6 +81,18 @@ def test_the_source_s_own_normal_label_serves_where_no_class_is_named():
     assert split["is_anomaly"].sum() == 5
 
 
+@pytest.mark.parametrize(
+    ("classes", "normal"),
+    [(["1"], {"good"}), (["good"], {"good"}), (["1", "good"], {"1", "good"}), (["2"], {"2"}), (["1", "2"], {"1", "2"})],
+)
+def test_a_defect_that_has_a_class_s_name_is_no_normal_class_for_that(classes, normal):
+    table = source_table(
+        ["good"] * 50 + ["2"] * 40 + ["1"] * 5, ["train"] * 40 + ["test"] * 10 + ["train"] * 30 + ["test"] * 15
+    )
+    split = split_images(table, group("data_prep", normal_classes=classes), "good", 0)
+    assert set(split.loc[~split["is_anomaly"], "label"]) == normal
+
+
 def test_a_class_that_does_not_exist_is_named_with_those_that_do():
     with pytest.raises(InputError, match=r"data_prep\.normal_classes: found 'godo'.*did you mean 'good'"):
         split_images(source_table(["good"] * 20), group("data_prep", normal_classes=["godo"]), "", 0)
@@ -76,6 +101,10 @@ def test_a_class_that_does_not_exist_is_named_with_those_that_do():
 def test_too_few_images_for_a_split_are_refused():
     with pytest.raises(InputError, match=r"the (selection|calibration|train) split would get \d images"):
         split_images(source_table(["good"] * 6), group("data_prep", normal_classes=["good"]), "", 0)
+    there = r"there are 0 of 'cat', 1 of 'good' outside the test split; add images, .* correct normal_classes$"
+    table = source_table(["good"] * 6 + ["cat"] * 9, ["train"] + ["test"] * 14)
+    with pytest.raises(InputError, match=there):
+        split_images(table, group("data_prep", normal_classes=["good", "cat"]), "", 0)
     with pytest.raises(InputError, match=r"data_prep\.reference_count: found 1000"):
         split_images(source_table(["1"] * 100), group("data_prep", "reference"), "", 0)
 

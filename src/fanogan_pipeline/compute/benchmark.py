@@ -19,8 +19,8 @@ from fanogan_pipeline.benchmark.cells import run_cell
 from fanogan_pipeline.benchmark.ground import Settings
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, cores, processes
+from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.compute.folders import digest, held
-from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.parameters import ComputeParameters, TrainingParameters
 from fanogan_pipeline.training import devices
 
@@ -120,11 +120,11 @@ class Teller:
 
 def _write(folder: Path, images: np.ndarray, table: pd.DataFrame, settings: Settings) -> None:
     """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
-    with whole_file(folder / "images.npy") as draft, draft.open("wb") as file:
+    with work_file(folder / "images.npy") as draft, draft.open("wb") as file:
         np.save(file, images, allow_pickle=False)
-    with whole_file(folder / "table.parquet") as draft:
+    with work_file(folder / "table.parquet") as draft:
         table.to_parquet(draft, index=False)
-    with whole_file(folder / "settings.json") as draft:
+    with work_file(folder / "settings.json") as draft:
         draft.write_text(settings.model_dump_json())
 
 

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fanogan_pipeline.compute.files import make_folder, work_file
 from fanogan_pipeline.datasets import safetensors_format
-from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.networks import Checkpoint
 
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 MODELS = ("wgan_model", "encoder_model", "residual_statistics")
 
 
@@ -32,12 +33,13 @@ def held(place: Path, kind: str, facts: Any) -> Iterator[Path]:
         place: a local folder, seen by all workers.
         kind: of work; folders of the same kind and other facts are removed, unless a living run holds them.
         facts: what the work depends on.
+
+    Raises:
+        InputError: the folder cannot be made.
     """
     root = place.resolve() / f"{kind}-{digest(facts)}"
-    root.mkdir(parents=True, exist_ok=True)
-    lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    lock = _claim(root)
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
         for other in place.resolve().glob(f"{kind}-*"):
             if other != root:
                 remove_unless_held(other)
@@ -46,9 +48,37 @@ def held(place: Path, kind: str, facts: Any) -> Iterator[Path]:
         os.close(lock)
 
 
+def _claim(folder: Path) -> int:
+    """Make the folder where it is missing and hold it; start over where another run removed it in between."""
+    while True:
+        make_folder(folder)
+        try:
+            lock = os.open(folder, _OPEN_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        except OSError:
+            return lock  # no locks on this file system: such a folder is never removed
+        if _is_still(folder, lock):
+            return lock
+        os.close(lock)
+
+
+def _is_still(folder: Path, lock: int) -> bool:
+    """Whether the folder of that name is the one that the lock is on."""
+    try:
+        return os.path.samestat(folder.stat(), os.fstat(lock))
+    except FileNotFoundError:
+        return False
+
+
 def remove_unless_held(folder: Path) -> None:
-    """Remove the parts of other work, unless a living run holds the folder."""
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    """Remove the parts of other work, unless a living run holds the folder or has removed it already."""
+    try:
+        lock = os.open(folder, _OPEN_DIRECTORY)
+    except OSError:
+        return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
@@ -61,7 +91,7 @@ def remove_unless_held(folder: Path) -> None:
 def write_models(folder: Path, models: Mapping[str, Checkpoint]) -> None:
     """The checkpoints of `MODELS`, for workers to read."""
     for name in MODELS:
-        with whole_file(folder / f"{name}.safetensors") as draft:
+        with work_file(folder / f"{name}.safetensors") as draft:
             draft.write_bytes(safetensors_format.to_bytes(models[name]))
 
 

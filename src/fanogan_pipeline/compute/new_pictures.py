@@ -19,8 +19,8 @@ from pyarrow.parquet import ParquetFile
 
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, threads
+from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.compute.folders import digest, held, read_models, write_models
-from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource, PictureFiles, Tiles, of_runs, picture_runs
@@ -159,10 +159,10 @@ def _write(
     parameters: InferenceParameters,
 ) -> None:
     """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
-    with whole_file(folder / "pictures.parquet") as draft:  # a group of rows is a shard, which is all a worker reads
+    with work_file(folder / "pictures.parquet") as draft:  # a group of rows is a shard, which is all a worker reads
         source.table[["image_id"]].to_parquet(draft, index=False, row_group_size=parameters.shard_size)
     write_models(folder, models)
-    with whole_file(folder / "detector.json") as draft:
+    with work_file(folder / "detector.json") as draft:
         draft.write_text(json.dumps({"device": detector.restorer.device.type, "detector": detector.detector.to_json()}))
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from fanogan_pipeline.datasets.staging import sweep, whole_file
+from fanogan_pipeline.compute.files import make_folder, work_file
+from fanogan_pipeline.datasets.staging import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +46,10 @@ def table_of_parts(
         names: of the parts; without, their numbers.
 
     Raises:
-        whatever `compute` raises; the parts finished before stay.
+        InputError: a part cannot be written.
+        whatever `compute` raises. The parts finished before stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     sweep(folder)
     names = names or [f"{number:06}" for number in range(len(shards))]
     parts = [folder / f"part-{name}.parquet" for name in names]
@@ -69,5 +71,5 @@ def write_part(compute: Compute, shard: slice, part: str) -> None:
     """Compute a shard and put its part in place in one step; nothing to do where it is there already."""
     if not Path(part).exists():
         found = compute(shard)
-        with whole_file(Path(part)) as draft:
+        with work_file(Path(part)) as draft:
             found.to_parquet(draft, index=False)

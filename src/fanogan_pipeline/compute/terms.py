@@ -15,8 +15,8 @@ import torch
 
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, threads
+from fanogan_pipeline.compute.files import make_folder, work_file
 from fanogan_pipeline.compute.folders import MODELS, digest, held, read_models, write_models
-from fanogan_pipeline.datasets.staging import whole_file
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
 from fanogan_pipeline.detection.pictures import Pooling, picture_terms
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
@@ -111,7 +111,7 @@ def measure(
         with _folder(place, models, image_set, settings, compute) as folder:
             write(folder, image_set, models, settings)
             found = shards.table_of_parts(cuts, TermsFrom(str(folder)), folder / "parts", cluster)
-            (folder / "images.npy").unlink()
+            (folder / "images.npy").unlink(missing_ok=True)
             return found
 
 
@@ -123,19 +123,19 @@ def _folder(
     work = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
     with held(place, "scoring", [models[name].digest for name in MODELS]) as root:
         folder = root / digest(work)
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         yield folder
 
 
 def write(folder: Path, image_set: ImageSet, models: dict[str, Checkpoint], settings: Settings) -> None:
     """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
-    with whole_file(folder / "images.npy") as draft, draft.open("wb") as file:
+    with work_file(folder / "images.npy") as draft, draft.open("wb") as file:
         np.save(file, image_set.images, allow_pickle=False)
     if image_set.tiles is not None:
-        with whole_file(folder / "tiles.npz") as draft, draft.open("wb") as file:
+        with work_file(folder / "tiles.npz") as draft, draft.open("wb") as file:
             np.savez(file, allow_pickle=False, **vars(image_set.tiles))
     write_models(folder, models)
-    with whole_file(folder / "settings.json") as draft:
+    with work_file(folder / "settings.json") as draft:
         draft.write_text(json.dumps(asdict(settings)))
 
 

@@ -35,7 +35,8 @@ class AtomicMixin:
     local disk, one upload elsewhere), or never. Versions: the one pinned by `--load-versions`, else the
     one this run wrote itself, else the newest complete one, the same for every load until `release`.
     Loading: whatever the class raises on a broken file becomes one line that names the file and the
-    way out. All these errors reach the caller as Kedro's `DatasetError` with the `InputError` as cause.
+    way out, which is never to delete a file that could not be looked into. All these errors reach the
+    caller as Kedro's `DatasetError` with the `InputError` as cause.
 
     Works on a class that asks `_get_save_path` and `_get_load_path` for its place and `_fs` for its file
     system, as those of kedro-datasets do; others give `_read` and `_write`.
@@ -100,6 +101,11 @@ class AtomicMixin:
             raise
         except Exception as error:
             found = one_line(error)
+            if _is_out_of_reach(error):
+                raise InputError(
+                    f"{path}: cannot be read ({getattr(error, 'strerror', None) or found}), yet it may well be whole; "
+                    "keep it and check permissions, memory and connection"
+                ) from error
             raise InputError(f"{path}: not a readable {self._FORM} ({found}); {self._way_out(path)}") from error
 
     def save(self, data: Any) -> None:
@@ -222,6 +228,12 @@ class AtomicMixin:
         if other is None:
             return f"delete {broken} and {again}"
         return f"delete {broken}, or read another with --load-versions {self._filepath.stem}:{other}"
+
+
+def _is_out_of_reach(error: BaseException) -> bool:
+    """Whether it was not the content that reading failed on: damaged content raises no errors of the system's."""
+    is_of_system = isinstance(error, OSError) and error.errno is not None
+    return is_of_system or isinstance(error, (MemoryError, ConnectionError, TimeoutError))
 
 
 def one_line(error: BaseException, most: int = 300) -> str:

@@ -7,12 +7,14 @@ alone, never on its own minimum and maximum or on its neighbours.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from fanogan_pipeline.errors import InputError
 
@@ -22,6 +24,12 @@ _LOSSY = frozenset({"JPEG", "MPO", "WEBP"})
 _GREY = frozenset({"1", "L", "LA", "La"})
 _ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _TURNED_SIDEWAYS = (5, 6, 7, 8)
+_PNG_SIGNATURE, _PNG_KEYWORD, _PNG_CHECKSUM = 8, 22, 4  # bytes; of a keyword the longest that is looked for
+_ORIENTATION_CHUNKS = (
+    b"eXIf",
+    *(kind + b"XML:com.adobe.xmp\0" for kind in (b"tEXt", b"zTXt", b"iTXt")),
+    *(kind + b"Raw profile type exif\0" for kind in (b"tEXt", b"zTXt", b"iTXt")),
+)
 _TIFF_TILE_WIDTH, _TIFF_TILE_LENGTH = 322, 323
 
 # The limit on a picture's size is `max_pixels`, checked from the header in `_opened`. Pillow's own is
@@ -36,7 +44,7 @@ class DecodingSettings:
     """How files become arrays.
 
     Attributes:
-        sixteen_bit_maximum: grey value of a 16-bit (or integer) picture that becomes 255, in [1, 65535];
+        sixteen_bit_maximum: grey value of a 16-bit (or integer) picture that becomes 255, in [1, 2**31 - 1];
             4095 for a 12-bit camera. Colour of 16 bits keeps its upper eight.
         float_maximum: value of a floating-point picture that becomes 255, above 0.
         background: grey level in [0, 255] behind what is transparent.
@@ -52,7 +60,8 @@ class DecodingSettings:
 
 
 def picture_size(opener: Opener, name: str, settings: DecodingSettings) -> tuple[int, int]:
-    """Height and width in pixels of the picture as it is shown, from its header alone.
+    """Height and width in pixels of the picture as it is shown, without decoding it, but for a PNG whose
+    orientation stands behind its pixels.
 
     Raises:
         InputError: the file is empty, unreadable, no picture, too large or animated.
@@ -79,15 +88,15 @@ def decode_mask(opener: Opener, name: str, settings: DecodingSettings) -> np.nda
     Raises:
         InputError: as `decode`.
     """
-    with _opened(opener, name, settings) as image:
-        threshold = 127 if image.format in _LOSSY else 0
-        image = ImageOps.exif_transpose(image)
+    with _opened(opener, name, settings) as opened:
+        threshold = 127 if opened.format in _LOSSY else 0
+        image = ImageOps.exif_transpose(opened)
         values = _wide_values(image, name) if _is_wide(image) else _to_uint8(image, name, DecodingSettings())
         return (values if values.ndim == 2 else values.max(axis=2)) > threshold
 
 
 @contextlib.contextmanager
-def _opened(opener: Opener, name: str, settings: DecodingSettings) -> Iterator[Image.Image]:
+def _opened(opener: Opener, name: str, settings: DecodingSettings) -> Iterator[ImageFile.ImageFile]:
     """The picture with its header read and checked; whatever fails inside becomes an InputError."""
     try:
         with opener() as stream:
@@ -99,6 +108,10 @@ def _opened(opener: Opener, name: str, settings: DecodingSettings) -> Iterator[I
                 yield image
     except InputError:
         raise
+    except MemoryError as error:
+        raise InputError(
+            f"{name}: cannot be read (out of memory); free some, or have fewer workers decode at a time"
+        ) from error
     except UnidentifiedImageError as error:
         raise InputError(
             f"{name}: found no picture or one whose header is damaged, expected PNG, JPEG, BMP, TIFF or WebP; "
@@ -139,12 +152,34 @@ def _tile_pixels(image: Image.Image) -> int:
     return int(tags.get(_TIFF_TILE_WIDTH, 0)) * int(tags.get(_TIFF_TILE_LENGTH, 0))
 
 
-def _is_turned(image: Image.Image) -> bool:
-    """Whether the EXIF orientation swaps the sides that the header gives."""
-    # Pillow swaps a TIFF's itself; it would decode the whole of a PNG to look for EXIF data behind the pixels
-    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+def _is_turned(image: ImageFile.ImageFile) -> bool:
+    """Whether the EXIF or XMP orientation swaps the sides that the header gives."""
+    if image.format == "TIFF":  # Pillow swaps a TIFF's itself
         return False
-    return image.getexif().get(ExifTags.Base.Orientation) in _TURNED_SIDEWAYS
+    # Pillow would decode the whole of a PNG to look for an orientation behind the pixels
+    is_known = image.format != "PNG" or "exif" in image.info or (image.fp and _is_orientation_behind(image.fp))
+    found = image.getexif() if is_known else Image.Image.getexif(image)
+    return found.get(ExifTags.Base.Orientation) in _TURNED_SIDEWAYS
+
+
+def _is_orientation_behind(stream: IO[bytes]) -> bool:
+    """Whether a PNG has EXIF or XMP data behind its pixels; the stream stays where it is."""
+    place = stream.tell()
+    behind = itertools.dropwhile(lambda chunk: not chunk.startswith(b"IDAT"), _png_chunks(stream))
+    is_found = any(chunk.startswith(_ORIENTATION_CHUNKS) for chunk in behind)
+    stream.seek(place)
+    return is_found
+
+
+def _png_chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Kind and first bytes of each chunk of a PNG."""
+    stream.seek(_PNG_SIGNATURE)
+    kind = b""
+    while kind != b"IEND" and len(head := stream.read(8)) == 8:
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        start = stream.read(min(length, _PNG_KEYWORD))
+        yield kind + start
+        stream.seek(length - len(start) + _PNG_CHECKSUM, os.SEEK_CUR)
 
 
 def _is_wide(image: Image.Image) -> bool:
@@ -175,10 +210,12 @@ def _to_uint8(image: Image.Image, name: str, settings: DecodingSettings) -> np.n
 def _scaled(values: np.ndarray, maximum: float, parameter: str, name: str) -> np.ndarray:
     low, high = values.min(), values.max()
     if low < 0 or high > maximum:
-        raise InputError(
-            f"{name}: found values from {low:g} to {high:g}, expected 0 to {maximum:g}; set {parameter} to the "
-            "value that stands for white"
-        )
+        form = "g" if values.dtype.kind == "f" else "d"
+        remedy = f"set {parameter} to the value that stands for white"
+        if low < 0:
+            remedy = "convert the file to values from 0 up"
+        found, expected = f"{low:{form}} to {high:{form}}", f"0 to {maximum:{form}}"
+        raise InputError(f"{name}: found values from {found}, expected {expected}; {remedy}")
     return np.rint(values * (255.0 / maximum)).astype(np.uint8)
 
 

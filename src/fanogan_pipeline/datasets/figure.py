@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+import os
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
@@ -22,6 +25,7 @@ with lazily():
     from matplotlib import figure
 
 Picture: TypeAlias = "figure.Figure | bytes"
+_LONGEST = 255  # bytes of a file's name
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -77,9 +81,9 @@ class FigureDataset(AtomicFileDataset):
 class FigureFolderDataset(FigureDataset):
     """Name -> `Figure` or PNG bytes, as a folder of PNG files that appears whole; `load` gives name -> bytes.
 
-    A name is a relative path with `/` and gets `.png` unless it has it. A value may be a function without
-    arguments that makes the picture, so that not all need to be in memory. A folder cannot be replaced in one step, so
-    the catalog must say `versioned: true`.
+    A name is a relative path with `/` and gets `.png` unless it has it; `picture_names` makes such of any. A value may
+    be a function without arguments that makes the picture, so that not all need to be in memory, or None where there is
+    none to save after all. A folder cannot be replaced in one step, so the catalog must say `versioned: true`.
 
     Args:
         filepath, dpi, version, credentials, fs_args, max_bytes, metadata: see `FigureDataset`.
@@ -119,7 +123,7 @@ class FigureFolderDataset(FigureDataset):
         names = {str(PurePosixPath("/", found).relative_to(PurePosixPath("/", path))): found for found in sorted(sizes)}
         return {name: _named_png(name, self._fs.cat_file(found)) for name, found in names.items() if name != COMPLETE}
 
-    def _write(self, path: Path, data: Mapping[str, Picture | Callable[[], Picture]]) -> None:
+    def _write(self, path: Path, data: Mapping[str, Picture | Callable[[], Picture | None]]) -> None:
         if not isinstance(data, Mapping):
             raise InputError(f"found {type(data).__name__}, expected a dict of names and figures")
         path.mkdir()
@@ -129,8 +133,10 @@ class FigureFolderDataset(FigureDataset):
                 raise InputError(
                     f"{name}: found this name twice, expected each once (with and without .png is the same)"
                 )
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(to_png(value() if callable(value) else value, self._dpi))
+            picture = value() if callable(value) else value
+            if picture is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(to_png(picture, self._dpi))
 
     def preview(self) -> ImagePreview:
         """The first picture for kedro-viz: a PNG in base64."""
@@ -179,6 +185,29 @@ def safe_name(name: str) -> str:
     if any(part.startswith(".") for part in path.parts):
         raise InputError(f"{name!r}: not a name for a picture, expected no part that starts with a dot")
     return str(path) if path.suffix.lower() == ".png" else f"{path}.png"
+
+
+def picture_names(names: Sequence[str]) -> list[str]:
+    """A name for each that a `FigureFolderDataset` takes and no other has: its own, with `.png`, wherever that serves.
+
+    Otherwise `\\` and dots in front become `_`, what is long is cut, and a hash of the name makes it unique.
+
+    Args:
+        names: of pictures, relative paths, each once; with other endings than `.png` two may come to the same.
+    """
+    places = [PurePosixPath(name) for name in names]
+    taken = {str(place) for path in places for place in (path, *path.parents)}
+    return [_picture_name(path, taken) for path in places]
+
+
+def _picture_name(path: PurePosixPath, taken: set[str]) -> str:
+    own = path if path.suffix.lower() == ".png" else path.with_name(f"{path.name}.png")
+    safe = PurePosixPath(*(re.sub(r"^\.|\\", "_", part) for part in own.parts))
+    is_free = own == path or str(own) not in taken
+    if safe == own and is_free and len(os.fsencode(own.name)) <= _LONGEST:
+        return str(own)
+    start = os.fsencode(safe.stem)[: _LONGEST // 2].decode(errors="ignore")
+    return str(safe.with_name(f"{start}-{hashlib.sha256(os.fsencode(str(path))).hexdigest()[:12]}.png"))
 
 
 def _named_png(name: str, data: bytes) -> bytes:

@@ -85,7 +85,7 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         _check_choice("verify", verify, ("header", "full"))
         _check_choice("animated", animated, ("refuse", "first_frame"))
         _check_number("background", background, 0, 255)
-        _check_number("sixteen_bit_maximum", sixteen_bit_maximum, 1, 65535)
+        _check_number("sixteen_bit_maximum", sixteen_bit_maximum, 1, 2**31 - 1)
         _check_number("float_maximum", float_maximum, 1e-30, 1e30, whole=False)
         _check_number("max_pixels", max_pixels, 1, 2**31 - 1)
         _check_number("workers", workers, 1, 256)

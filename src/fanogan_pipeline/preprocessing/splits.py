@@ -24,8 +24,8 @@ def split_images(table: pd.DataFrame, parameters: DataPrepParameters, normal_lab
     Args:
         table: of an `ImageSource`.
         parameters: which classes are normal, the protocol and its fractions.
-        normal_label: what the source itself calls normal; used where its labels hold no
-            class of `normal_classes` and the source has a name of its own for them.
+        normal_label: what the source itself calls normal, or ""; it counts unless `normal_classes` holds it
+            or a class that has pictures outside the source's own test part.
         seed: of the random order.
 
     Returns:
@@ -33,7 +33,7 @@ def split_images(table: pd.DataFrame, parameters: DataPrepParameters, normal_lab
         rows of `table`. Normal images only in train, selection and calibration.
 
     Raises:
-        InputError: a class that does not exist, or too few images for a split.
+        InputError: a class that does not exist, too few images for a split, or groups with the reference protocol.
     """
     normal = normal_classes(table, parameters, normal_label)
     table = table.assign(is_anomaly=~table["label"].isin(normal))
@@ -45,7 +45,9 @@ def split_images(table: pd.DataFrame, parameters: DataPrepParameters, normal_lab
 def normal_classes(table: pd.DataFrame, parameters: DataPrepParameters, normal_label: str) -> list[str]:
     """The labels that count as normal; every one of them stands in the table."""
     labels = sorted(table["label"].unique())
-    if normal_label and not set(parameters.normal_classes) & set(labels):
+    learnable = set(table.loc[table["part"] != "test", "label"])
+    # a defect may have the name of a class: only what there is to learn from counts against the source's own name
+    if normal_label and not set(parameters.normal_classes) & {normal_label, *learnable}:
         return [normal_label]
     for name in parameters.normal_classes:
         if name not in labels:
@@ -64,23 +66,41 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
     else:
         is_test = table["is_anomaly"] | _grouped_with(table, table["is_anomaly"])
         normal = table[~table["is_anomaly"]]
-        missing = round(parameters.test_fraction * len(normal)) - int(is_test[normal.index].sum())
+        wanted = round(parameters.test_fraction * len(normal))
+        missing = wanted - int(is_test[normal.index].sum())
         free = table[~is_test]
         if missing > 0:
-            is_test |= table.index.isin(_draw_groups(free, missing / len(free), rng))
+            is_test |= table.index.isin(_draw_groups(free, missing, rng))
+        _warn_of_share("test", int(is_test[normal.index].sum()), wanted)
     torn = _grouped_with(table, is_test) & ~is_test & ~table["is_anomaly"]
     if torn.any():
         logger.warning("data_prep: %d training images left out, others of their groups are test images", torn.sum())
     test, rest = table[is_test], table[~is_test & ~torn & ~table["is_anomaly"]]
-    selection = _draw_groups(rest, parameters.selection_fraction, rng)
+    selection = _draw_share("selection", rest, parameters.selection_fraction, rng)
     left = rest.drop(index=selection)
-    calibration = _draw_groups(left, parameters.calibration_fraction / (1 - parameters.selection_fraction), rng)
+    fraction = parameters.calibration_fraction / (1 - parameters.selection_fraction)
+    calibration = _draw_share("calibration", left, fraction, rng)
     train = left.drop(index=calibration)
     if parameters.max_train is not None:
         train = train.loc[sorted(rng.permutation(train.index)[: parameters.max_train])]
     if parameters.max_test is not None:
         test = test.loc[sorted(rng.permutation(test.index)[: parameters.max_test])]
-    return _assemble(train, table.loc[selection], table.loc[calibration], test)
+    return _assemble(train, table.loc[selection], table.loc[calibration], test, _there_is(table, rest))
+
+
+def _there_is(table: pd.DataFrame, rest: pd.DataFrame) -> str:
+    """What there is to divide among train, selection and calibration, and what to do where that is too little."""
+    counts = rest["label"].value_counts()
+    classes = sorted(table.loc[~table["is_anomaly"], "label"].unique())
+    each = ", ".join(f"{counts.get(name, 0):,} of '{name}'" for name in classes)
+    found = f"of normal_classes there are {each} outside the test split"
+    if not (rest["group"] != "").any():
+        return f"{found}; add images, change the fractions or correct normal_classes"
+    sizes = rest.loc[rest["group"] != "", "group"].value_counts()
+    return (
+        f"{found}, and groups stay whole, of which there are {len(sizes):,}, the largest of {sizes.iloc[0]:,}; lower "
+        "the fractions, add groups or correct group_by in the catalog's entry"
+    )
 
 
 def _grouped_with(table: pd.DataFrame, chosen: pd.Series) -> pd.Series:
@@ -88,8 +108,19 @@ def _grouped_with(table: pd.DataFrame, chosen: pd.Series) -> pd.Series:
     return (table["group"] != "") & table["group"].isin(table.loc[chosen, "group"])
 
 
-def _draw_groups(table: pd.DataFrame, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Index labels of about `fraction` of the rows, whole groups at a time."""
+def _draw_share(name: str, table: pd.DataFrame, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    wanted = round(fraction * len(table))
+    drawn = _draw_groups(table, wanted, rng)
+    _warn_of_share(name, len(drawn), wanted)
+    return drawn
+
+
+def _draw_groups(table: pd.DataFrame, wanted: int, rng: np.random.Generator) -> np.ndarray:
+    """Index labels of about `wanted` rows, whole groups at a time.
+
+    In random order; one that would bring more too many than are still missing is passed over, so that a large
+    group does not fill a small side. Where that leaves nothing, the smallest is drawn.
+    """
     alone = np.asarray(table["group"] == "", dtype=bool)
     groups = table["group"].to_numpy(dtype=object).copy()
     groups[alone] = table.index.to_numpy()[alone]
@@ -97,13 +128,35 @@ def _draw_groups(table: pd.DataFrame, fraction: float, rng: np.random.Generator)
     _, number = np.unique(groups.astype(str), return_inverse=True)
     sizes = np.bincount(number)
     order = rng.permutation(len(sizes))
-    before = np.cumsum(sizes[order]) - sizes[order]
-    drawn = order[before < round(fraction * len(table))]
+    drawn, missing = [], wanted
+    for group in order:
+        if missing <= 0:
+            break
+        if sizes[group] <= 2 * missing:
+            drawn.append(group)
+            missing -= sizes[group]
+    if not drawn and wanted > 0 and len(order):
+        drawn = [order[np.argmin(sizes[order])]]
     return table.index.to_numpy()[np.isin(number, drawn)]
+
+
+def _warn_of_share(name: str, found: int, wanted: int) -> None:
+    """A word where a side has less than half or more than one and a half times what it should."""
+    if abs(found - wanted) > wanted / 2:
+        logger.warning(
+            "data_prep: %d normal images for the %s split, where its fraction asks for %d: groups stay whole",
+            *(found, name, wanted),
+        )
 
 
 def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:
     """The reimplemented system's split: by order in train+test, `count` images to each side."""
+    groups = table.loc[table["group"] != "", "group"]
+    if len(groups):
+        raise InputError(
+            f"data_prep.protocol: found reference, but raw_images has {groups.nunique():,} groups, which its order "
+            "would tear apart, expected none; set protocol: official or take group_by out of the catalog's entry"
+        )
     order = table.iloc[np.argsort(np.asarray(table["part"] == "test"), kind="stable")]
     normal, other = order[~order["is_anomaly"]], order[order["is_anomaly"]]
     if len(normal) < 4 * count or len(other) < count:
@@ -112,18 +165,19 @@ def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:
             f"images, expected at least {4 * count} and {count}"
         )
     train, tested, calibration, selection = (normal[k * count : (k + 1) * count] for k in range(4))
-    return _assemble(train, selection, calibration, pd.concat([tested, other[:count]]))
+    return _assemble(train, selection, calibration, pd.concat([tested, other[:count]]), "")
 
 
 def _assemble(
-    train: pd.DataFrame, selection: pd.DataFrame, calibration: pd.DataFrame, test: pd.DataFrame
+    train: pd.DataFrame, selection: pd.DataFrame, calibration: pd.DataFrame, test: pd.DataFrame, there_is: str
 ) -> pd.DataFrame:
+    """The four sides one below the other; `there_is` says what they were drawn from, in words."""
     parts = dict(zip(SPLITS, (train, selection, calibration, test), strict=True))
     for name, part in parts.items():
         if len(part) == 0 or (name != "test" and len(part) < 2):
             raise InputError(
                 f"data_prep: the {name} split would get {len(part)} images, expected at least "
-                f"{1 if name == 'test' else 2}; add images or change the fractions"
+                f"{1 if name == 'test' else 2}; {there_is}"
             )
     return pd.concat([part.assign(split=name) for name, part in parts.items()])
 

@@ -15,6 +15,7 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSource,
 
 with lazily():
     from fanogan_pipeline.compute import new_pictures as shards
+    from fanogan_pipeline.datasets import figure
     from fanogan_pipeline.detection import anomaly_detector as detectors
     from fanogan_pipeline.detection import new_pictures as batch
     from fanogan_pipeline.preprocessing import prepare
@@ -101,11 +102,24 @@ def _summary(
 
 def draw_overlays(
     new_images: ImageSource, new_scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
-) -> dict[str, Callable[[], bytes]]:
+) -> dict[str, Callable[[], bytes | None]]:
     """A picture under its residual map for each one flagged, the highest scores first, `max_heatmaps` at most."""
     flagged = new_scores[new_scores["is_flagged"]].nlargest(parameters.max_heatmaps, "score")["image_id"]
     rows = {image_id: row for row, image_id in enumerate(new_images.table["image_id"])}
-    return {image_id: partial(_overlay, new_images, rows[image_id], anomaly_detector) for image_id in flagged}
+    names = figure.picture_names(flagged.tolist())
+    return {
+        name: partial(_overlay_if_readable, new_images, rows[image_id], anomaly_detector)
+        for name, image_id in zip(names, flagged, strict=True)
+    }
+
+
+def _overlay_if_readable(source: ImageSource, row: int, anomaly_detector: Any) -> bytes | None:
+    """None, with a word in the log, for a picture that has been removed or damaged since it was scored."""
+    try:
+        return _overlay(source, row, anomaly_detector)
+    except InputError as error:
+        logger.warning("inference: no overlay of a picture that was scored, %s", error)
+        return None
 
 
 def _overlay(source: ImageSource, row: int, anomaly_detector: Any) -> bytes:

@@ -1,0 +1,110 @@
+"""Folders of unfinished work: what a living run holds stays, whatever other runs do in between."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import resource
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.compute.scenes import scene
+
+from fanogan_pipeline.compute import shards, terms
+from fanogan_pipeline.compute.executors import threads
+from fanogan_pipeline.compute.folders import held, remove_unless_held
+from fanogan_pipeline.detection.pictures import Pooling
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.hooks import StateHooks
+from fanogan_pipeline.parameters import ComputeParameters
+
+
+def saved_scores(folder) -> pd.DataFrame:
+    scores = pd.DataFrame({"score": [0.5]})
+    scores.attrs["parts"] = str(folder)
+    return scores
+
+
+def test_parts_stay_while_another_run_is_at_the_same_pictures(tmp_path):
+    with held(tmp_path, "inference", ["the", "same"]) as folder:
+        (folder / "part-000000.parquet").write_bytes(b"finished")
+        StateHooks().after_dataset_saved("new_scores", saved_scores(folder))
+        assert (folder / "part-000000.parquet").exists()
+    StateHooks().after_dataset_saved("new_scores", saved_scores(folder))
+    assert not folder.exists()
+
+
+def test_a_folder_that_another_run_has_removed_is_gone_and_no_more(tmp_path):
+    remove_unless_held(tmp_path / "gone")
+
+
+def test_a_folder_removed_before_it_is_locked_is_made_again_and_held(tmp_path, monkeypatch):
+    lock, removed = fcntl.flock, []
+
+    def overtaken(descriptor: int, how: int) -> None:
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            shutil.rmtree(removed[0])
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    with held(tmp_path, "inference", ["facts"]) as folder:
+        assert removed == [folder]
+        remove_unless_held(folder)
+        assert folder.exists()
+
+
+def test_work_goes_on_where_the_file_system_knows_no_locks(tmp_path, monkeypatch):
+    def unknown(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with held(tmp_path, "inference", ["other"]) as other, held(tmp_path, "inference", ["facts"]) as folder:
+        assert folder.exists()
+        assert other.exists()  # nothing tells whether its run lives
+
+
+def test_images_that_another_run_of_the_same_terms_has_removed_are_not_missed(tmp_path, monkeypatch):
+    some, restorer, models = scene(False)
+    table_of_parts = shards.table_of_parts
+
+    def overtaken(cuts, compute, folder, executor):
+        found = table_of_parts(cuts, compute, folder, executor)
+        (folder.parent / "images.npy").unlink()
+        return found
+
+    monkeypatch.setattr(shards, "table_of_parts", overtaken)
+    monkeypatch.setattr(terms, "cluster_of", lambda compute: threads(1))
+    settings = terms.Settings("squared", "cpu", 16, Pooling("mean", 1.0, 1.0), False)
+    compute = ComputeParameters(engine="dask", scheduler="", workers=1, shard_size=30)
+    assert len(terms.measure(some, restorer, models, settings, compute, tmp_path)) == 60
+
+
+def test_a_part_that_the_disk_does_not_take_is_told_and_the_others_stay(tmp_path):
+    """A real failing write, without privileges: no file of this process may grow above four kilobytes."""
+    rows = np.random.default_rng(0).random(1000)
+
+    def compute(shard: slice) -> pd.DataFrame:
+        return pd.DataFrame({"row": rows[shard]})
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with threads(1) as pool, pytest.raises(InputError, match="finished parts are kept") as caught:
+            shards.table_of_parts([slice(0, 4), slice(4, 1000)], compute, tmp_path, pool)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(caught.value).startswith(f"{tmp_path}/part-000001.parquet: cannot be written (")
+    assert os.strerror(errno.EFBIG) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["part-000000.parquet"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
+    (tmp_path / "states").write_text("no folder")
+    said = r"states/scoring-\w+: cannot be written \(Not a directory\)"
+    with pytest.raises(InputError, match=said), held(tmp_path / "states", "scoring", []):
+        pass

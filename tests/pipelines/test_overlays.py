@@ -1,0 +1,70 @@
+"""Overlays of new pictures under whatever names these have, and of those that are still there."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from kedro.io import Version
+from PIL import Image
+from tests.compute import scenes
+from tests.parts import group
+
+from fanogan_pipeline.datasets.figure import FigureFolderDataset, picture_names
+from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
+from fanogan_pipeline.images import ImageSource
+from fanogan_pipeline.pipelines.inference import nodes
+
+LONG = "缺" * 83 + ".jpg"  # 253 bytes, which leaves no room for .png
+NAMES = ["a\\b.png", "lot\\1/a.jpg", LONG, "lot/x.png", "x.jpg", "x.jpg.png", "y.jpg"]
+
+
+def folder_of(place: Path, names: list[str]) -> ImageSource:
+    for seed, name in enumerate(names):
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (20, 24), np.uint8)
+        Image.fromarray(pixels).save(path, format="PNG")
+    return ImageFolderDataset(filepath=str(place), layout="flat").load()
+
+
+def saved(source: ImageSource, place: Path) -> dict[str, bytes]:
+    """The overlays of all pictures, by way of the folder that they are saved in."""
+    names = source.table["image_id"]
+    scores = pd.DataFrame({"image_id": names, "score": np.arange(len(names), 0, -1.0), "is_flagged": True})
+    detector, _ = scenes.detector(False)
+    overlays = nodes.draw_overlays(source, scores, detector, group("inference"))
+    stored = FigureFolderDataset(filepath=str(place / "new_heatmaps"), version=Version(None, None))
+    stored.save(overlays)
+    return stored.load()
+
+
+def test_every_name_of_a_picture_makes_an_overlay_of_its_own(tmp_path):
+    source = folder_of(tmp_path / "new", NAMES)
+    assert set(source.table["image_id"]) == set(NAMES)
+    found = saved(source, tmp_path)
+    assert len(found) == len(set(found.values())) == len(NAMES)
+    assert {"lot/x.png", "x.jpg.png", "y.jpg.png"} < set(found)
+
+
+def test_names_that_serve_stay_and_others_are_made_safe_in_whatever_order():
+    names = dict(zip(NAMES, picture_names(NAMES), strict=True))
+    assert names["lot\\1/a.jpg"].startswith("lot_1/a.jpg-")
+    assert names["x.jpg"].startswith("x.jpg-")
+    assert picture_names(NAMES[::-1]) == picture_names(NAMES)[::-1]
+    assert picture_names([".hidden/x.png"])[0].startswith("_hidden/x-")
+    assert picture_names(["x.jpg", "x.jpg.png/y.png"])[1] == "x.jpg.png/y.png"  # there x.jpg.png is a folder
+    assert len(set(picture_names(["x.jpg", "x.jpg.png/y.png", "a\\b.png", "a_b.png"]))) == 4
+
+
+def test_a_picture_that_is_gone_or_damaged_since_costs_its_own_overlay_alone(tmp_path, caplog):
+    source = folder_of(tmp_path / "new", ["cut.png", "gone.png", "whole.png"])
+    (tmp_path / "new/gone.png").unlink()
+    (tmp_path / "new/cut.png").write_bytes((tmp_path / "new/cut.png").read_bytes()[:80])
+    with caplog.at_level(logging.WARNING):
+        found = saved(source, tmp_path)
+    assert list(found) == ["whole.png"]
+    assert "gone.png: cannot be read" in caplog.text
+    assert "cut.png: found a picture that is cut short" in caplog.text

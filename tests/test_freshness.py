@@ -99,3 +99,14 @@ def test_what_no_manifest_tells_of_is_made_again(
         assert stale()["wgan_model"] == "no manifest says how it was made"
     finally:
         (tmp_path / "elsewhere").rename(manifests)
+
+
+def test_what_is_made_from_a_model_that_is_gone_is_made_again(
+    project: Path, stale: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    models = project / "data/06_models/wgan_model.safetensors"
+    models.rename(tmp_path / "elsewhere")
+    try:
+        assert stale()["encoder_model"] == "wgan_model is another"
+    finally:
+        (tmp_path / "elsewhere").rename(models)

@@ -131,9 +131,10 @@ def _is_kept(name: str, catalog: CatalogProtocol) -> bool:
 
 
 def _sums(versions: Mapping[str, str | None], catalog: CatalogProtocol) -> dict[str, dict[str, str | None]]:
-    places = {name: provenance.stored(catalog[name], version) for name, version in versions.items()}
     return {
-        name: {"version": versions[name], "sha256": provenance.sha256(found)} for name, found in places.items() if found
+        name: {"version": version, "sha256": provenance.sha256(catalog[name], version)}
+        for name, version in versions.items()
+        if provenance.has_sum(catalog[name])
     }
 
 

@@ -210,9 +210,11 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
             first = source.skipped.iloc[0]
             logger.warning("%s: skipped %s, such as %s: %s", self._path, _count(source.skipped, "file"), *first)
 
-    def places(self) -> list[tuple[Any, str]]:
-        """File system and path of the folder."""
-        return [(self._filesystem, self._root)]
+    def contents(self) -> dict[str, tuple[Any, str]]:
+        """Relative path -> file system and path of each picture and mask. Raises `InputError` without the folder."""
+        files = FolderFiles(self._filesystem, self._root, self._settings)
+        listing = list_pictures(self._filesystem, self._root)
+        return {path: (self._filesystem, files.name(path)) for path in listing.paths}
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._path, "layout": self._layout, "on_error": self._on_error, "verify": self._verify}

@@ -84,6 +84,51 @@ def test_pictures_that_are_gone_are_others(project: Path) -> None:
     assert "pictures: found nothing, expected a folder of pictures" in done.line
 
 
+def act_after_loading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    load = ImageFolderDataset.load
+
+    def load_and_act(self: ImageFolderDataset) -> Any:
+        source = load(self)
+        act()
+        return source
+
+    monkeypatch.setattr(ImageFolderDataset, "load", load_and_act)
+
+
+def test_a_picture_that_comes_during_a_run_makes_others_in_the_next(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project / "data/01_raw/pictures"
+    try:
+        with monkeypatch.context() as during:
+            act_after_loading(during, lambda: put(folder, "2/late.png", size=(28, 28)))
+            prepare(project)
+        done, manifest = prepare(project, "--only-missing-outputs")
+    finally:
+        (folder / "2/late.png").unlink()
+    assert "train_set is made again: raw_images is another" in " ".join(done.output.split())
+    assert "train_set" in manifest["written"]
+
+
+def test_code_that_is_edited_during_a_run_is_not_said_to_have_run(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act_after_loading(monkeypatch, lambda: monkeypatch.setattr(provenance, "code_digest", lambda: "edited"))
+    began_with = provenance.code_digest()
+    assert prepare(project)[1]["code"] == began_with
+
+
+def test_pictures_that_a_run_makes_for_itself_are_the_same_in_the_next(project: Path) -> None:
+    entry = {"type": "fanogan_pipeline.datasets.ExampleImageDataset", "filepath": "data/01_raw/example"}
+    size = {"train": 12, "test": 2, "defective": 1, "sides": [48, 50]}
+    (project / "conf/smoke/catalog.yml").write_text(yaml.safe_dump({"raw_images": {**entry, **size}}))
+    try:
+        assert prepare(project)[1]["read"]["raw_images"]["sha256"]
+        assert prepare(project, "--only-missing-outputs")[1]["written"] == {}
+    finally:
+        read_with(project)
+
+
 def test_one_more_picture_or_a_new_name_makes_others(tmp_path: Path) -> None:
     dataset = ImageFolderDataset(filepath=str(put(tmp_path, "a.png")))
     sums = [provenance.sha256(dataset, None)]

@@ -41,12 +41,23 @@ class ManifestHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         self._started, self._clock = datetime.now(UTC), time.monotonic()
+        self._code = provenance.code_digest()  # of now: what is edited while the run goes on was not what ran
+        self._catalog = catalog
         self._ran: list[str] = []
+        self._loaded: dict[str, str | None] = {}  # inputs without versions and their sums
         inputs = sorted(name for name in pipeline.inputs() if name in catalog and not is_parameter(name))
         if run_params["only_missing_outputs"]:  # the outputs that are kept are read instead
             inputs += sorted(name for name in pipeline.all_outputs() if _is_kept(name, catalog))
         # All at one moment, and before anything is computed: no other run's end can mix versions into this one.
         self._read = {name: provenance.version_read(catalog[name]) for name in inputs}
+
+    @hook_impl
+    def before_dataset_loaded(self, dataset_name: str) -> None:
+        self._sum_up(dataset_name)
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str) -> None:
+        self._sum_up(dataset_name)  # the example's pictures are there only now
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
@@ -89,14 +100,22 @@ class ManifestHooks:
             "parameters": self._parameters,
             "started": self._started.isoformat(),
             "seconds": round(time.monotonic() - self._clock, 1),
-            "code": provenance.code_digest(),
+            "code": self._code,
             "git": provenance.git_state(self._context.project_path),
             **provenance.machine(),
             "packages": provenance.packages(),
-            "read": _sums(self._read, catalog),
+            "read": _sums(versions, catalog) | {name: _fact(None, total) for name, total in self._loaded.items()},
             "written": _sums(written, catalog),
         }
         catalog.save(NAME, manifest)
+
+    def _sum_up(self, name: str) -> None:
+        """Note the sum of an input without versions at its first load: what changes later has not been read whole."""
+        if name in self._loaded or self._read.get(name, "") is not None:
+            return
+        dataset = self._catalog[name]
+        if provenance.has_sum(dataset) and dataset.exists():
+            self._loaded.setdefault(name, provenance.sha256(dataset, None))
 
     def _loader(self) -> OmegaConfigLoader:
         return cast(OmegaConfigLoader, self._context.config_loader)
@@ -130,12 +149,12 @@ def _is_kept(name: str, catalog: CatalogProtocol) -> bool:
     return name in catalog and isinstance(catalog[name], AtomicMixin) and catalog[name].exists()
 
 
-def _sums(versions: Mapping[str, str | None], catalog: CatalogProtocol) -> dict[str, dict[str, str | None]]:
-    return {
-        name: {"version": version, "sha256": provenance.sha256(catalog[name], version)}
-        for name, version in versions.items()
-        if provenance.has_sum(catalog[name])
-    }
+def _sums(versions: Mapping[str, str], catalog: CatalogProtocol) -> dict[str, dict[str, str | None]]:
+    return {name: _fact(version, provenance.sha256(catalog[name], version)) for name, version in versions.items()}
+
+
+def _fact(version: str | None, total: str | None) -> dict[str, str | None]:
+    return {"version": version, "sha256": total}
 
 
 def plain(value: Any) -> Any:

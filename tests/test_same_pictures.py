@@ -140,6 +140,45 @@ def test_one_more_picture_or_a_new_name_makes_others(tmp_path: Path) -> None:
     assert None not in sums
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"layout": "classes"},
+        {"on_error": "skip"},
+        {"verify": "full"},
+        {"group_by": {"pattern": "(.*).png"}},
+        {"animated": "first_frame"},
+        {"background": 255},
+        {"sixteen_bit_maximum": 4095},
+        {"float_maximum": 255.0},
+        {"max_pixels": 1000},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_pictures_that_are_read_otherwise_are_others(option: dict[str, Any], project: Path) -> None:
+    prepare(project)
+    read_with(project, **option)
+    try:
+        done, manifest = prepare(project, "--only-missing-outputs")
+    finally:
+        read_with(project)
+    assert "train_set is made again: raw_images is another" in " ".join(done.output.split())
+    assert "train_set" in manifest["written"]
+
+
+def test_the_number_of_threads_makes_no_others(tmp_path: Path) -> None:
+    folder = str(put(tmp_path, "a.png"))
+    sums = {provenance.sha256(ImageFolderDataset(filepath=folder, workers=workers), None) for workers in (1, 8)}
+    assert len(sums) == 1
+
+
+def test_a_link_that_is_skipped_makes_others_for_it_is_told_of(tmp_path: Path) -> None:
+    dataset = ImageFolderDataset(filepath=str(put(tmp_path, "a.png")), on_error="skip")
+    before = provenance.sha256(dataset, None)
+    (tmp_path / "b.png").symlink_to("nowhere.png")
+    assert provenance.sha256(dataset, None) not in (before, None)
+
+
 def test_a_picture_that_cannot_be_read_leaves_no_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, whole = ImageFolderDataset(filepath=str(put(tmp_path, "a.png", "b.png"))), LocalFileSystem._open
 

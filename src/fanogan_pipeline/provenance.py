@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import shlex
@@ -83,11 +84,11 @@ def sha256(dataset: Any, version: str | None) -> str | None:
     """SHA-256 (hex) of what a dataset holds, or None where not all of that can be read; None equals no other.
 
     Of a result in one file, over its bytes; of one in a folder, over the names and sums of its files; of raw
-    pictures, over those of the files that are loaded, whatever lies beside them.
+    pictures, over those of the files that are loaded, whatever lies beside them, and over how they are read.
     """
     try:
         if not isinstance(dataset, AtomicMixin):
-            return _total(dataset.contents())
+            return _total(*dataset.contents())
         place = dataset._get_versioned_path(version) if version else dataset._filepath
         return _result_sum(dataset._fs, get_filepath_str(place, dataset._protocol))
     except (OSError, PlainError):
@@ -101,9 +102,10 @@ def _result_sum(fs: Any, place: str) -> str:
     return _total({name: (fs, path) for path, name in names.items()})
 
 
-def _total(files: Mapping[str, tuple[Any, str]]) -> str:
-    """SHA-256 (hex) over names and sums of files, each given by its file system (fsspec) and path."""
+def _total(files: Mapping[str, tuple[Any, str]], facts: Mapping[str, Any] | None = None) -> str:
+    """SHA-256 (hex) over names and sums of files, each given by its file system (fsspec) and path, and over facts."""
     lines = [f"{_file_sum(*files[name])}  {name}\n" for name in sorted(files)]
+    lines += [json.dumps(facts, sort_keys=True)] if facts else []
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

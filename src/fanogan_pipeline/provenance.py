@@ -11,11 +11,14 @@ import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from fsspec.implementations.local import LocalFileSystem
 from kedro.io import AbstractDataset
 from kedro.io.core import get_filepath_str
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import PlainError
@@ -149,10 +152,10 @@ def command(options: dict[str, Any], manifest: str) -> str:
     words = ["kedro", "run"]
     for name, value in options.items():
         if name == "params":
-            pairs = [f"{key}={_text(one)}" for key, one in value.items()]
-            if any("," in pair or "\n" in pair for pair in pairs):  # Kedro splits at every comma
+            text = ",".join(f"{key}={_text(one)}" for key, one in value.items())
+            if _as_read(text) != _nested(value):
                 return shlex.join(["kedro", "run", "--config", manifest])
-            value = ",".join(pairs)
+            value = text
         words += [f"--{name}", value]
     return shlex.join(words)
 
@@ -161,14 +164,7 @@ def as_config(options: dict[str, Any]) -> dict[str, Any]:
     """The options as `kedro run --config` reads them from a file's section `run`."""
     names = {option: name for name, option in _FILTERS.items()} | {"load-versions": "load_versions"}
     config = {names.get(option, option): value for option, value in options.items() if option != "params"}
-    nested: dict[str, Any] = {}
-    for dotted, value in options.get("params", {}).items():
-        *groups, last = dotted.split(".")
-        place = nested
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[last] = value
-    return config | ({"params": nested} if nested else {})
+    return config | ({"params": _nested(options["params"])} if options.get("params") else {})
 
 
 def differences(values: dict[str, Any], base: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -182,8 +178,29 @@ def differences(values: dict[str, Any], base: dict[str, Any], prefix: str = "") 
     return found
 
 
+def _nested(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Groups within groups, of parameters by their dotted names."""
+    nested: dict[str, Any] = {}
+    for dotted, value in parameters.items():
+        *groups, last = dotted.split(".")
+        place = nested
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = value
+    return nested
+
+
 def _text(value: Any) -> str:
-    """A value as `--params` reads it (YAML)."""
+    """A value as `--params` reads it (YAML), where that can be said at all."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
+
+
+def _as_read(text: str) -> dict[str, Any] | None:
+    """What Kedro makes of the text of `--params`: cut at every comma, outer blanks gone, YAML; None where it cannot."""
+    try:
+        found = OmegaConf.to_container(OmegaConf.from_dotlist([pair.strip() for pair in text.split(",")]))
+    except (YAMLError, OmegaConfBaseException):
+        return None
+    return cast(dict[str, Any], found)

@@ -53,3 +53,12 @@ def test_runners_that_share_memory_do_and_the_other_is_refused(smoke_project: Pa
     done = run_here(project, "--env", "smoke", "--pipelines", "data_prep", "--runner", "ParallelRunner")
     assert done.status == 1
     assert done.line.startswith("Error: --runner: found ParallelRunner, expected SequentialRunner or ThreadRunner")
+
+
+def test_what_several_processes_have_written_is_in_one_manifest(smoke_project: Path, tmp_path: Path) -> None:
+    project = copy_of(smoke_project, tmp_path / "project")
+    nodes = "wgan.draw_generated_samples,wgan.draw_latent_walk"
+    kedro(project, "run", "--env", "smoke", "--nodes", nodes, "--runner", "ParallelRunner")
+    manifest = json.loads(newest(project, "run_manifest.json").read_text())
+    assert manifest["is_complete"]
+    assert set(manifest["written"]) == {"generated_samples", "latent_walk"}

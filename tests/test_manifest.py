@@ -7,7 +7,9 @@ import json
 import shlex
 from pathlib import Path
 
+import click
 import pytest
+from kedro.framework.cli.utils import _split_params
 from tests.damage import VERSION
 from tests.in_process import copy_of, run_here
 from tests.project import newest
@@ -93,6 +95,49 @@ def test_a_value_that_no_option_can_say_goes_by_the_manifest_itself():
     del stated["data_prep.normal_classes"]
     words = provenance.command(provenance.run_options(run_params, stated, {}), "x")
     assert words.endswith("--runner ThreadRunner --params data_prep.max_train=null,seed=4")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "7",
+        "yes",
+        "",
+        "null",
+        "1e3",
+        "0x1f",
+        "a=b: c",
+        "a: b: c",
+        "it's #1",
+        " around ",
+        "two\nlines",
+        "[",
+        "{a: 1}",
+        "*b",
+    ],
+)
+def test_a_text_that_reads_back_as_something_else_goes_by_the_manifest_itself(value):
+    assert provenance.command({"params": {"reporting.title": value}}, "m.json") == "kedro run --config m.json"
+
+
+@pytest.mark.parametrize("value", ["digits", "a=b", "it's", 7, 1e-5, 2.0, -1, True, None, [3], ["a b"], [], "${x}"])
+def test_a_value_that_reads_back_as_itself_is_said_in_the_command(value):
+    words = shlex.split(provenance.command({"params": {"seed": 4, "reporting.title": value}}, "m.json"))
+    assert words[:3] == ["kedro", "run", "--params"]
+    context = click.Context(click.Command("run"))
+    read = _split_params(context, click.Option(["--params"]), words[3])
+    assert repr(read) == repr({"seed": 4, "reporting": {"title": value}})
+
+
+def test_the_command_repeats_a_title_that_looks_like_a_number(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    (project / "conf/local").mkdir(exist_ok=True)
+    (project / "conf/local/parameters.yml").write_text('reporting: {title: "7"}\ndata_prep: {max_train: 50}')
+    assert run_here(project, "--pipelines", "data_prep", "--params", "data_prep.max_test=20").status == 0
+    first = manifest_of(project)
+    (project / "conf/local/parameters.yml").unlink()
+    assert run_here(project, *shlex.split(first["command"])[2:]).status == 0
+    assert manifest_of(project)["parameters"] == first["parameters"]
 
 
 def test_the_manifest_works_as_a_configuration_of_the_command(smoke_project, tmp_path):

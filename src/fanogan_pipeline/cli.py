@@ -26,6 +26,15 @@ def _say(line: str, colour: str) -> None:
     click.secho(line, fg=colour, err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
+def _way_on(options: dict[str, Any]) -> str:
+    """The command after an interrupt: alone it would make again what the run has stored, trained models too."""
+    from fanogan_pipeline.hooks import MANIFEST_HOOKS
+
+    if MANIFEST_HOOKS.has_written and not options["only_missing_outputs"]:
+        return "the same command with --only-missing-outputs"
+    return "the same command"
+
+
 run_as_kedro = cast(Callable[..., Any], kedro_run.callback)
 
 
@@ -41,7 +50,7 @@ def run(**options: Any) -> Any:
     try:
         return run_as_kedro(**options)
     except KeyboardInterrupt:
-        _say("Interrupted; the same command goes on from where it stopped.", "yellow")
+        _say(f"Interrupted; {_way_on(options)} goes on from where it stopped.", "yellow")
         sys.exit(INTERRUPTED)
     except Exception as error:
         line = plain_line(error)

@@ -96,20 +96,20 @@ class Freshness:
 
     def _differs(self, name: str, recorded: dict[str, str | None] | None) -> bool:
         """Whether an input is not the one that was read then; what has no sum, such as a folder of logs, never is."""
-        if not provenance.stored(self._catalog[name], None):
+        if not provenance.has_sum(self._catalog[name]):
             return False
-        version = provenance.version_read(self._catalog[name])
-        if recorded is None:
+        if recorded is None or not self._catalog[name].exists():
             return True
-        same_version = version is not None and version == recorded["version"]
-        return not same_version and self._sum(name) != recorded["sha256"]
+        version = provenance.version_read(self._catalog[name])
+        if version is not None and version == recorded["version"]:
+            return False
+        return self._sum(name) is None or self._sum(name) != recorded["sha256"]
 
     def _is_stored(self, name: str) -> bool:
         return name in self._catalog and isinstance(self._catalog[name], AtomicMixin)
 
-    def _sum_of(self, name: str) -> str:
-        dataset = self._catalog[name]
-        return provenance.sha256(provenance.stored(dataset, provenance.version_read(dataset)))
+    def _sum_of(self, name: str) -> str | None:
+        return provenance.sha256(self._catalog[name], provenance.version_read(self._catalog[name]))
 
     def _load_manifest(self, version: str | None) -> dict[str, Any] | None:
         manifests = self._catalog[MANIFEST]

@@ -196,10 +196,11 @@ class SummaryHooks:
         self._metrics = None
 
 
+MANIFEST_HOOKS = ManifestHooks()
 HOOKS = (
     ParameterHooks(),
     FreshnessHooks(),
-    ManifestHooks(),
+    MANIFEST_HOOKS,
     ForesightHooks(),
     VersionHooks(),
     StateHooks(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,14 +26,25 @@ NAME = "run_manifest"
 
 
 class ManifestHooks:
-    """Settles at the start which version of each input the run reads, and writes the manifest at its end.
+    """Settles at the start which version of each input the run reads, and keeps its manifest up to date.
 
-    A run that fails leaves one too if it has written anything; a run that was refused before leaves nothing.
+    It is there from the first output on, so that a run that fails, is interrupted or killed leaves one that tells
+    what it had finished; a run that was refused before leaves nothing.
     """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # nodes may save at the same time
+        self._written: dict[str, str] = {}
+
+    @property
+    def has_written(self) -> bool:
+        """Whether the run of now has stored anything that another can go on from."""
+        return bool(self._written)
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         self._context = context
+        self._written = {}  # persisted outputs that this run has saved, and their versions
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
@@ -41,47 +53,75 @@ class ManifestHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         self._started, self._clock = datetime.now(UTC), time.monotonic()
+        self._run_params, self._catalog = run_params, catalog
+        if NAME in catalog:
+            catalog[NAME].is_kept_up = True
         self._ran: list[str] = []
+        self._loaded: dict[str, str | None] = {}  # inputs without versions and their sums
+        self._sums: dict[tuple[str, str], str | None] = {}  # of versions, which do not change
         inputs = sorted(name for name in pipeline.inputs() if name in catalog and not is_parameter(name))
         if run_params["only_missing_outputs"]:  # the outputs that are kept are read instead
             inputs += sorted(name for name in pipeline.all_outputs() if _is_kept(name, catalog))
         # All at one moment, and before anything is computed: no other run's end can mix versions into this one.
         self._read = {name: provenance.version_read(catalog[name]) for name in inputs}
+        self._stated = self._stated_parameters()
+        self._surroundings = {  # of now: what is edited while the run goes on was not what ran
+            "code": provenance.code_digest(),
+            "git": provenance.git_state(self._context.project_path),
+            **provenance.machine(),
+            "packages": provenance.packages(),
+        }
+
+    @hook_impl
+    def before_dataset_loaded(self, dataset_name: str) -> None:
+        self._sum_up(dataset_name)
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str) -> None:
+        self._sum_up(dataset_name)  # the example's pictures are there only now
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
         self._ran.append(node.name)
 
-    @hook_impl
-    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        self._write(run_params, pipeline, catalog, None)
+    @hook_impl(tryfirst=True)  # before the state goes that the output was made from
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        if version := _version_saved(self._catalog[dataset_name]):
+            with self._lock:
+                self._written[dataset_name] = version
+                if NAME in self._catalog:
+                    self._catalog[NAME].save(self._manifest(False, None))
 
     @hook_impl
-    def on_pipeline_error(
-        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
-    ) -> None:
+    def after_pipeline_run(self, pipeline: Pipeline) -> None:
+        self._finish(pipeline, None)
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception, pipeline: Pipeline) -> None:
         try:
-            self._write(run_params, pipeline, catalog, error)
+            self._finish(pipeline, error)
         except Exception as second:  # the error that stopped the run is the one to show
             logger.warning("%s: not written: %s", NAME, plain_line(second) or second)
 
-    def _write(
-        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol, error: Exception | None
-    ) -> None:
-        written = written_versions(pipeline, catalog)
-        if NAME not in catalog or (error is not None and not written):
-            return
+    def _finish(self, pipeline: Pipeline, error: Exception | None) -> None:
+        self._written = written_versions(pipeline, self._catalog)  # other processes may have saved some
+        if NAME in self._catalog and (error is None or self._written):
+            line = None if error is None else plain_line(error) or one_line(error)
+            self._catalog.save(NAME, self._manifest(error is None, line))
+
+    def _manifest(self, is_complete: bool, error: str | None) -> dict[str, Any]:
+        run_params = self._run_params
         versions = {name: version for name, version in self._read.items() if version}
         if run_params["only_missing_outputs"] and self._ran:  # said of another day's outputs it would mean other nodes
             run_params = {**run_params, "node_names": self._ran}
-        options = provenance.run_options(run_params, self._stated(), versions)
-        place = PurePosixPath(catalog[NAME]._get_versioned_path(catalog[NAME].resolve_save_version()))
+        options = provenance.run_options(run_params, self._stated, versions)
+        place = PurePosixPath(self._catalog[NAME]._get_versioned_path(self._catalog[NAME].resolve_save_version()))
         if place.is_relative_to(project := self._context.project_path.as_posix()):
             place = place.relative_to(project)
-        manifest = {
+        return {
             "command": provenance.command(options, str(place)),
-            "is_complete": error is None,
-            "error": None if error is None else plain_line(error) or one_line(error),
+            "is_complete": is_complete,
+            "error": error,
             "run": provenance.as_config(options),
             "environment": run_params["env"] or self._loader().default_run_env,
             "pipelines": run_params["pipeline_names"] or ["__default__"],
@@ -89,19 +129,28 @@ class ManifestHooks:
             "parameters": self._parameters,
             "started": self._started.isoformat(),
             "seconds": round(time.monotonic() - self._clock, 1),
-            "code": provenance.code_digest(),
-            "git": provenance.git_state(self._context.project_path),
-            **provenance.machine(),
-            "packages": provenance.packages(),
-            "read": _sums(self._read, catalog),
-            "written": _sums(written, catalog),
+            **self._surroundings,
+            "read": self._summed(versions) | {name: _fact(None, total) for name, total in self._loaded.items()},
+            "written": self._summed(self._written),
         }
-        catalog.save(NAME, manifest)
+
+    def _summed(self, versions: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
+        for name, version in versions.items() - self._sums.keys():
+            self._sums[name, version] = provenance.sha256(self._catalog[name], version)
+        return {name: _fact(version, self._sums[name, version]) for name, version in versions.items()}
+
+    def _sum_up(self, name: str) -> None:
+        """Note the sum of an input without versions at its first load: what changes later has not been read whole."""
+        if name in self._loaded or self._read.get(name, "") is not None:
+            return
+        dataset = self._catalog[name]
+        if provenance.has_sum(dataset) and dataset.exists():
+            self._loaded.setdefault(name, provenance.sha256(dataset, None))
 
     def _loader(self) -> OmegaConfigLoader:
         return cast(OmegaConfigLoader, self._context.config_loader)
 
-    def _stated(self) -> dict[str, Any]:
+    def _stated_parameters(self) -> dict[str, Any]:
         """Parameters of this run that another run with the tracked configuration would not have by itself."""
         loader = self._loader()
         tracked = type(loader)(
@@ -118,11 +167,15 @@ def written_versions(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, 
     """Name -> version of the persisted outputs that this run has saved."""
     found: dict[str, str] = {}
     for name in sorted(pipeline.all_outputs() & set(catalog.keys())):
-        dataset = catalog[name]
-        version = dataset.resolve_save_version() if isinstance(dataset, AtomicMixin) else None
-        if version and dataset._is_complete(version):
+        if version := _version_saved(catalog[name]):
             found[name] = version
     return found
+
+
+def _version_saved(dataset: Any) -> str | None:
+    """The version of a persisted output that this run has saved; None where it has not, or there are no versions."""
+    version = dataset.resolve_save_version() if isinstance(dataset, AtomicMixin) else None
+    return version if version and dataset._is_complete(version) else None
 
 
 def _is_kept(name: str, catalog: CatalogProtocol) -> bool:
@@ -130,11 +183,8 @@ def _is_kept(name: str, catalog: CatalogProtocol) -> bool:
     return name in catalog and isinstance(catalog[name], AtomicMixin) and catalog[name].exists()
 
 
-def _sums(versions: Mapping[str, str | None], catalog: CatalogProtocol) -> dict[str, dict[str, str | None]]:
-    places = {name: provenance.stored(catalog[name], version) for name, version in versions.items()}
-    return {
-        name: {"version": versions[name], "sha256": provenance.sha256(found)} for name, found in places.items() if found
-    }
+def _fact(version: str | None, total: str | None) -> dict[str, str | None]:
+    return {"version": version, "sha256": total}
 
 
 def plain(value: Any) -> Any:

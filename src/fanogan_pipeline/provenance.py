@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from fsspec.implementations.local import LocalFileSystem
 from kedro.io import AbstractDataset
 from kedro.io.core import get_filepath_str
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.errors import PlainError
 
 _CHUNK = 1 << 20
 # Kedro's names of what narrows a run down, and the options that say it.
@@ -48,7 +53,8 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 def code_digest() -> str:
     """SHA-256 (hex) over every module of this package."""
-    return sha256([(LocalFileSystem(), str(path)) for path in sorted(Path(__file__).parent.rglob("*.py"))])
+    here, local = Path(__file__).parent, LocalFileSystem()
+    return _total({path.relative_to(here).as_posix(): (local, str(path)) for path in here.rglob("*.py")})
 
 
 def packages() -> dict[str, str]:
@@ -72,28 +78,38 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def stored(dataset: AbstractDataset, version: str | None) -> list[tuple[Any, str]]:
-    """File system (fsspec) and path of all that a dataset's version lies in; empty for what is in memory."""
-    if isinstance(dataset, AtomicMixin):
+def has_sum(dataset: AbstractDataset) -> bool:
+    """Whether there is anything to sum up: not in what lives in memory, nor in a folder that runs only write into."""
+    return isinstance(dataset, AtomicMixin) or hasattr(dataset, "contents")
+
+
+def sha256(dataset: Any, version: str | None) -> str | None:
+    """SHA-256 (hex) of what a dataset holds, or None where not all of that can be read; None equals no other.
+
+    Of a result in one file, over its bytes; of one in a folder, over the names and sums of its files; of raw
+    pictures, over those of the files that are loaded, whatever lies beside them, and over how they are read.
+    """
+    try:
+        if not isinstance(dataset, AtomicMixin):
+            return _total(*dataset.contents())
         place = dataset._get_versioned_path(version) if version else dataset._filepath
-        return [(dataset._fs, get_filepath_str(place, dataset._protocol))]
-    return dataset.places() if hasattr(dataset, "places") else []
+        return _result_sum(dataset._fs, get_filepath_str(place, dataset._protocol))
+    except (OSError, PlainError):
+        return None
 
 
-def sha256(places: Iterable[tuple[Any, str]]) -> str:
-    """SHA-256 (hex) of a single file's bytes; of several files or a folder, over their names and sums."""
-    sums = [(name, _file_sum(fs, path)) for fs, place in places for name, path in _files(fs, place)]
-    if len(sums) == 1:
-        return sums[0][1]
-    return hashlib.sha256("".join(f"{total}  {name}\n" for name, total in sums).encode()).hexdigest()
-
-
-def _files(fs: Any, place: str) -> Iterator[tuple[str, str]]:
+def _result_sum(fs: Any, place: str) -> str:
     if not fs.isdir(place):
-        yield PurePosixPath(place).name, place
-        return
-    for path in sorted(fs.find(place)):
-        yield str(PurePosixPath("/", path).relative_to(PurePosixPath("/", place))), path
+        return _file_sum(fs, place)
+    names = {path: str(PurePosixPath("/", path).relative_to(PurePosixPath("/", place))) for path in fs.find(place)}
+    return _total({name: (fs, path) for path, name in names.items()})
+
+
+def _total(files: Mapping[str, tuple[Any, str]], facts: Mapping[str, Any] | None = None) -> str:
+    """SHA-256 (hex) over names and sums of files, each given by its file system (fsspec) and path, and over facts."""
+    lines = [f"{_file_sum(*files[name])}  {name}\n" for name in sorted(files)]
+    lines += [json.dumps(facts, sort_keys=True)] if facts else []
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _file_sum(fs: Any, path: str) -> str:
@@ -136,10 +152,10 @@ def command(options: dict[str, Any], manifest: str) -> str:
     words = ["kedro", "run"]
     for name, value in options.items():
         if name == "params":
-            pairs = [f"{key}={_text(one)}" for key, one in value.items()]
-            if any("," in pair or "\n" in pair for pair in pairs):  # Kedro splits at every comma
+            text = ",".join(f"{key}={_text(one)}" for key, one in value.items())
+            if _as_read(text) != _nested(value):
                 return shlex.join(["kedro", "run", "--config", manifest])
-            value = ",".join(pairs)
+            value = text
         words += [f"--{name}", value]
     return shlex.join(words)
 
@@ -148,14 +164,7 @@ def as_config(options: dict[str, Any]) -> dict[str, Any]:
     """The options as `kedro run --config` reads them from a file's section `run`."""
     names = {option: name for name, option in _FILTERS.items()} | {"load-versions": "load_versions"}
     config = {names.get(option, option): value for option, value in options.items() if option != "params"}
-    nested: dict[str, Any] = {}
-    for dotted, value in options.get("params", {}).items():
-        *groups, last = dotted.split(".")
-        place = nested
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[last] = value
-    return config | ({"params": nested} if nested else {})
+    return config | ({"params": _nested(options["params"])} if options.get("params") else {})
 
 
 def differences(values: dict[str, Any], base: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -169,8 +178,29 @@ def differences(values: dict[str, Any], base: dict[str, Any], prefix: str = "") 
     return found
 
 
+def _nested(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Groups within groups, of parameters by their dotted names."""
+    nested: dict[str, Any] = {}
+    for dotted, value in parameters.items():
+        *groups, last = dotted.split(".")
+        place = nested
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = value
+    return nested
+
+
 def _text(value: Any) -> str:
-    """A value as `--params` reads it (YAML)."""
+    """A value as `--params` reads it (YAML), where that can be said at all."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
+
+
+def _as_read(text: str) -> dict[str, Any] | None:
+    """What Kedro makes of the text of `--params`: cut at every comma, outer blanks gone, YAML; None where it cannot."""
+    try:
+        found = OmegaConf.to_container(OmegaConf.from_dotlist([pair.strip() for pair in text.split(",")]))
+    except (YAMLError, OmegaConfBaseException):
+        return None
+    return cast(dict[str, Any], found)

@@ -163,6 +163,33 @@ def test_a_run_reads_its_own_and_keeps_to_what_it_read(tmp_path):
     assert dataset(form, tmp_path, "2023").load() == {"by": "newer"}
 
 
+@pytest.mark.parametrize("root", ["local", "memory"])
+def test_only_a_file_that_is_kept_up_is_saved_again_by_its_run(root, tmp_path):
+    folder = tmp_path if root == "local" else f"memory://{tmp_path}"
+    ours = dataset("JSONDataset", folder, "v1")
+    ours.save({"number": 1})
+    with pytest.raises(DatasetError):
+        ours.save({"number": 2})
+    assert ours.load() == {"number": 1}
+    ours.is_kept_up = True
+    ours.save({"number": 2})
+    assert ours.load() == {"number": 2}
+    assert ours.list_versions(full_path=False) == ["v1"]
+    assert leftovers(tmp_path) == []
+
+
+def test_a_draft_of_a_file_that_was_kept_up_is_swept(tmp_path):
+    target = tmp_path / "v1/data.json"
+    with whole_version(target) as draft:
+        draft.write_text("1")
+    with whole_file(target, tmp_path) as draft:
+        assert draft.parent.parent == tmp_path  # where `sweep` looks when a version is saved or loaded
+        draft.write_text("2")
+        assert target.read_text() == "1"
+    assert target.read_text() == "2"
+    assert leftovers(tmp_path) == []
+
+
 def test_versions_that_kedro_names_itself(tmp_path):
     stored = dataset("JSONDataset", tmp_path)
     stored.save({"number": 1})

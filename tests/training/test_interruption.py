@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from tests.in_process import copy_of, run_here
 from tests.parts import ones, training_parameters, wgan_parameters
-from tests.project import copy_project
+from tests.project import copy_project, newest
 
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import TrainingError
@@ -21,6 +25,7 @@ from fanogan_pipeline.training.wgan import WganPhase, train_wgan
 CPU = torch.device("cpu")
 SPEC = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
 SELDOM = 1e9
+SMALL = "wgan.steps=6,encoder.steps=6,data_prep.max_train=40,data_prep.max_test=20"
 
 
 class Noting(StateSlot):
@@ -113,7 +118,7 @@ def test_a_signal_saves_the_state_of_that_very_step(number, tmp_path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         train(slot)
     assert slot.facts["saved"] == [4]
-    assert "wgan: stopped at step 4; the same command goes on from there" in caplog.text
+    assert "wgan: stopped at step 4, which is kept to go on from" in caplog.text
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -138,12 +143,9 @@ def test_a_complaint_that_is_but_warned_of_keeps_no_state_from_being_kept(tmp_pa
     assert slot.facts["saved"] == [2, 4, 6, 7]
 
 
-def test_ctrl_c_on_the_command_exits_130_and_the_same_command_goes_on(tmp_path, monkeypatch, caplog):
-    from tests.in_process import run_here
-
+def test_ctrl_c_on_the_command_exits_130_and_the_command_it_names_goes_on(tmp_path, monkeypatch, caplog):
     project, step = copy_project(tmp_path / "project"), WganPhase.step
-    small = "wgan.steps=6,data_prep.max_train=40,data_prep.max_test=20"
-    arguments = ("--env", "smoke", "--pipelines", "data_prep,wgan", "--params", small)
+    arguments = ("--env", "smoke", "--pipelines", "data_prep,wgan", "--params", SMALL)
 
     def interrupt(self, at: int):
         if at == 2:
@@ -153,12 +155,67 @@ def test_ctrl_c_on_the_command_exits_130_and_the_same_command_goes_on(tmp_path, 
     monkeypatch.setattr(WganPhase, "step", interrupt)
     outcome = run_here(project, *arguments)
     assert outcome.status == 130
-    assert "Interrupted; the same command goes on from where it stopped." in outcome.output
+    assert outcome.line == "Interrupted; the same command with --only-missing-outputs goes on from where it stopped."
     states = list(project.glob("data/06_models/.training_states/wgan-*.safetensors"))
     assert len(states) == 1
     monkeypatch.setattr(WganPhase, "step", step)
-    outcome = run_here(project, *arguments)
+    outcome = run_here(project, *arguments, "--only-missing-outputs")
     assert outcome.status == 0
     assert "wgan: going on from step 3" in " ".join(outcome.output.split())
     assert not states[0].exists()  # the model is stored, so the state's work is done
-    assert list(project.glob("data/06_models/wgan_model.safetensors/*/wgan_model.safetensors"))
+    assert versions(project, "wgan_model") == versions(project, "train_set") == 1
+
+
+def test_before_anything_is_stored_the_very_same_command_goes_on(smoke_project, tmp_path, monkeypatch):
+    project = copy_of(smoke_project, tmp_path / "project")
+    monkeypatch.setattr(WganPhase, "step", lambda self, at: os.kill(os.getpid(), signal.SIGINT) or {})
+    outcome = run_here(project, "--env", "smoke", "--pipelines", "wgan", "--params", "seed=4")
+    assert outcome.status == 130
+    assert outcome.line == "Interrupted; the same command goes on from where it stopped."
+
+
+DYING = """
+import os
+from kedro.framework.cli.cli import main
+from fanogan_pipeline.training.encoder import EncoderPhase
+
+step = EncoderPhase.step
+
+def die(self, at):
+    if at == 2:
+        os.kill(os.getpid(), {number})
+    return step(self, at)
+
+EncoderPhase.step = die
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "goes_on"),
+    [(signal.SIGINT, 130, "encoder: going on from step 3"), (signal.SIGKILL, -signal.SIGKILL, "")],
+    ids=["Ctrl-C", "kill -9"],
+)
+def test_a_run_stopped_in_the_second_phase_does_not_train_the_first_again(number, status, goes_on, tmp_path):
+    project = copy_project(tmp_path / "project")
+    arguments = ("--env", "smoke", "--pipelines", "data_prep,wgan,encoder", "--params", SMALL)
+    done = subprocess.run(
+        [sys.executable, "-c", DYING.format(number=int(number)), "run", *arguments],
+        **{"cwd": project, "env": {**os.environ, "PYTHONPATH": str(project / "src")}},
+        **{"capture_output": True, "text": True, "timeout": 300},
+    )
+    assert done.returncode == status, done.stderr
+    manifest = json.loads(newest(project, "run_manifest.json").read_text())
+    assert not manifest["is_complete"]
+    assert {"train_set", "wgan_model", "wgan_history"} <= set(manifest["written"])
+    assert "encoder_model" not in manifest["written"]
+    outcome = run_here(project, *arguments, "--only-missing-outputs")
+    assert outcome.status == 0, outcome.output
+    assert goes_on in " ".join(outcome.output.split())
+    assert versions(project, "wgan_model") == versions(project, "encoder_model") == 1
+    assert not list(project.glob("data/**/.partial-*"))
+
+
+def versions(project: Path, name: str) -> int:
+    """How often an output has been stored."""
+    return len(list(project.glob(f"data/*/{name}.*/*/{name}.*")))

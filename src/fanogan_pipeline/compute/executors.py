@@ -57,7 +57,7 @@ def cluster_of(parameters: ComputeParameters) -> Iterator[Executor | None]:
             where = parameters.scheduler or "the cluster on this machine"
             raise ClusterError(
                 f"compute: {where} was lost ({type(error).__name__}: {one_line(error)}); what is finished is kept, "
-                "the same command goes on from there"
+                "the same command with --only-missing-outputs goes on from there"
             ) from error
 
 

@@ -137,7 +137,8 @@ def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str
         rank, failure = error.get_first_failure()
         raise TrainingError(
             f"{job.phase}: process {rank} of {processes * training.machines} {_reason(failure)}, and again after "
-            f"{training.restarts} restarts; the last state is kept, the same command goes on from there"
+            f"{training.restarts} restarts; the last state is kept, "
+            "the same command with --only-missing-outputs goes on from there"
         ) from error
     except (RuntimeError, OSError) as error:  # no rendezvous: an address of another machine, a port in use
         reason = one_line(error)

@@ -6,6 +6,7 @@ import inspect
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -47,6 +48,7 @@ class AtomicMixin:
     _draft: Path | None = None
     _own_version: str | None = None
     is_out_of_date = False  # stored, yet to be made again: does not count as existing until it is saved
+    is_kept_up = False  # a file that its run saves again as it goes on, each time in place of the one before
 
     _fs: fsspec.AbstractFileSystem
     _protocol: str
@@ -83,7 +85,11 @@ class AtomicMixin:
             self._fs, self._draft = filesystem, None
 
     def _get_save_path(self) -> PurePosixPath:
-        return PurePosixPath(self._draft) if self._draft else super()._get_save_path()  # type: ignore[misc]
+        if self._draft:
+            return PurePosixPath(self._draft)
+        if self.is_kept_up and (version := self.resolve_save_version()):
+            return self._get_versioned_path(version)  # Kedro's own refuses one that is there
+        return super()._get_save_path()  # type: ignore[misc]
 
     # Loading and saving.
 
@@ -116,7 +122,7 @@ class AtomicMixin:
             if self._protocol != "file":
                 self._upload(target, data)
             else:
-                with (whole_version if self._version else whole_file)(Path(target)) as draft:
+                with self._drafted(Path(target)) as draft:
                     self._write(draft, data)
         except PlainError as error:
             raise InputError(f"{target}: not saved, {error}") from error
@@ -133,6 +139,13 @@ class AtomicMixin:
                 version,
                 self._version.load,
             )
+
+    def _drafted(self, target: Path) -> AbstractContextManager[Path]:
+        if not self._version:
+            return whole_file(target)
+        if self.is_kept_up and target.exists():
+            return whole_file(target, target.parent.parent)  # where drafts of versions are looked for and swept
+        return whole_version(target)
 
     @classmethod
     def _save_wrapper(cls, save_func: Callable[..., None]) -> Callable[..., None]:

@@ -92,10 +92,14 @@ class IdxImageDataset(AbstractDataset[NoReturn, ImageSource]):
         """A contact sheet of some of the pictures for kedro-viz: a PNG in base64."""
         return ImagePreview(preview_of(self.load(), pictures))
 
-    def places(self) -> list[tuple[Any, str]]:
-        """File system and path of each of the four files."""
+    def contents(self) -> tuple[dict[str, tuple[Any, str]], dict[str, Any]]:
+        """What is loaded: name -> file system and path of each of the four files; nothing else matters.
+
+        Raises:
+            InputError: the folder does not hold them.
+        """
         files = self._paths or _find_files(self._folder, self._credentials)
-        return [filesystem_of(path, self._credentials) for path in files.values()]
+        return {name: filesystem_of(path, self._credentials) for name, path in files.items()}, {}
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._folder, **self._paths, "max_bytes": self._max_bytes}

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from typing import Any, NoReturn
 
@@ -210,9 +211,17 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
             first = source.skipped.iloc[0]
             logger.warning("%s: skipped %s, such as %s: %s", self._path, _count(source.skipped, "file"), *first)
 
-    def places(self) -> list[tuple[Any, str]]:
-        """File system and path of the folder."""
-        return [(self._filesystem, self._root)]
+    def contents(self) -> tuple[dict[str, tuple[Any, str]], dict[str, Any]]:
+        """What is loaded: relative path -> file system and path of each picture and mask; and how, as JSON holds it.
+
+        Raises:
+            InputError: there is no such folder.
+        """
+        listing = list_pictures(self._filesystem, self._root)
+        name = FolderFiles(self._filesystem, self._root, self._settings).name
+        how = {**asdict(self._settings), "group_by": self._group_by, "refused": listing.refused}
+        how |= {"layout": self._layout, "on_error": self._on_error, "verify": self._verify}
+        return {path: (self._filesystem, name(path)) for path in listing.paths}, how
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._path, "layout": self._layout, "on_error": self._on_error, "verify": self._verify}

@@ -51,9 +51,14 @@ def whole_version(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """A path to draft the file `target` at; the file of before, if any, is there until the new one is."""
-    with private_directory(target.parent) as private:
+def whole_file(target: Path, place: Path | None = None) -> Iterator[Path]:
+    """A path to draft the file `target` at; the file of before, if any, is there until the new one is.
+
+    Args:
+        target: the file.
+        place: directory to draft in, on the same file system; None: the file's own.
+    """
+    with private_directory(place or target.parent) as private:
         draft = private / f"partial-{target.name}"
         yield draft
         flush(draft)

@@ -95,7 +95,7 @@ def run_phase(
                 saved_at = time.monotonic()
             if stopping:
                 progress.close()
-                logger.warning("%s: stopped at step %d; the same command goes on from there", phase.name, step)
+                logger.warning("%s: stopped at step %d, which is kept to go on from", phase.name, step)
                 raise KeyboardInterrupt
         if group.size == 1 and interrupted():  # in the very last step: whatever comes next is not to begin
             progress.close()

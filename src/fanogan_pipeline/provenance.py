@@ -59,7 +59,8 @@ def code_digest() -> str:
 
 def packages() -> dict[str, str]:
     """Name -> version of everything installed."""
-    found = {item.metadata["Name"]: item.version for item in metadata.distributions()}
+    texts = (item.metadata for item in metadata.distributions())  # each read once, for that takes a while
+    found = {text["Name"]: text["Version"] for text in texts}
     return dict(sorted((name, version) for name, version in found.items() if name))
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.parts import group, mnist
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.preprocessing.splits import SPLITS, settle_duplicates, split_images
+from fanogan_pipeline.preprocessing.splits import SPLITS, expect_unchanged, settle_duplicates, split_images
 
 
 def source_table(labels: list[str], parts: list[str] | None = None, groups: list[str] | None = None) -> pd.DataFrame:
@@ -31,6 +31,17 @@ def test_the_reference_protocol_takes_images_in_their_order_to_the_letter():
     assert sorted(found["test"]) == sorted([*ones[1000:2000], *others[:1000]])
     assert found["calibration"] == ones[2000:3000].tolist()
     assert found["selection"] == ones[3000:4000].tolist()
+
+
+def test_pictures_that_come_or_go_while_a_run_reads_them_are_noticed():
+    table = source_table(["good"] * 60)
+    plan = split_images(table, group("data_prep", normal_classes=["good"]), "", seed=0)
+    rows = plan.index.to_numpy()
+    expect_unchanged(table, rows, plan["image_id"])
+    newer = source_table(["good"] * 61).assign(image_id=["a", *table["image_id"]])  # sorts first: all rows move
+    for other in (newer, table[:40]):
+        with pytest.raises(InputError, match="raw_images: found other pictures than when this run began"):
+            expect_unchanged(other, rows, plan["image_id"])
 
 
 def test_the_official_protocol_tests_on_all_official_test_images():

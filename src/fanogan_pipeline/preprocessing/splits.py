@@ -42,6 +42,24 @@ def split_images(table: pd.DataFrame, parameters: DataPrepParameters, normal_lab
     return _official(table, parameters, seed)
 
 
+def expect_unchanged(table: pd.DataFrame, rows: np.ndarray, names: pd.Series) -> None:
+    """Refuse a source whose rows are not those that a split was made of: every stage of a run lists it anew.
+
+    Args:
+        table: of the source as it is listed now.
+        rows: row numbers that the split has.
+        names: `image_id` that each of them had.
+
+    Raises:
+        InputError: pictures have come or gone in between.
+    """
+    if len(rows) and (rows.max() >= len(table) or (table["image_id"].to_numpy()[rows] != names.to_numpy()).any()):
+        raise InputError(
+            "raw_images: found other pictures than when this run began, expected the same ones until it is through "
+            "with them; run it again"
+        )
+
+
 def normal_classes(table: pd.DataFrame, parameters: DataPrepParameters, normal_label: str) -> list[str]:
     """The labels that count as normal; every one of them stands in the table."""
     labels = sorted(table["label"].unique())

@@ -24,6 +24,7 @@ def assign_splits(raw_images: ImageSource, parameters: DataPrepParameters, seed:
 
 def fit_geometry(raw_images: ImageSource, split_plan: DataFrame, parameters: DataPrepParameters, seed: int) -> Geometry:
     """How pictures become what the networks see; what of it is fitted, on training pictures alone."""
+    splits.expect_unchanged(raw_images.table, split_plan.index.to_numpy(), split_plan["image_id"])
     rows = split_plan.index[split_plan["split"] == "train"].to_numpy()
     return prepare.fit_geometry(raw_images, rows, parameters, seed)
 
@@ -33,6 +34,7 @@ def fit_images(
 ) -> Fitted:
     """Every picture of the plan, decoded and brought to the networks' size, whole or as tiles."""
     rows = split_plan.index.to_numpy()
+    splits.expect_unchanged(raw_images.table, rows, split_plan["image_id"])
     most = (parameters.tiling and parameters.tiling.max_train_tiles) or 0
     each = np.where(split_plan["split"] == "train", most, 0)
     return prepare.prepare_split(raw_images, rows, geometry, parameters.workers, each, seed)
@@ -54,6 +56,7 @@ def build_sets(
     raw_images: ImageSource, settled_split: DataFrame, fitted_images: Fitted, geometry: Geometry
 ) -> tuple[ImageSet, ImageSet, ImageSet, ImageSet, DataFrame]:
     """The four sets and the manifest."""
+    splits.expect_unchanged(raw_images.table, settled_split["raw_row"].to_numpy(), settled_split["image_id"])
     digest = splits.split_digest(settled_split, geometry)
     images, tiles, _ = fitted_images
     runs = prepare.picture_runs(images, tiles)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,25 +90,27 @@ def test_other_pictures_make_all_of_it_again(
     assert found["wgan_model"] == "train_set is out of date"
 
 
+@contextmanager
+def gone(place: Path, meanwhile: Path) -> Iterator[None]:
+    """Something stored that lies in another folder for a while."""
+    place.rename(meanwhile / place.name)
+    try:
+        yield
+    finally:
+        (meanwhile / place.name).rename(place)
+
+
 def test_what_no_manifest_tells_of_is_made_again(
     project: Path, stale: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
     before = set(stale())
     assert "wgan_model" not in before
-    manifests = project / "data/08_reporting/run_manifest.json"
-    manifests.rename(tmp_path / "elsewhere")
-    try:
+    with gone(project / "data/08_reporting/run_manifest.json", tmp_path):
         assert stale()["wgan_model"] == "no manifest says how it was made"
-    finally:
-        (tmp_path / "elsewhere").rename(manifests)
 
 
 def test_what_is_made_from_a_model_that_is_gone_is_made_again(
     project: Path, stale: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
-    models = project / "data/06_models/wgan_model.safetensors"
-    models.rename(tmp_path / "elsewhere")
-    try:
+    with gone(project / "data/06_models/wgan_model.safetensors", tmp_path):
         assert stale()["encoder_model"] == "wgan_model is another"
-    finally:
-        (tmp_path / "elsewhere").rename(models)

@@ -164,7 +164,7 @@ class StateHooks:
         if phase in PHASES and "training_states" in self._catalog:
             self._catalog["training_states"].load().discard_held(f"{phase}-")
         if dataset_name == "new_scores" and data.attrs.get("parts"):
-            from fanogan_pipeline.compute.folders import remove_unless_held
+            from fanogan_pipeline.datasets.staging import remove_unless_held
 
             remove_unless_held(Path(data.attrs["parts"]))  # another run may be at the same pictures
 

@@ -15,7 +15,8 @@ from tests.compute.scenes import scene
 
 from fanogan_pipeline.compute import shards, terms
 from fanogan_pipeline.compute.executors import threads
-from fanogan_pipeline.compute.folders import held, remove_unless_held
+from fanogan_pipeline.compute.folders import held
+from fanogan_pipeline.datasets.staging import remove_unless_held
 from fanogan_pipeline.detection.pictures import Pooling
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.hooks import StateHooks

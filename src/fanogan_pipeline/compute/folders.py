@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import Any
 
 from fanogan_pipeline.compute.files import make_folder, work_file
 from fanogan_pipeline.datasets import safetensors_format
+from fanogan_pipeline.datasets.staging import lock_directory, remove_unless_held
 from fanogan_pipeline.networks import Checkpoint
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 MODELS = ("wgan_model", "encoder_model", "residual_statistics")
 
 
@@ -52,40 +51,8 @@ def _claim(folder: Path) -> int:
     """Make the folder where it is missing and hold it; start over where another run removed it in between."""
     while True:
         make_folder(folder)
-        try:
-            lock = os.open(folder, _OPEN_DIRECTORY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-        except OSError:
-            return lock  # no locks on this file system: such a folder is never removed
-        if _is_still(folder, lock):
+        if (lock := lock_directory(folder, fcntl.LOCK_SH)) is not None:
             return lock
-        os.close(lock)
-
-
-def _is_still(folder: Path, lock: int) -> bool:
-    """Whether the folder of that name is the one that the lock is on."""
-    try:
-        return os.path.samestat(folder.stat(), os.fstat(lock))
-    except FileNotFoundError:
-        return False
-
-
-def remove_unless_held(folder: Path) -> None:
-    """Remove the parts of other work, unless a living run holds the folder or has removed it already."""
-    try:
-        lock = os.open(folder, _OPEN_DIRECTORY)
-    except OSError:
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
-        return
-    finally:
-        os.close(lock)
 
 
 def write_models(folder: Path, models: Mapping[str, Checkpoint]) -> None:

@@ -74,20 +74,50 @@ def sweep(place: Path) -> None:
     except OSError:
         return
     for leftover in leftovers:
-        try:
-            lock = os.open(leftover, _OPEN_DIRECTORY)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            # Its process lives, or this file system knows no locks and nothing can be told.
-            continue
-        else:
-            shutil.rmtree(leftover, ignore_errors=True)
+        if remove_unless_held(leftover):
             logger.info("%s: removed the draft of a run that died while saving", leftover)
-        finally:
-            os.close(lock)
+
+
+def remove_unless_held(folder: Path) -> bool:
+    """Remove a directory that no living process holds a lock on; whether it was there to be removed."""
+    try:
+        lock = os.open(folder, _OPEN_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False  # its process lives, or this file system knows no locks and nothing can be told
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
+    finally:
+        os.close(lock)
+
+
+def lock_directory(folder: Path, kind: int) -> int | None:
+    """A descriptor that holds a lock of a kind (`fcntl.LOCK_SH`, `LOCK_EX`) on a directory; None where another process
+    has removed it in between. On a file system without locks there is none to hold, and such a one is never removed."""
+    try:
+        lock = os.open(folder, _OPEN_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, kind)
+    except OSError:
+        return lock
+    if _is_still(folder, lock):
+        return lock
+    os.close(lock)
+    return None
+
+
+def _is_still(folder: Path, lock: int) -> bool:
+    """Whether the directory of that name is the one that the lock is on."""
+    try:
+        return os.path.samestat(folder.stat(), os.fstat(lock))
+    except FileNotFoundError:
+        return False
 
 
 def flush(path: Path) -> None:
@@ -128,17 +158,8 @@ def _claim(place: Path) -> tuple[Path, int]:
     while True:
         private = place / f"{PREFIX}{uuid.uuid4().hex}"
         private.mkdir()
-        try:
-            lock = os.open(private, _OPEN_DIRECTORY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError:
-            return private, lock  # no locks on this file system: such a directory is never swept
-        if private.exists():
+        if (lock := lock_directory(private, fcntl.LOCK_EX)) is not None:
             return private, lock
-        os.close(lock)
 
 
 def _make_directory(path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.networks.checkpoint import Checkpoint
+from fanogan_pipeline.parameters import DataPrepParameters, EncoderParameters, Precision, WganParameters
 from fanogan_pipeline.training.curves import Curves
 
 
@@ -80,6 +81,22 @@ class StateSlot:
         """Keys of unfinished runs of this phase with other facts."""
         found = self.store.keys()
         return [key for key in found if key.startswith(f"{self.phase}-") and key != self.key]
+
+
+def facts_of(
+    parameters: WganParameters | EncoderParameters,
+    data_prep: DataPrepParameters,
+    seed: int,
+    split_digest: str,
+    precision: Precision,
+) -> dict[str, Any]:
+    """What either phase's weights depend on, models and device aside, as JSON holds it."""
+    facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": split_digest}
+    if data_prep.augmentation:
+        facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
+    if data_prep.tiling:
+        facts["max_train_tiles"] = data_prep.tiling.max_train_tiles
+    return {**facts, "precision": precision}
 
 
 def pack(

@@ -3,12 +3,7 @@
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import (
-    DataPrepParameters,
-    EncoderParameters,
-    Precision,
-    TrainingParameters,
-)
+from fanogan_pipeline.parameters import DataPrepParameters, EncoderParameters, Precision, TrainingParameters
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet, StateStore, TensorBoardLogs
 
 with lazily():
@@ -36,12 +31,7 @@ def train(
     devices.settle_in(training.threads)
     where = devices.choose_device(device)
     wgan = models.load_wgan(wgan_model, where)
-    facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}
-    if data_prep.augmentation:
-        facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
-    if data_prep.tiling:
-        facts["max_train_tiles"] = data_prep.tiling.max_train_tiles
-    facts["precision"] = precision
+    facts = state.facts_of(parameters, data_prep, seed, train_set.split_digest, precision)
     slot = state.StateSlot(states, "encoder", facts | {"wgan": wgan_model.digest, "device": where.type}).unshared()
     whole = job.TrainingJob(
         parameters,

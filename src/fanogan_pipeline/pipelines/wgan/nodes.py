@@ -31,12 +31,7 @@ def train(
     devices.settle_in(training.threads)
     where, images = devices.choose_device(device), data.as_images(train_set.images)
     spec = wgan.network_spec(images.shape, parameters)
-    facts = {"parameters": parameters.model_dump(mode="json"), "seed": seed, "split_digest": train_set.split_digest}
-    if data_prep.augmentation:
-        facts["augmentation"] = data_prep.augmentation.model_dump(mode="json")
-    if data_prep.tiling:
-        facts["max_train_tiles"] = data_prep.tiling.max_train_tiles
-    facts["precision"] = precision
+    facts = state.facts_of(parameters, data_prep, seed, train_set.split_digest, precision)
     slot = state.StateSlot(states, "wgan", facts | {"device": where.type}).unshared()
     whole = job.TrainingJob(parameters, training, spec, seed, where.type, slot, None, data_prep.augmentation, precision)
     training = side_by_side.train_first(whole, train_set.images)

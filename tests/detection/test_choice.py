@@ -49,6 +49,7 @@ def measure_by(seeing: tuple[str, ...]) -> Measure:
         (("neighbour_ratio",), "neighbours"),
         (("neighbour_ratio", "feature_ratio"), "neighbours_and_features"),
         (("tolerant_residual", "neighbour_ratio"), "neighbours_and_restoration"),
+        (("tolerant_residual", "neighbour_ratio", "feature_ratio"), "neighbours_features_and_restoration"),
         ((), "neighbours_and_restoration"),  # none is better, so the first
     ],
 )

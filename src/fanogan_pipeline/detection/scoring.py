@@ -25,6 +25,7 @@ MIXES: dict[str, dict[str, float]] = {
     "restoration": {"tolerant_residual": 1.0},
     "neighbours": {"neighbour_ratio": 1.0},
     "neighbours_and_features": {"neighbour_ratio": 1.0, "feature_ratio": 1.0},
+    "neighbours_features_and_restoration": {"neighbour_ratio": 2.0, "feature_ratio": 1.0, "tolerant_residual": 0.5},
 }
 # Of the residual map: how badly the worst places are restored, and how far they stand out from their picture.
 MAP_MIXES = {"map": {"map_residual": 1.0, "map_contrast": 1.0}}

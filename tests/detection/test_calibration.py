@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
+from tests.by_hand import THRESHOLD, eight_verdicts
 
 from fanogan_pipeline.detection.evaluation import auroc_with_interval, evaluate, per_class, rate_with_interval
-from fanogan_pipeline.detection.scoring import calibrate, p_values
+from fanogan_pipeline.detection.scoring import Calibration, calibrate, p_values
 from fanogan_pipeline.errors import InputError
 
 
@@ -94,6 +95,35 @@ def test_rates_have_exact_intervals():
     assert low == pytest.approx(stats.beta.ppf(0.025, 3, 48))
     assert high == pytest.approx(stats.beta.ppf(0.975, 4, 47))
     assert rate_with_interval(0, 0) == (None, None, None)
+
+
+def test_every_metric_by_hand():
+    found = evaluate(eight_verdicts(), Calibration(THRESHOLD, 0.05, three_sigma_threshold=7.5, n=19))
+    assert {name: value for name, value in found.items() if "_ci_" not in name} == pytest.approx(
+        {
+            "auroc": (3 + 4 + 4) / 15,  # normal images below the anomalous ones of 4, 6 and 8
+            "average_precision": (1 / 2 + 2 / 3 + 3 / 5) / 3,
+            "prevalence": 3 / 8,
+            "threshold": 4.5,
+            "promised_false_alarm_rate": 0.05,
+            "false_alarm_rate": 2 / 5,
+            "recall": 2 / 3,
+            "three_sigma_threshold": 7.5,
+            "three_sigma_false_alarm_rate": 1 / 5,
+            "three_sigma_recall": 1 / 3,
+            "n_normal": 5,
+            "n_anomalous": 3,
+            "n_calibration": 19,
+        }
+    )
+    for name, counts in {
+        "false_alarm_rate": (2, 5),
+        "recall": (2, 3),
+        "three_sigma_false_alarm_rate": (1, 5),
+        "three_sigma_recall": (1, 3),
+    }.items():
+        rate, low, high = rate_with_interval(*counts)
+        assert (found[name], found[f"{name}_ci_low"], found[f"{name}_ci_high"]) == (rate, low, high)
 
 
 def test_one_kind_of_image_leaves_null_where_there_is_no_number():

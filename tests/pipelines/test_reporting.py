@@ -18,6 +18,8 @@ from fanogan_pipeline import figures
 from fanogan_pipeline.datasets import ArrayDataset, CheckpointDataset, ImageSetDataset, ParquetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.residuals import restore
+from fanogan_pipeline.figures import style
+from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.pipelines.reporting import nodes
 
 MAPS = {"maps": ["float16", 3], "height": ["int32", 1], "width": ["int32", 1]}
@@ -91,3 +93,29 @@ def test_the_heat_maps_show_the_restorations_that_the_detector_judges_by(made, m
     plain = made["detector"] | {"settings": made["detector"]["settings"] | {"refinement_steps": 0}}
     unrefined = AnomalyDetector.load(*(made[name] for name in MODELS), plain, torch.device("cpu"))
     assert drawn["restored"] != pytest.approx(restore(some.images, unrefined.restorer, 64))
+
+
+def test_the_decision_gallery_shows_twelve_images_of_each_kind_from_the_clearest_to_the_closest():
+    rng = np.random.default_rng(0)
+    truth, score = np.arange(120) % 3 == 0, rng.permutation(120).astype(float)
+    images = np.tile(np.arange(120, dtype=np.uint8)[:, None, None, None], (1, 1, 4, 4))  # each knows its row
+    names = np.array([f"{row:03}" for row in range(120)])
+    flagged, distance = score > 59.5, np.abs(score - 59.5)
+    scores = pd.DataFrame({"score": score, "is_anomaly": truth, "is_flagged": flagged})
+    scores.attrs["split"] = "split"
+    drawn = nodes.draw_galleries(ImageSet(images, names, truth, names, "split"), scores)
+    kinds = {
+        "in_in: judged normal, truly normal;": ~flagged & ~truth,
+        "in_out: judged normal, truly anomalous (missed);": ~flagged & truth,
+        "out_in: judged anomalous, truly normal (false alarm);": flagged & ~truth,
+        "out_out: judged anomalous, truly anomalous (caught);": flagged & truth,
+    }
+    for axis, (words, of_this_kind) in zip(drawn.axes, kinds.items(), strict=True):
+        assert axis.get_title(loc="left").startswith(words)
+        rows = np.array([np.asarray(image.get_array()).flat[0] for image in axis.images])
+        assert len(rows) == 12 < of_this_kind.sum()
+        assert of_this_kind[rows].all()
+        assert (np.diff(distance[rows]) < 0).all()
+        ends = distance[of_this_kind].max(), distance[of_this_kind].min()
+        assert (distance[rows[0]], distance[rows[-1]]) == ends
+        assert [text.get_text() for text in axis.texts] == [style.number(score[row]) for row in rows]

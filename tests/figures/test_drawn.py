@@ -1,0 +1,162 @@
+"""Figures show what they were given, at the place that their words say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from tests.by_hand import THRESHOLD, eight_verdicts
+
+from fanogan_pipeline import figures
+from fanogan_pipeline.figures import style
+
+# false-alarm rate and recall as the threshold falls through the eight scores
+ROC = [(0, 0), (0.2, 0), (0.2, 1 / 3), (0.2, 2 / 3), (0.4, 2 / 3), (0.4, 1), (0.6, 1), (0.8, 1), (1, 1)]
+# recall and precision as it rises
+PRECISION = [(1, 3 / 8), (1, 3 / 7), (1, 3 / 6), (1, 3 / 5), (2 / 3, 2 / 4), (2 / 3, 2 / 3), (1 / 3, 1 / 2), (0, 0)]
+
+
+def line(axis: Axes, label: str) -> np.ndarray:
+    """The points of the one line whose label begins so, [N, 2]."""
+    (found,) = [found for found in axis.lines if str(found.get_label()).startswith(label)]
+    return np.column_stack([np.asarray(found.get_xdata(), float), np.asarray(found.get_ydata(), float)])
+
+
+def pictures(axis: Axes) -> list[np.ndarray]:
+    """Those of an axes from left to right."""
+    return [np.asarray(image.get_array()) for image in axis.images]
+
+
+def grey(values: np.ndarray, height: int = 4, width: int = 6) -> np.ndarray:
+    """An image for each value, all its pixels of that value: uint8 [..., 1, height, width]."""
+    return np.tile(np.asarray(values, np.uint8)[..., None, None, None], (1, height, width))
+
+
+def test_the_roc_curve_goes_through_every_threshold_and_marks_the_detectors_own():
+    for axis in figures.roc_curve(eight_verdicts()).axes:
+        assert line(axis, "this detector, AUROC 0.7333") == pytest.approx(np.array(ROC))
+        assert line(axis, "at the threshold") == pytest.approx(np.array([[2 / 5, 2 / 3]]))
+        assert axis.get_xlabel().startswith("false-alarm rate")
+        assert axis.get_ylabel().startswith("recall")
+
+
+def test_without_a_false_alarm_the_detectors_own_threshold_is_at_the_left_edge():
+    verdicts = eight_verdicts()
+    whole, rare = figures.roc_curve(verdicts.assign(is_flagged=verdicts["score"] == 8)).axes
+    assert line(whole, "at the threshold").tolist() == [[0, 1 / 3]]
+    assert line(rare, "at the threshold").tolist() == [[rare.get_xlim()[0], 1 / 3]]
+    assert "left edge: none" in rare.get_title()
+
+
+def test_precision_against_recall_goes_through_every_threshold_over_the_prevalence():
+    (axis,) = figures.precision_recall_curve(eight_verdicts()).axes
+    drawn = line(axis, "this detector, average precision 0.5889")
+    assert drawn == pytest.approx(np.array([*PRECISION, (0, 1)]))
+    assert line(axis, "at the threshold") == pytest.approx(np.array([[2 / 3, 2 / 4]]))
+    assert line(axis, "guessing: prevalence 37.5 %")[:, 1].tolist() == [3 / 8, 3 / 8]
+    assert axis.get_xlabel().startswith("recall")
+    assert axis.get_ylabel().startswith("precision")
+
+
+def test_histograms_hold_the_shares_of_each_kind_and_the_threshold():
+    verdicts, calibration = eight_verdicts(), pd.DataFrame({"score": [1.5, 2.5]})
+    upper, lower = figures.score_histogram(verdicts, calibration, THRESHOLD).axes
+    for axis, colour, values in (
+        (upper, style.SKY, verdicts.loc[~verdicts["is_anomaly"], "score"]),
+        (lower, style.ORANGE, verdicts.loc[verdicts["is_anomaly"], "score"]),
+    ):
+        bars = [bar for bar in axis.patches if to_hex(bar.get_facecolor()).upper() == colour and bar.get_height()]
+        assert [bar.get_height() for bar in bars] == pytest.approx([100 / len(values)] * len(values))
+        for bar, value in zip(bars, sorted(values), strict=True):
+            assert bar.get_x() <= value <= bar.get_x() + bar.get_width() + 1e-9
+        assert line(axis, "threshold 4.50")[:, 0].tolist() == [THRESHOLD, THRESHOLD]
+
+
+def test_boxes_stand_in_order_of_their_medians_with_both_thresholds_and_the_share_flagged():
+    verdicts = eight_verdicts().assign(label=["1", "1", "1", "8", "1", "0", "1", "8"])  # the 8s score 4 and 6, the 0 8
+    figure = figures.score_boxplot(verdicts, THRESHOLD, 7.5, ["1"])
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["1 (5)", "8 (2)", "0 (1)"]
+    assert axis.yaxis_inverted()  # the first stands at the top
+    assert line(axis, "threshold 4.50")[:, 0].tolist() == [THRESHOLD, THRESHOLD]
+    assert line(axis, "mean + 3 sigma 7.50")[:, 0].tolist() == [7.5, 7.5]
+    (flagged,) = axis.child_axes
+    assert [text.get_text() for text in flagged.get_yticklabels()] == ["40.0 %", "50.0 %", "100.0 %"]
+
+
+def test_the_curves_of_phase_1_are_those_of_its_history():
+    steps = np.array([25, 50, 75])
+    columns = ["term_real", "term_fake", "loss_critic", "loss_generator", "gradient_penalty"]
+    history = pd.DataFrame({name: k + 1 + steps / (100 * (k + 1)) for k, name in enumerate(columns)}).assign(step=steps)
+    drawn = {axis.get_title(): line(axis, "each logged step") for axis in figures.wgan_curves(history).axes}
+    shown = {
+        "Term real": history["term_real"],
+        "Term fake": history["term_fake"],
+        "Loss D (critic)": history["loss_critic"],
+        "Loss G (generator)": history["loss_generator"],
+        "Gradient penalty": history["gradient_penalty"],
+        "Estimated distance of real and generated": history["term_real"] - history["term_fake"],
+    }
+    assert list(drawn) == list(shown)
+    for panel, values in shown.items():
+        assert drawn[panel] == pytest.approx(np.column_stack([steps, values])), panel
+
+
+def test_the_curves_of_phase_2_are_those_of_its_history():
+    steps = np.array([25, 50])
+    columns = {"term_izi": "Term izi", "term_ziz": "Term ziz", "term_features": "Term feat", "loss_encoder": "Loss E"}
+    history = pd.DataFrame({name: k + steps for k, name in enumerate(columns)}).assign(step=steps)
+    axes = [axis for axis in figures.encoder_curves(history).axes if axis.lines]
+    for axis, (name, panel) in zip(axes, columns.items(), strict=True):
+        assert axis.get_title().startswith(panel)
+        assert line(axis, "each logged step").tolist() == history[["step", name]].to_numpy().tolist()
+
+
+def test_restorations_stand_below_their_images_and_what_is_brighter_than_restored_is_positive():
+    images = grey(np.arange(10, 19))
+    restored = images - np.arange(9.0)[:, None, None, None]
+    figure = figures.restoration(images, restored, [str(k) for k in range(9)], [k > 7 for k in range(9)], np.arange(9))
+    for band, rows in enumerate((range(8), range(8, 9))):
+        top, middle, bottom = figure.axes[3 * band : 3 * band + 3]
+        assert [picture.flat[0] for picture in pictures(top)] == [10 + k for k in rows]
+        assert [picture.flat[0] for picture in pictures(middle)] == [10] * len(rows)
+        assert [picture.flat[0] for picture in pictures(bottom)] == list(rows)
+        assert [bottom.images[0].get_clim()] == [(-8, 8)]
+        captions = [text.get_text() for text in top.texts]
+        assert captions == [f"{k}, {'anomalous' if k > 7 else 'normal'}\nscore {style.number(k)}" for k in rows]
+
+
+def test_heat_maps_stand_below_their_images_outlined_where_they_are_above_the_threshold():
+    images, restored = grey([10, 20]), grey([30, 40])
+    maps, masks = np.zeros((2, 4, 6)), np.zeros((2, 4, 6), bool)
+    maps[1, 1:3, 3:6], masks[1, 2, 4] = 5.0, True
+    figure = figures.heatmap_gallery(images, restored, maps, masks, ["a", "b"], [1.0, 2.0], 2.5)
+    image, restoration, residual, overlay, truth = figure.axes[:5]
+    assert [picture.flat[0] for picture in pictures(image)] == [10, 20]
+    assert [text.get_text() for text in image.texts] == ["a\nscore 1.00", "b\nscore 2.00"]
+    assert [picture.flat[0] for picture in pictures(restoration)] == [30, 40]
+    assert np.array_equal(pictures(residual), maps)
+    assert residual.images[0].get_clim() == residual.images[1].get_clim() == (0, 5)
+    assert np.array_equal(pictures(truth), masks)
+    calm, marked = pictures(overlay)
+    assert calm == pytest.approx(np.full((4, 6, 3), 10 / 255))
+    assert np.array_equal(np.ptp(marked, axis=2) > 0.1, maps[1] > 0)
+    (outline,) = overlay.collections
+    left, right, bottom, top = overlay.images[1].get_extent()
+    points = np.concatenate([path.vertices for path in outline.get_paths()])
+    x, y = (points[:, 0] - left) / (right - left) * 6, (points[:, 1] - top) / (bottom - top) * 4
+    assert (x.min(), y.min(), y.max()) == pytest.approx((3, 1, 3))
+
+
+def test_a_walk_shows_each_image_at_its_place_in_the_latent_plane():
+    images = grey(np.array([[1, 2, 3], [4, 5, 6]]))  # the first row has the highest second coordinate
+    (axis,) = figures.latent_walk(images, (-2.0, 2.0, -1.0, 1.0)).axes
+    (sheet,) = pictures(axis)
+    assert np.array_equal(sheet[..., 0], np.block([[images[row, column, 0] for column in range(3)] for row in (0, 1)]))
+    left, right, bottom, top = axis.images[0].get_extent()
+    assert axis.images[0].origin == "upper"
+    assert np.linspace(left, right, 7)[1::2].tolist() == [-2, 0, 2]  # middles of the columns
+    assert np.linspace(bottom, top, 5)[1::2].tolist() == [-1, 1]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("first latent coordinate", "second latent coordinate")

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from tests.project import ROOT, kedro, newest
 
+from fanogan_pipeline.datasets import staging
 from fanogan_pipeline.datasets.safetensors_format import from_bytes
 
 
@@ -90,7 +91,7 @@ def test_the_encoder_pipeline_alone_trains_on_the_newest_wgan_and_local_override
 def test_nothing_that_is_half_done_is_left_behind(smoke_project):
     states = smoke_project / "data/06_models/.training_states"
     assert not [path for path in states.glob("*") if path.is_file() and not path.name.startswith(".")]
-    assert not list(smoke_project.glob("data/0[5-8]*/**/.*draft*"))
+    assert not list(smoke_project.glob(f"data/**/{staging.PREFIX}*"))
 
 
 def test_the_first_line_of_a_mistake_is_the_last(smoke_project):

@@ -14,7 +14,9 @@ import pytest
 import torch
 from kedro.io import Version
 from PIL import Image
-from tests.project import ROOT
+from tests.cut_off import cut_off
+from tests.in_process import copy_of, run_here
+from tests.project import ROOT, newest
 
 from fanogan_pipeline.datasets import CheckpointDataset, ImageSetDataset, JSONDataset, OnnxDataset, ParquetDataset
 from fanogan_pipeline.detection import export
@@ -49,12 +51,18 @@ def test_scores(smoke_project: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def model(files: list[Any], tmp_path_factory: pytest.TempPathFactory) -> OnnxDataset:
-    from fanogan_pipeline.pipelines.export.nodes import export_detector
+def exported(smoke_project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[OnnxDataset, list[tuple]]:
+    """What the documented command has stored, and what it has tried to speak to."""
+    project = copy_of(smoke_project, tmp_path_factory.mktemp("export") / "project")
+    with cut_off() as tried:
+        done = run_here(project, "--env", "smoke", "--pipelines", "export")
+    assert done.status == 0, done.output
+    return OnnxDataset(filepath=str(newest(project, "onnx_detector.onnx"))), tried
 
-    stored = OnnxDataset(filepath=str(tmp_path_factory.mktemp("onnx") / "onnx_detector.onnx"))
-    stored.save(export_detector(*files))
-    return stored
+
+@pytest.fixture(scope="module")
+def model(exported: tuple[OnnxDataset, list[tuple]]) -> OnnxDataset:
+    return exported[0]
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +83,10 @@ def test_scores_are_the_same(session: Any, test_set: ImageSet, test_scores: pd.D
     np.testing.assert_allclose(p_value[~between], test_scores["p_value"][~between], rtol=0, atol=1e-12)
     np.testing.assert_array_equal(is_flagged, test_scores["is_flagged"])
     assert 0 < is_flagged.sum() < len(is_flagged)
+
+
+def test_the_command_opens_no_connection(exported: tuple[OnnxDataset, list[tuple]]) -> None:
+    assert exported[1] == []
 
 
 def test_the_number_of_images_is_free(session: Any, test_set: ImageSet) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from tests.compute import scenes
 from tests.parts import group
 from tests.pipelines.verdicts import detector_of, measure, pictures
 from tests.project import kedro, newest
@@ -158,6 +159,24 @@ def test_benjamini_hochberg_by_hand():
     assert benjamini_hochberg(np.array([]), 0.1).tolist() == []
     just = np.array([7 / 200] * 91 + [1.0] * 169)  # 91 of 260 at 0.1 * 91 / 260 = 0.035 exactly
     assert benjamini_hochberg(just, 0.1).sum() == 91
+
+
+def test_with_a_false_discovery_rate_the_batch_is_flagged_by_it_and_not_by_the_threshold():
+    detector, _ = scenes.detector(False)  # 19 calibration scores up to 18 / 7, and a threshold of 0.1
+    terms = pd.DataFrame({"map_residual": [9.0, 0.5, 9.0, 0.2]}).assign(image_id=["a", "b", "c", "d"], reason="")
+    terms.attrs["parts"] = ""
+    source = pictures(lambda row: np.zeros((16, 16), np.uint8), len(terms))
+    for rate, flagged in (
+        (None, [True, True, True, True]),
+        (0.12, [True, False, True, False]),  # twice 1 / 20, above 0.12 / 4 and not above 0.12 * 2 / 4
+        (0.08, [False, False, False, False]),
+    ):
+        parameters = group("inference", false_discovery_rate=rate)
+        scores, summary = nodes.judge_pictures(source, terms, detector, parameters)
+        assert scores["p_value"].tolist() == pytest.approx([0.05, 0.8, 0.05, 0.9])
+        assert scores["is_flagged"].tolist() == flagged
+        assert (scores["verdict"] == "anomalous").tolist() == flagged
+        assert (summary["flagged"], summary["false_discovery_rate"]) == (sum(flagged), rate)
 
 
 def test_an_overlay_colours_what_is_above_the_threshold_and_leaves_the_rest():

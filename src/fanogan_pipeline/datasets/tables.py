@@ -1,7 +1,8 @@
-"""Tables as parquet files."""
+"""Tables as parquet files, and as text for spreadsheets."""
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
 from fanogan_pipeline.errors import InputError
 
 _CELL_BYTES = 8
+_ENCODING = "utf-8-sig"
 
 
 class ParquetDataset(AtomicFileDataset):
@@ -78,4 +80,32 @@ class ParquetDataset(AtomicFileDataset):
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """The first rows for kedro-viz."""
-        return TablePreview(json.loads(self.load().head(nrows).to_json(orient="split")))
+        return _first_rows(self.load(), nrows)
+
+
+class CSVDataset(AtomicFileDataset):
+    """A pandas DataFrame as comma-separated text that any spreadsheet opens.
+
+    UTF-8 with the mark by which spreadsheets know it: without it they show names in other scripts as gibberish.
+
+    Args:
+        filepath, version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
+    """
+
+    _FORM = "CSV file"
+
+    def _read(self, path: str) -> pd.DataFrame:
+        return pd.read_csv(io.BytesIO(self._read_bytes(path)), encoding=_ENCODING)
+
+    def _write(self, path: Path, data: pd.DataFrame) -> None:
+        if not isinstance(data, pd.DataFrame):
+            raise InputError(f"found {type(data).__name__}, expected a DataFrame")
+        data.to_csv(path, index=False, encoding=_ENCODING)
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """The first rows for kedro-viz."""
+        return _first_rows(self.load(), nrows)
+
+
+def _first_rows(table: pd.DataFrame, count: int) -> TablePreview:
+    return TablePreview(json.loads(table.head(count).to_json(orient="split")))

@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from fanogan_pipeline.cores import cores
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import PlainError
 
@@ -66,7 +67,7 @@ def packages() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """What besides the parameters a result's last bits depend on."""
-    return {"python": platform.python_version(), "platform": platform.platform(), "cores": len(os.sched_getaffinity(0))}
+    return {"python": platform.python_version(), "platform": platform.platform(), "cores": cores()}
 
 
 def processor() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 import pytest
 from tests.compute import scenes
 from tests.compute.scenes import scene
+from tests.damage import no_file_above
 from tests.parts import group
 
 from fanogan_pipeline import provenance
@@ -125,19 +125,14 @@ def test_parts_that_other_code_has_left_do_not_count(work, measured, tmp_path, m
 
 
 def test_a_part_that_the_disk_does_not_take_is_told_and_the_others_stay(tmp_path):
-    """A real failing write, without privileges: no file of this process may grow above four kilobytes."""
     rows = np.random.default_rng(0).random(1000)
 
     def compute(shard: slice) -> pd.DataFrame:
         return pd.DataFrame({"row": rows[shard]})
 
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        with threads(1) as pool, pytest.raises(InputError, match="finished parts are kept") as caught:
-            shards.table_of_parts([slice(0, 4), slice(4, 1000)], compute, tmp_path, pool)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = pytest.raises(InputError, match="finished parts are kept")
+    with no_file_above(4096), threads(1) as pool, said as caught:
+        shards.table_of_parts([slice(0, 4), slice(4, 1000)], compute, tmp_path, pool)
     assert str(caught.value).startswith(f"{tmp_path}/part-000001.parquet: cannot be written (")
     assert os.strerror(errno.EFBIG) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -126,7 +126,9 @@ def measure(
 
     Raises:
         ClusterError: the cluster was lost; its finished parts are kept for the next try.
+        InputError: pictures that are read with other settings than those that the detector learnt from.
     """
+    NewTerms(source, detector, parameters.workers).geometry.expect_decoding(source.decoding, "new_images")
     if compute.engine != "local" and source.files is None:
         logger.warning("new_images: these pictures lie in this process's memory; they are computed here")
         compute = compute.model_copy(update={"engine": "local"})

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fanogan_pipeline.datasets.atomic import one_line
-from fanogan_pipeline.datasets.decoding import DecodingSettings, Opener, decode, decode_mask, picture_size
+from fanogan_pipeline.datasets.decoding import DecodingSettings, Header, Opener, decode, decode_mask, picture_header
 from fanogan_pipeline.errors import InputError
 
 # Pictures under check at a time: enough to keep the threads busy, few enough to stay small for millions.
@@ -60,10 +60,12 @@ class Look:
     Attributes:
         reason: what is wrong with the picture or its mask, "" where nothing is.
         stamp: size and time of change: another one means another picture under the same name.
+        setting: as `Header`'s.
     """
 
     reason: str = ""
     stamp: str = ""
+    setting: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,21 +98,22 @@ class FolderReader:
     def look(self, row: int, is_full: bool) -> Look:
         name = self.files.name(self.paths[row])
         try:
-            size = self.read(row).shape[:2] if is_full else self._size(name)
+            header = self._header(name)
+            size = self.read(row).shape[:2] if is_full else header.size
             if self.masks[row]:
                 mask = self.files.name(self.masks[row])
-                mask_size = self.read_mask(row).shape if is_full else self._size(mask)
+                mask_size = self.read_mask(row).shape if is_full else self._header(mask).size
                 if mask_size != size:
                     return Look(
                         f"found a mask of {_by(mask_size)} ({mask}), expected {_by(size)} (height x width) as its "
                         "picture has"
                     )
-            return Look(stamp=self._stamp(name))
+            return Look(stamp=self._stamp(name), setting=header.setting)
         except InputError as error:
             return Look(str(error).removeprefix(f"{name}: "))
 
-    def _size(self, name: str) -> tuple[int, int]:
-        return picture_size(self.files.opener(name), name, self.files.settings)
+    def _header(self, name: str) -> Header:
+        return picture_header(self.files.opener(name), name, self.files.settings)
 
     def _stamp(self, name: str) -> str:
         try:

@@ -164,9 +164,11 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
             }
         )
         kept = FolderReader(reader.files, paths, masks)
+        settings = sorted({look.setting for look in good.values()} - {""})
+        decoding = {name: getattr(self._settings, name) for name in settings}
         left_out = pd.DataFrame(sorted(skipped), columns=["image_id", "reason"])
         read_mask = kept.read_mask if any(masks) else None
-        return ImageSource(table, kept.read, read_mask, arrangement.normal_label, left_out, kept.files)
+        return ImageSource(table, kept.read, read_mask, arrangement.normal_label, left_out, kept.files, decoding)
 
     def _group(self, path: str) -> str:
         group = self._group_of(path)

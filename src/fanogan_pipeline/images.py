@@ -44,6 +44,7 @@ class ImageSource:
             the user names the normal classes.
         skipped: a row per picture left out on reading, columns `image_id`, `reason`.
         files: the same pictures for other processes, or None where they lie in this one's memory.
+        decoding: settings of the source that grey values of these pictures depend on, name -> value.
     """
 
     table: pd.DataFrame
@@ -52,6 +53,7 @@ class ImageSource:
     normal_label: str = ""
     skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["image_id", "reason"]))
     files: PictureFiles | None = None
+    decoding: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)

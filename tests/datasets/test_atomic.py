@@ -13,6 +13,7 @@ import pytest
 from dying import context, exit_code, save_dying_at_step, save_dying_in_file, save_many
 from kedro.io import DataCatalog, DatasetError, Version
 from stored_forms import FORMS, PLACES, dataset, example, leftovers, refusal, same
+from tests.damage import no_file_above
 
 from fanogan_pipeline.datasets.staging import PREFIX, sweep, whole_file, whole_version
 
@@ -114,15 +115,9 @@ def test_no_space_left_is_told_in_one_line(form, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("form", ["JSONDataset", "CheckpointDataset", "ParquetDataset", "ImageSetDataset"])
 def test_a_file_that_the_system_cuts_off_is_not_saved(form, tmp_path):
-    """A real failing write, without privileges: no file of this process may grow above a kilobyte."""
     dataset(form, tmp_path, "v1").save(example(form, 1))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    try:
-        with pytest.raises(DatasetError) as caught:
-            dataset(form, tmp_path, "v2").save(example(form, 2, n=500))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with no_file_above(1024), pytest.raises(DatasetError) as caught:
+        dataset(form, tmp_path, "v2").save(example(form, 2, n=500))
     assert "not saved" in refusal(caught.value)
     assert same(form, dataset(form, tmp_path).load(), example(form, 1))
     assert leftovers(tmp_path) == []

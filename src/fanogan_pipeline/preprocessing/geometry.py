@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class Geometry:
             ratio is kept, the rest filled with the picture's edge).
         local_contrast: how uneven light is taken away, after scaling; None leaves it.
         tiling: cut pictures into overlapping tiles of `image_size` instead; None, they are fitted whole.
+        decoding: as `ImageSource`'s, of the pictures that the networks learnt from.
     """
 
     image_size: tuple[int, int]
@@ -31,6 +33,7 @@ class Geometry:
     fit: str = "resize"
     local_contrast: Levelling | None = None
     tiling: Tiling | None = None
+    decoding: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         tiling = None if self.tiling is None else self.tiling.to_json()
@@ -43,12 +46,31 @@ class Geometry:
             height, width = (int(side) for side in values["image_size"])
             tiling = Tiling.from_json(values["tiling"])
             contrast = Levelling.from_json(values["local_contrast"])
-            return cls((height, width), int(values["channels"]), str(values["fit"]), contrast, tiling)
+            decoding = dict(values.get("decoding", {}))  # models of before it was noted go on
+            return cls((height, width), int(values["channels"]), str(values["fit"]), contrast, tiling, decoding)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"model header: found geometry {values!r}, expected image_size, channels, fit, local_contrast "
                 "and tiling"
             ) from error
+
+    def expect_decoding(self, found: Mapping[str, float], source: str) -> None:
+        """Refuse pictures whose files would have become other grey values among those that the networks learnt from.
+
+        Args:
+            found: `ImageSource.decoding` of theirs.
+            source: name of their dataset.
+
+        Raises:
+            InputError: a setting that grey values of both depend on differs.
+        """
+        others = [name for name in sorted(found) if self.decoding.get(name, found[name]) != found[name]]
+        if others:
+            is_now, was = (", ".join(f"{name}: {of[name]}" for name in others) for of in (found, self.decoding))
+            raise InputError(
+                f"{source}: found {is_now}, expected {was} as for the pictures that the detector learnt from; set "
+                f"{was} in the catalog's entry {source}, or convert files that need another"
+            )
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """A whole picture: uint8 [h, w] or [h, w, 3] -> uint8 [C, H, W]."""

@@ -27,7 +27,7 @@ CHUNK = 256  # pictures handed to the workers at once: bounds what is decoded bu
 
 
 def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepParameters, seed: int) -> Geometry:
-    """The geometry that parameters ask for; a levelling's gain is fitted on some pictures.
+    """The geometry that parameters ask for, and how the source reads; a levelling's gain is fitted on some pictures.
 
     Args:
         source: where pictures lie.
@@ -37,7 +37,7 @@ def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepPara
     """
     wanted = parameters.tiling
     tiling = Tiling(wanted.stride, wanted.picture_size) if wanted else None
-    plain = Geometry(parameters.image_size, parameters.channels, parameters.fit, None, tiling)
+    plain = Geometry(parameters.image_size, parameters.channels, parameters.fit, None, tiling, source.decoding)
     if parameters.local_contrast is None:
         return plain
     few = np.sort(np.random.default_rng(seed).permutation(rows)[:FITTED_ON])

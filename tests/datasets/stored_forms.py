@@ -33,8 +33,9 @@ def example(form: str, number: int = 0, n: int = 6) -> Any:
     rng = np.random.default_rng(number)
     names = np.array([f"{number}/{k}" for k in range(n)])
     if form == "ImageSetDataset":
-        images = rng.integers(0, 256, (n, 1, 8, 8), dtype=np.uint8)
-        return ImageSet(images, names, rng.random(n) < 0.5, names, f"split {number}", rng.random((n, 8, 8)) < 0.5, "{}")
+        images, truth = rng.integers(0, 256, (n, 1, 8, 8), dtype=np.uint8), rng.random(n) < 0.5
+        masks, sizes = rng.random((n, 8, 8)) < 0.5, rng.integers(8, 99, (n, 2), dtype=np.int32)
+        return ImageSet(images, names, truth, names, f"split {number}", masks, "{}", sizes)
     if form == "ArrayDataset":
         return {"maps": rng.random((n, 4, 4)).astype(np.float16), "image_id": names}
     if form == "CheckpointDataset":

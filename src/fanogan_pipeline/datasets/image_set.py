@@ -16,6 +16,7 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSet, Tiles
 
 _TILES = ("picture_id", *Tiles.NUMBERS)  # stored as tile_picture_id and so on
+_OPTIONAL = ("masks", "sizes")
 _TEXTS = ("split_digest", "geometry")  # one text each, not one an image
 
 
@@ -56,7 +57,7 @@ class _NpzDataset(AtomicFileDataset):
 class ImageSetDataset(_NpzDataset):
     """An `ImageSet` as npz.
 
-    `images, labels, is_anomaly, image_id, split_digest, geometry`, perhaps `masks` and the arrays `tile_*`.
+    `images, labels, is_anomaly, image_id, split_digest, geometry`, perhaps `masks`, `sizes` and the arrays `tile_*`.
 
     Args:
         filepath: local path or URL that fsspec knows.
@@ -70,7 +71,7 @@ class ImageSetDataset(_NpzDataset):
 
     def _read(self, path: str) -> ImageSet:
         arrays = self._read_arrays(
-            path, {"images", "labels", "is_anomaly", "image_id", *_TEXTS}, {"masks", *_named(_TILES)}
+            path, {"images", "labels", "is_anomaly", "image_id", *_TEXTS}, {*_OPTIONAL, *_named(_TILES)}
         )
         for name in _TEXTS:
             if arrays[name].shape != () or arrays[name].dtype.kind != "U":
@@ -97,8 +98,7 @@ class ImageSetDataset(_NpzDataset):
         # An empty array of labels may have come as numbers; text is what is read back.
         arrays |= {name: arrays[name].astype(np.str_) for name in ("labels", "image_id")}
         arrays |= {name: np.array(getattr(data, name), dtype=np.str_) for name in _TEXTS}
-        if data.masks is not None:
-            arrays["masks"] = data.masks
+        arrays |= {name: getattr(data, name) for name in _OPTIONAL if getattr(data, name) is not None}
         if data.tiles is not None:
             arrays |= {f"tile_{name}": getattr(data.tiles, name) for name in _TILES}
             arrays["tile_picture_id"] = arrays["tile_picture_id"].astype(np.str_)

@@ -85,13 +85,11 @@ class Geometry:
         return picture if picture.shape[:2] == self.image_size else self._fitted(picture)
 
     def apply_to_mask(self, mask: np.ndarray) -> np.ndarray:
-        """bool [h, w] -> bool [H, W]; a pixel is anomalous where at least half of what it covers is.
+        """bool [h, w] -> bool [H, W], scaled as `scaled_mask` says.
 
         A mask is padded as its picture is, with its edge: a defect at the rim goes on there in both.
         """
-        if mask.shape == self.image_size:
-            return mask
-        return self._fitted(np.where(mask, np.uint8(255), np.uint8(0))) >= 128
+        return padded(scaled_mask(mask, self._fitted_size((mask.shape[0], mask.shape[1]))), self.image_size)
 
     def inside(self, size: tuple[int, int]) -> tuple[slice, slice]:
         """The rows and columns that a picture of `size` (h, w) has of what is prepared of it; the rest is padding."""
@@ -111,9 +109,9 @@ class Geometry:
     def cut_mask(self, mask: np.ndarray) -> np.ndarray:
         """A picture's mask bool [h, w] as the masks of its tiles, bool [T, H, W]."""
         tiling = self._tiling()
-        prepared = padded(tiling.scaled(np.where(mask, np.uint8(255), np.uint8(0))), self.image_size)
+        prepared = padded(scaled_mask(mask, tiling.scaled_size((mask.shape[0], mask.shape[1]))), self.image_size)
         corners = tiling.corners((prepared.shape[0], prepared.shape[1]), self.image_size)
-        return cut(prepared >= 128, corners, self.image_size)
+        return cut(prepared, corners, self.image_size)
 
     def _tiling(self) -> Tiling:
         if self.tiling is None:
@@ -149,6 +147,22 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
 def channels_first(picture: np.ndarray) -> np.ndarray:
     """uint8 [h, w] or [h, w, C] -> [C, h, w]."""
     return picture[None] if picture.ndim == 2 else np.ascontiguousarray(picture.transpose(2, 0, 1))
+
+
+def scaled_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """bool [h, w] -> bool of `size` (H, W); a pixel is anomalous where the centre of any that is falls on it.
+
+    So the finest defect is still there, and in one piece, after shrinking; averaged, it would fade or break up. What
+    grows takes the nearest.
+    """
+    for axis, side in enumerate(size):
+        length = mask.shape[axis]
+        if side < length:
+            falls_on = (2 * np.arange(length) + 1) * side // (2 * length)
+            mask = np.logical_or.reduceat(mask, np.searchsorted(falls_on, np.arange(side)), axis)
+        else:
+            mask = mask.take((2 * np.arange(side) + 1) * length // (2 * side), axis)
+    return mask
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -174,13 +174,13 @@ def measure_pixels(
     detector: dict,
     parameters: ScoringParameters,
 ) -> dict:
-    """How well the maps of all test pictures find the masks' pixels; null where there are no masks."""
+    """How well the maps of all test pictures, padding apart, find the masks' pixels; null where there are no masks."""
     threshold = detectors.Detector.from_json(detector).pixel_threshold
     counts = pixel_metrics.PixelCounts()
     if test_set.masks is not None:
         counts = pixel_metrics.count_pixels(
-            _maps(test_set, restorer, residual_statistics, parameters),
-            pictures.whole_masks(test_set),
+            pictures.own_pixels(test_set, _maps(test_set, restorer, residual_statistics, parameters)),
+            pictures.own_pixels(test_set, pictures.whole_masks(test_set)),
             pictures.picture_table(test_set)["is_anomaly"].to_numpy(),
         )
     return pixel_metrics.pixel_metrics(counts, threshold) | {"pixel_threshold": threshold}

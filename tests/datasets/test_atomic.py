@@ -295,6 +295,38 @@ def test_a_whole_file_that_cannot_be_opened_is_kept(form, tmp_path):
     assert same(form, stored.load(), example(form, 1))
 
 
+def looped(version: Path) -> None:
+    version.symlink_to(version.name)
+
+
+def locked(version: Path) -> None:
+    version.mkdir()
+    version.chmod(0)
+
+
+@pytest.mark.parametrize("hide", [looped, locked])
+@pytest.mark.parametrize("form", ["ParquetDataset", "FigureFolderDataset"])
+def test_a_newest_version_that_cannot_be_looked_at_is_not_passed_over(form, hide, tmp_path):
+    if hide is locked and os.geteuid() == 0:
+        pytest.skip("root may look at everything")
+    dataset(form, tmp_path, "v1").save(example(form, 1))
+    hide(tmp_path / PLACES[form] / "v2")
+    stored = dataset(form, tmp_path)
+    for ask in (stored.load, stored.exists):
+        with pytest.raises(DatasetError) as caught:
+            ask()
+        line = refusal(caught.value)
+        assert line.startswith(f"{tmp_path / PLACES[form] / 'v2' / PLACES[form]}: cannot be read (")
+        assert "it may well be whole; keep it and check permissions" in line
+        assert "--load-versions" in line
+    assert same(form, dataset(form, tmp_path, load="v1").load(), example(form, 1))
+    with pytest.raises(DatasetError) as caught:
+        dataset(form, tmp_path, load="v0").load()
+    assert "found no version v0, expected one of: v1" in refusal(caught.value)
+    stored.save(example(form, 3))  # what a run writes itself it reads
+    assert same(form, stored.load(), example(form, 3))
+
+
 @pytest.mark.parametrize("error", [MemoryError("Unable to allocate 9 GiB"), TimeoutError("no answer")])
 def test_a_read_that_fails_for_want_of_memory_or_an_answer_keeps_the_file(error, tmp_path, monkeypatch):
     stored = dataset("CheckpointDataset", tmp_path, "v1")

@@ -16,8 +16,8 @@ from kedro.io import Version
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 
-from fanogan_pipeline.datasets.atomic import COMPLETE
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
+from fanogan_pipeline.datasets.versions import COMPLETE
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
 

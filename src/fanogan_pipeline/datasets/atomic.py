@@ -15,7 +15,7 @@ from kedro.io.core import AbstractDataset, DatasetError, get_filepath_str
 
 from fanogan_pipeline.datasets.staging import sweep, whole_file, whole_version
 from fanogan_pipeline.datasets.versions import COMPLETE, VersionsMixin, one_line
-from fanogan_pipeline.errors import InputError, PlainError
+from fanogan_pipeline.errors import InputError, PlainError, SizeError
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ class AtomicMixin(VersionsMixin):
     Saving: the class writes to a local draft; the draft becomes the version in one step (a rename on a
     local disk, one upload elsewhere), or never. Loading: whatever the class raises on a broken file
     becomes one line that names the file and the way out, which is never to delete a file that could not
-    be looked into. All these errors reach the caller as Kedro's `DatasetError` with the `InputError` as
-    cause.
+    be looked into or is only too large. All these errors reach the caller as Kedro's `DatasetError` with
+    the `InputError` as cause.
 
     Works on a class that asks `_get_save_path` and `_get_load_path` for its place and `_fs` for its file
     system, as those of kedro-datasets do; others give `_read` and `_write`.
@@ -81,6 +81,8 @@ class AtomicMixin(VersionsMixin):
             raise InputError(f"{path}: no such {self._kind()}; run the pipeline that writes it first")
         try:
             return self._read(path)
+        except SizeError as error:  # no word of deleting it
+            raise InputError(f"{path}: {error}") from error
         except PlainError as error:
             raise InputError(f"{path}: {error}; {self._way_out(path)}") from error
         except DatasetError:

@@ -9,7 +9,7 @@ import numpy as np
 from kedro.io import Version
 from kedro_datasets._typing import ImagePreview
 
-from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.datasets.contact_sheet import base64_png, contact_sheet
 from fanogan_pipeline.datasets.npz import check_names, check_text, read_arrays, write_arrays
 from fanogan_pipeline.errors import InputError
@@ -48,9 +48,8 @@ class _NpzDataset(AtomicFileDataset):
             return read_arrays(file, required, optional, self._max_bytes)
 
     def _write_arrays(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
-        check_size(sum(array.nbytes for array in arrays.values()), self._max_bytes)
-        with path.open("wb") as file:
-            write_arrays(file, arrays, self._is_compressed)
+        with path.open("w+b") as file:
+            write_arrays(file, arrays, self._is_compressed, self._max_bytes)
 
 
 class ImageSetDataset(_NpzDataset):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,10 @@ class ImageSetDataset(_NpzDataset):
         arrays = self._read_arrays(
             path, {"images", "labels", "is_anomaly", "image_id", *_TEXTS}, {"masks", *_named(_TILES)}
         )
-        for name in _TEXTS:
-            if arrays[name].shape != () or arrays[name].dtype.kind != "U":
-                raise InputError(f"{name}: found {arrays[name].dtype} {list(arrays[name].shape)}, expected one text")
-            check_text(name, arrays[name], is_unique=False)
+        texts = _pop_texts(arrays, _TEXTS)
         tiles = [arrays.pop(name) for name in _named(_TILES) if name in arrays]
         if tiles and len(tiles) < len(_TILES):
             raise InputError(f"found {len(tiles)} arrays of tiles, expected {', '.join(_named(_TILES))} or none")
-        texts = {name: str(arrays.pop(name)) for name in _TEXTS}
         images = ImageSet(
             **arrays,  # type: ignore[arg-type]  # each by its own name
             **texts,  # type: ignore[arg-type]
@@ -112,12 +109,14 @@ class ImageSetDataset(_NpzDataset):
 
 
 class ArrayDataset(_NpzDataset):
-    """A dict of equally long arrays as npz: `image_id` (str [N], unique) and arrays of finite numbers.
+    """A dict of equally long arrays as npz: `image_id` (str [N], unique), arrays of finite numbers, and texts (str).
 
     Args:
         filepath: local path or URL that fsspec knows.
         arrays: name -> dtype and number of dimensions of each array beside `image_id`, for example
             `{maps: [float16, 3]}`, which is the default: residual maps [N, H, W].
+        texts: names of one text each, such as the digest of what the arrays were made with; files saved before
+            a text was wanted lack it.
         is_compressed: smaller on the disk, several times slower to save and load.
         version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
 
@@ -131,6 +130,7 @@ class ArrayDataset(_NpzDataset):
         *,
         filepath: str,
         arrays: dict[str, tuple[str, int]] | None = None,
+        texts: list[str] | None = None,
         is_compressed: bool = False,
         version: Version | None = None,
         credentials: dict[str, Any] | None = None,
@@ -139,6 +139,7 @@ class ArrayDataset(_NpzDataset):
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._arrays = {name: (np.dtype(kind), int(ndim)) for name, (kind, ndim) in _given(arrays).items()}
+        self._texts = tuple(texts or ())
         super().__init__(
             filepath=filepath,
             is_compressed=is_compressed,
@@ -149,17 +150,19 @@ class ArrayDataset(_NpzDataset):
             metadata=metadata,
         )
 
-    def _read(self, path: str) -> dict[str, np.ndarray]:
-        arrays = self._read_arrays(path, {"image_id", *self._arrays}, set())
+    def _read(self, path: str) -> dict[str, Any]:
+        arrays = self._read_arrays(path, {"image_id", *self._arrays}, set(self._texts))
+        texts = _pop_texts(arrays, [name for name in self._texts if name in arrays])
         self._check(arrays)
-        return arrays
+        return {**arrays, **texts}
 
-    def _write(self, path: Path, data: dict[str, np.ndarray]) -> None:
-        check_names(list(data), {"image_id", *self._arrays}, set())
-        arrays = {name: np.asarray(value) for name, value in data.items()}
+    def _write(self, path: Path, data: dict[str, Any]) -> None:
+        check_names(list(data), {"image_id", *self._arrays, *self._texts}, set())
+        texts = {name: np.array(data[name], np.str_) for name in self._texts}
+        arrays = {name: np.asarray(value) for name, value in data.items() if name not in texts}
         arrays["image_id"] = arrays["image_id"].astype(np.str_)
         self._check(arrays)
-        self._write_arrays(path, arrays)
+        self._write_arrays(path, arrays | texts)
 
     def preview(self, pictures: int = 24) -> ImagePreview:
         """The first maps [N, H, W] as a contact sheet for kedro-viz: black where 0, white at the highest."""
@@ -183,6 +186,18 @@ class ArrayDataset(_NpzDataset):
             if kind.kind == "f" and not np.isfinite(array).all():
                 count = int((~np.isfinite(array)).sum())
                 raise InputError(f"{name}: found {count:,} values that are NaN or infinite, expected none")
+
+
+def _pop_texts(arrays: dict[str, np.ndarray], names: Iterable[str]) -> dict[str, str]:
+    """Take the arrays out that should hold one text each."""
+    texts = {}
+    for name in names:
+        array = arrays.pop(name)
+        if array.shape != () or array.dtype.kind != "U":
+            raise InputError(f"{name}: found {array.dtype} {list(array.shape)}, expected one text")
+        check_text(name, array, is_unique=False)
+        texts[name] = str(array)
+    return texts
 
 
 def _given(arrays: dict[str, tuple[str, int]] | None) -> dict[str, tuple[str, int]]:

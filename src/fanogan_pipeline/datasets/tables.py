@@ -104,6 +104,7 @@ class CSVDataset(AtomicFileDataset):
         if not isinstance(data, pd.DataFrame):
             raise InputError(f"found {type(data).__name__}, expected a DataFrame")
         data.to_csv(path, index=False, encoding=_ENCODING)
+        check_size(path.stat().st_size, self._max_bytes)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """The first rows for kedro-viz."""

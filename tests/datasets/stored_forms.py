@@ -20,6 +20,7 @@ PLACES = {
     "ArrayDataset": "maps.npz",
     "CheckpointDataset": "model.safetensors",
     "ParquetDataset": "table.parquet",
+    "CSVDataset": "list.csv",
     "JSONDataset": "numbers.json",
     "FigureDataset": "figure.png",
     "FigureFolderDataset": "figures",
@@ -42,6 +43,8 @@ def example(form: str, number: int = 0, n: int = 6) -> Any:
         return Checkpoint({"w": torch.from_numpy(rng.random((n, 7))), "b": torch.zeros(0)}, {"number": number})
     if form == "ParquetDataset":
         return pd.DataFrame({"image_id": names, "score": rng.random(n), "is_flagged": rng.random(n) < 0.5})
+    if form == "CSVDataset":
+        return pd.DataFrame({"image_id": names, "verdict": rng.permutation(["größer", "1,5", *range(2, n)])})
     if form == "JSONDataset":
         return {"number": number, "values": rng.random(n).tolist(), "none": None}
     if form == "ReportDataset":
@@ -68,7 +71,7 @@ def same(form: str, found: Any, expected: Any) -> bool:
         return found.keys() == expected.keys() and all(np.array_equal(found[k], expected[k]) for k in expected)
     if form == "CheckpointDataset":
         return found.digest == expected.digest
-    if form == "ParquetDataset":
+    if form in ("ParquetDataset", "CSVDataset"):
         return found.equals(expected)
     if form == "FigureDataset":
         return found == png(expected)

@@ -29,7 +29,7 @@ class ParquetDataset(AtomicFileDataset):
         filepath, version, credentials, fs_args, metadata: see `AtomicFileDataset`.
         load_args: for `pandas.read_parquet`.
         save_args: for `pandas.DataFrame.to_parquet`.
-        max_bytes: a file whose table would take more memory is not read.
+        max_bytes: a file whose table would take more memory is neither saved nor read.
 
     Raises:
         InputError: (as the cause of Kedro's `DatasetError`) on loading, a file that is no whole parquet file
@@ -66,10 +66,7 @@ class ParquetDataset(AtomicFileDataset):
 
     def _read(self, path: str) -> pd.DataFrame:
         with self._fs.open(path, "rb") as file:
-            facts = pq.ParquetFile(file).metadata
-            unpacked = sum(facts.row_group(k).total_byte_size for k in range(facts.num_row_groups))
-            # Repeated values pack to almost nothing, so the cells count as well as the bytes.
-            check_size(max(unpacked, facts.num_rows * facts.num_columns * _CELL_BYTES), self._max_bytes)
+            self._check_unpacked(pq.ParquetFile(file).metadata)
             file.seek(0)
             return pd.read_parquet(file, **self._load_args)
 
@@ -77,6 +74,12 @@ class ParquetDataset(AtomicFileDataset):
         if not isinstance(data, pd.DataFrame):
             raise InputError(f"found {type(data).__name__}, expected a DataFrame")
         data.to_parquet(path, **self._save_args)
+        self._check_unpacked(pq.read_metadata(path))
+
+    def _check_unpacked(self, facts: pq.FileMetaData) -> None:
+        unpacked = sum(facts.row_group(k).total_byte_size for k in range(facts.num_row_groups))
+        # Repeated values pack to almost nothing, so the cells count as well as the bytes.
+        check_size(max(unpacked, facts.num_rows * facts.num_columns * _CELL_BYTES), self._max_bytes)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """The first rows for kedro-viz."""
@@ -101,6 +104,7 @@ class CSVDataset(AtomicFileDataset):
         if not isinstance(data, pd.DataFrame):
             raise InputError(f"found {type(data).__name__}, expected a DataFrame")
         data.to_csv(path, index=False, encoding=_ENCODING)
+        check_size(path.stat().st_size, self._max_bytes)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """The first rows for kedro-viz."""

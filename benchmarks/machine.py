@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.children import ROOT
 from fanogan_pipeline import provenance
+from fanogan_pipeline.cores import cores
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def load() -> float:
 def this_machine() -> Machine:
     return Machine(
         processor=provenance.processor(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=cores(),
         threads=torch.get_num_threads(),
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
         python=platform.python_version(),

@@ -157,7 +157,7 @@ def plot(found: Results, path: Path) -> None:
         axis.set(xscale="log", xlabel="images scored", ylabel=unit)
         axis.grid(alpha=0.3)
     axes[0].set_yscale("log")
-    axes[1].set_ylim(bottom=0)
+    axes[1].set_ylim(0, 1.2 * max(row["peak"] for row in found.scored))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata={"Software": None})
     pyplot.close(figure)

@@ -8,15 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
+
+KINDS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+MODES = {"1", "L", "P", "RGB"}  # of others kedro's own inference knows the grey values, see ImageFolderDataset
 
 session = onnxruntime.InferenceSession(sys.argv[1])
 geometry = json.loads(session.get_modelmeta().custom_metadata_map["geometry"])
 size = np.array(geometry["image_size"])
 if geometry.get("local_contrast"):
     sys.exit("This detector levels local contrast first (data_prep.local_contrast), which this script does not.")
-for path in sorted(path for path in Path(sys.argv[2]).rglob("*") if path.suffix in Image.registered_extensions()):
-    picture = Image.open(path).convert("L" if geometry["channels"] == 1 else "RGB")
+for path in sorted(path for path in Path(sys.argv[2]).rglob("*") if path.suffix.lower() in KINDS):
+    try:
+        picture = ImageOps.exif_transpose(Image.open(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        print(path, "-", f"not judged: {error}", sep="\t")
+        continue
+    if picture.mode not in MODES or "transparency" in picture.info:
+        print(path, "-", "not judged: transparent, or more than 8 bits a channel, or CMYK", sep="\t")
+        continue
+    picture = picture.convert("L" if picture.mode in "1L" else "RGB").convert(
+        "L" if geometry["channels"] == 1 else "RGB"
+    )
     inner = size  # "resize" may change the aspect ratio, "pad" keeps it and repeats the edge
     if geometry["fit"] == "pad":
         inner = np.round(np.array([picture.height, picture.width]) * min(size / [picture.height, picture.width]))

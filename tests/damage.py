@@ -1,13 +1,16 @@
-"""Files that are wrong in one way each, for the tests of what is refused."""
+"""Files that are wrong in one way each, and writes that fail, for the tests of what is refused."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import json
+import resource
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,17 @@ import numpy as np
 from PIL import Image
 
 VERSION = "9999-12-31T00.00.00.000Z"  # newer than whatever a run has written
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """Real failing writes, without privileges: no file of this process may grow above so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def idx(array: np.ndarray, magic: int | None = None, shape: tuple[int, ...] | None = None) -> bytes:

@@ -252,6 +252,12 @@ ROWS: dict[str, Row] = {
     "wrong shape in an npz": train_set(
         lambda arrays: arrays.update(labels=arrays["labels"][:-1]), "labels: found <U1 [399], expected text [400]"
     ),
+    "picture sizes of nothing": train_set(
+        lambda arrays: arrays.update(sizes=np.zeros((400, 2), np.int32)), "sizes: found 0, expected 1 and up"
+    ),
+    "a picture size too few": train_set(
+        lambda arrays: arrays.update(sizes=arrays["sizes"][1:]), "sizes: found int32 [399, 2], expected int32 [400, 2]"
+    ),
     "unknown array in an npz": train_set(lambda arrays: arrays.update(extra=np.zeros(3)), "has unknown extra"),
     "missing array in an npz": train_set(
         lambda arrays: {name: array for name, array in arrays.items() if name != "labels"}, "lacks labels"

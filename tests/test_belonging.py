@@ -49,6 +49,20 @@ CASES = {
         ("detector", "test_scores"),
         "run 'kedro run --pipelines scoring'",
     ),
+    "pixel numbers of another detector": (
+        ("--nodes", "reporting.measure_quality"),
+        "pixel_quality",
+        "pixel_quality was measured with the detector of digest",
+        ("pixel_quality", "detector"),
+        "run 'kedro run --pipelines scoring'",
+    ),
+    "maps of another detector": (
+        ("--nodes", "reporting.draw_heatmap_gallery"),
+        "residual_maps",
+        "residual_maps was measured with the detector of digest",
+        ("residual_maps", "detector"),
+        "run 'kedro run --pipelines scoring'",
+    ),
     "scores of another split": (
         ("--nodes", "reporting.draw_decision_gallery"),
         "test_set",
@@ -113,6 +127,18 @@ def test_a_detector_judges_only_the_split_that_it_was_calibrated_on(twice):
     detector = json.loads(next(twice.glob(f"data/*/detector.json/{versions(twice, 'detector')[0]}/*")).read_text())
     with pytest.raises(MismatchError, match="detector was calibrated on a split of digest"):
         nodes.judge(stored(twice, ImageSetDataset, "test_set", 1), None, detector)
+
+
+@pytest.mark.parametrize("measure", [nodes.map_sample, nodes.measure_pixels])
+def test_maps_are_measured_only_with_the_statistics_and_on_the_split_of_their_detector(measure, twice):
+    image_sets = [stored(twice, ImageSetDataset, "test_set", k) for k in (0, 1)]
+    statistics = [stored(twice, CheckpointDataset, "residual_statistics", k) for k in (0, 1)]
+    detector = json.loads(next(twice.glob(f"data/*/detector.json/{versions(twice, 'detector')[1]}/*")).read_text())
+    seed = {"seed": 0} if measure is nodes.map_sample else {}
+    with pytest.raises(MismatchError, match="detector was calibrated on a split of digest"):
+        measure(image_sets[0], None, statistics[1], detector, group("scoring"), **seed)
+    with pytest.raises(MismatchError, match="detector was made with the residual_statistics of digest"):
+        measure(image_sets[1], None, statistics[0], detector, group("scoring"), **seed)
 
 
 @pytest.mark.parametrize("other", ["wgan_model", "encoder_model", "residual_statistics"])

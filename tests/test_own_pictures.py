@@ -77,3 +77,5 @@ def test_an_entry_in_conf_local_is_enough_for_a_folder_of_one_s_own(tmp_path):
     test = np.load(newest(project, "test_set.npz"))
     assert test["images"].shape == (5, 1, 32, 48)
     assert test["masks"].any(axis=(1, 2)).tolist() == test["is_anomaly"].tolist()
+    own = [Image.open(project / "mine" / name).size[::-1] for name in test["image_id"]]
+    assert test["sizes"].tolist() == [list(size) for size in own]

@@ -12,6 +12,7 @@ def test_memory_that_cannot_be_had_is_told_with_what_helps():
     line = plain_line(caught.value)
     assert line.startswith("out of memory (")
     assert "lower the batch_size" in line
+    assert "for new pictures, inference.shard_size" in line  # a finished detector's own sizes are what they are
     assert "\n" not in line
     assert plain_line(MemoryError()).startswith("out of memory (no more could be had)")
     assert plain_line(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +130,28 @@ def test_pictures_that_a_run_makes_for_itself_are_the_same_in_the_next(project: 
         assert prepare(project, "--only-missing-outputs")[1]["written"] == {}
     finally:
         read_with(project)
+
+
+def test_a_sum_reads_several_files_at_a_time_and_is_that_of_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"{number}.png" for number in range(6)]
+    dataset = ImageFolderDataset(filepath=str(put(tmp_path, *names)))
+    lines = [f"{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    facts = json.dumps(dataset.contents()[1], sort_keys=True)
+    opened, pairs = LocalFileSystem.open, threading.Barrier(2, timeout=5)
+
+    def open_two_at_once(self: LocalFileSystem, *arguments: Any, **more: Any) -> Any:
+        pairs.wait()
+        return opened(self, *arguments, **more)
+
+    monkeypatch.setattr(LocalFileSystem, "open", open_two_at_once)
+    monkeypatch.setattr(provenance, "_BATCH", 4)
+    monkeypatch.setattr(provenance, "MANY", 6)
+    with caplog.at_level(logging.INFO):
+        found = provenance.sha256(dataset, None)
+    assert found == hashlib.sha256("".join([*lines, facts]).encode()).hexdigest()
+    assert caplog.messages == [f"{tmp_path}: reading 6 files for their sum"]
 
 
 def test_one_more_picture_or_a_new_name_makes_others(tmp_path: Path) -> None:

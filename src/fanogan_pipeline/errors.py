@@ -10,6 +10,10 @@ class InputError(PlainError):
     """A file, an array or a parameter that cannot be used."""
 
 
+class SizeError(InputError):
+    """More bytes than a dataset's `max_bytes` allows; what has them may well be whole and the only one."""
+
+
 class MismatchError(PlainError):
     """Data and models that do not belong together, such as an encoder of another WGAN."""
 

@@ -23,6 +23,7 @@ from fanogan_pipeline.tracking import TrackingHooks
 
 logger = logging.getLogger(__name__)
 PHASES = ("wgan", "encoder")
+VERDICTS = {"new_verdicts": "verdicts", "new_heatmaps": "overlays"}  # what people look at, and its name for them
 SMALL = 64 << 20  # bytes
 
 
@@ -173,7 +174,7 @@ class SummaryHooks:
     """The short table at the end."""
 
     def __init__(self) -> None:
-        self._metrics: dict[str, Any] | None = None
+        self._saved: dict[str, Any] = {}
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
@@ -181,19 +182,26 @@ class SummaryHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        if dataset_name == "metrics":
-            self._metrics = data
+        if dataset_name in ("metrics", "new_summary", *VERDICTS):
+            self._saved[dataset_name] = data
 
     @hook_impl
     def after_pipeline_run(self, catalog: CatalogProtocol) -> None:
-        if self._metrics is None:
+        if not self._saved:
             return
-        from fanogan_pipeline.figures import summary_table
+        from fanogan_pipeline.figures import summary_table, verdict_summary
 
-        report = catalog["report"]
-        path = report._get_versioned_path(report.resolve_save_version())
-        print(summary_table(self._metrics, str(path), self._reporting.confidence))
-        self._metrics = None
+        if metrics := self._saved.pop("metrics", None):
+            print(summary_table(metrics, _saved_at(catalog, "report"), self._reporting.confidence))
+        if summary := self._saved.pop("new_summary", None):
+            paths = {kind: _saved_at(catalog, name) for name, kind in VERDICTS.items() if name in self._saved}
+            print(verdict_summary(summary, paths))
+        self._saved.clear()
+
+
+def _saved_at(catalog: CatalogProtocol, name: str) -> str:
+    """Where a versioned dataset has been saved in this run."""
+    return str(catalog[name]._get_versioned_path(catalog[name].resolve_save_version()))
 
 
 MANIFEST_HOOKS = ManifestHooks()

@@ -44,6 +44,7 @@ class ImageSource:
             the user names the normal classes.
         skipped: a row per picture left out on reading, columns `image_id`, `reason`.
         files: the same pictures for other processes, or None where they lie in this one's memory.
+        decoding: settings of the source that grey values of these pictures depend on, name -> value.
     """
 
     table: pd.DataFrame
@@ -52,6 +53,7 @@ class ImageSource:
     normal_label: str = ""
     skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["image_id", "reason"]))
     files: PictureFiles | None = None
+    decoding: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -127,6 +129,7 @@ class ImageSet:
         masks: bool [N, H, W], true where anomalous, or None where the source has no masks.
         geometry: JSON text: how pictures became these images (`preprocessing.geometry.Geometry`);
             models hand it on, so that new pictures are prepared the very same way.
+        sizes: (h, w) of each image's picture where it lies, before `geometry`, int32 [N, 2], or None where unknown.
         tiles: where each image was cut from, or None where images are whole pictures.
 
     Raises:
@@ -140,6 +143,7 @@ class ImageSet:
     split_digest: str = ""
     masks: np.ndarray | None = None
     geometry: str = ""
+    sizes: np.ndarray | None = None
     tiles: Tiles | None = None
 
     def __post_init__(self) -> None:
@@ -157,6 +161,10 @@ class ImageSet:
             raise InputError(
                 f"masks: found {self.masks.dtype} {list(self.masks.shape)}, expected bool [{n}, {height}, {width}]"
             )
+        if self.sizes is not None and (self.sizes.shape != (n, 2) or self.sizes.dtype != np.int32):
+            raise InputError(f"sizes: found {self.sizes.dtype} {list(self.sizes.shape)}, expected int32 [{n}, 2]")
+        if self.sizes is not None and (self.sizes < 1).any():
+            raise InputError(f"sizes: found {self.sizes.min()}, expected 1 and up")
         if self.tiles is not None and len(self.tiles) != n:
             raise InputError(f"tiles: found {len(self.tiles)}, expected one an image, {n}")
 
@@ -173,13 +181,14 @@ class ImageSet:
             is_anomaly=self.is_anomaly[rows],
             image_id=self.image_id[rows],
             masks=masks,
+            sizes=None if self.sizes is None else self.sizes[rows],
             tiles=None if self.tiles is None else self.tiles.take(rows),
         )
 
     def digest(self) -> str:
         """SHA-256 (hex) over every array, the same for the same content wherever it was read from."""
         sha = hashlib.sha256()
-        for name in ("images", "is_anomaly", "masks"):
+        for name in ("images", "is_anomaly", "masks", "sizes"):
             array = getattr(self, name)
             if array is not None:
                 sha.update(f"{name} {array.dtype} {array.shape}".encode())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import platform
 import shlex
 import subprocess
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -20,9 +22,15 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from fanogan_pipeline.cores import cores
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import PlainError
 
+logger = logging.getLogger(__name__)
+
+MANY = 1000  # files, whose reading is told
+_READERS = 8  # files read at a time: a network's delays add up otherwise
+_BATCH = 2048  # files handed out at a time, few enough to stay small for millions
 _CHUNK = 1 << 20
 # Kedro's names of what narrows a run down, and the options that say it.
 _FILTERS = {
@@ -66,7 +74,7 @@ def packages() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """What besides the parameters a result's last bits depend on."""
-    return {"python": platform.python_version(), "platform": platform.platform(), "cores": len(os.sched_getaffinity(0))}
+    return {"python": platform.python_version(), "platform": platform.platform(), "cores": cores()}
 
 
 def processor() -> str:
@@ -92,7 +100,10 @@ def sha256(dataset: Any, version: str | None) -> str | None:
     """
     try:
         if not isinstance(dataset, AtomicMixin):
-            return _total(*dataset.contents())
+            files, how = dataset.contents()
+            if len(files) >= MANY:
+                logger.info("%s: reading %s files for their sum", dataset._describe()["filepath"], f"{len(files):,}")
+            return _total(files, how)
         place = dataset._get_versioned_path(version) if version else dataset._filepath
         return _result_sum(dataset._fs, get_filepath_str(place, dataset._protocol))
     except (OSError, PlainError):
@@ -108,9 +119,14 @@ def _result_sum(fs: Any, place: str) -> str:
 
 def _total(files: Mapping[str, tuple[Any, str]], facts: Mapping[str, Any] | None = None) -> str:
     """SHA-256 (hex) over names and sums of files, each given by its file system (fsspec) and path, and over facts."""
-    lines = [f"{_file_sum(*files[name])}  {name}\n" for name in sorted(files)]
-    lines += [json.dumps(facts, sort_keys=True)] if facts else []
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    sha, names = hashlib.sha256(), sorted(files)
+    with ThreadPoolExecutor(_READERS) as pool:
+        for start in range(0, len(names), _BATCH):
+            some = names[start : start + _BATCH]
+            for name, one in zip(some, pool.map(lambda name: _file_sum(*files[name]), some), strict=True):
+                sha.update(f"{one}  {name}\n".encode())
+    sha.update(json.dumps(facts, sort_keys=True).encode() if facts else b"")
+    return sha.hexdigest()
 
 
 def _file_sum(fs: Any, path: str) -> str:

@@ -68,7 +68,10 @@ def _from_kedro(error: BaseException) -> str | None:
 def _of_memory(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _MEMORY.search(str(error))):
         what = _joined(str(error))[:160] or "no more could be had"
-        return f"out of memory ({what}); lower the batch_size of wgan, encoder or scoring, or data_prep.image_size"
+        return (
+            f"out of memory ({what}); lower the batch_size of wgan, encoder or scoring, or data_prep.image_size; "
+            "for new pictures, inference.shard_size"
+        )
     return None
 
 

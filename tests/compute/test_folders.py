@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import resource
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.compute import scenes
 from tests.compute.scenes import scene
+from tests.damage import no_file_above
+from tests.parts import group
 
-from fanogan_pipeline.compute import shards, terms
+from fanogan_pipeline import provenance
+from fanogan_pipeline.compute import new_pictures, shards, terms
 from fanogan_pipeline.compute.executors import threads
 from fanogan_pipeline.compute.folders import held
 from fanogan_pipeline.datasets.staging import remove_unless_held
@@ -84,20 +89,50 @@ def test_images_that_another_run_of_the_same_terms_has_removed_are_not_missed(tm
     assert len(terms.measure(some, restorer, models, settings, compute, tmp_path)) == 60
 
 
+def measured_terms(folder: Path) -> Callable[[], pd.DataFrame]:
+    """The terms of a set by way of parts, as on a cluster."""
+    some, restorer, models = scene(False)
+    settings = terms.Settings("squared", "cpu", 16, Pooling("mean", 1.0, 1.0), False)
+    compute = ComputeParameters(engine="dask", scheduler="", workers=1, shard_size=30)
+    return lambda: terms.measure(some, restorer, models, settings, compute, folder)
+
+
+def measured_pictures(folder: Path) -> Callable[[], pd.DataFrame]:
+    """The terms of new pictures by way of parts."""
+    source, detector = scenes.picture_folder(folder / "pictures", count=6, broken=-1), scenes.detector(False)
+    settings = group("inference", shard_size=4, workers=1), group("compute", engine="local")
+    return lambda: new_pictures.measure(source, *detector, *settings, folder)[0].drop(columns=["image_id", "reason"])
+
+
+@pytest.mark.parametrize(
+    ("work", "measured"), [(terms.TermsFrom, measured_terms), (new_pictures.NewTerms, measured_pictures)]
+)
+def test_parts_that_other_code_has_left_do_not_count(work, measured, tmp_path, monkeypatch):
+    monkeypatch.setattr(terms, "cluster_of", lambda compute: threads(1))
+    measure = measured(tmp_path)
+    before, compute = measure(), work.__call__
+
+    def edited(self, pictures: slice) -> pd.DataFrame:
+        found = compute(self, pictures)
+        return found.assign(image_residual=found["image_residual"] + 1)
+
+    monkeypatch.setattr(work, "__call__", edited)
+    pd.testing.assert_frame_equal(measure(), before)  # where nothing says so, the parts of before count
+    monkeypatch.setattr(provenance, "code_digest", lambda: "edited")
+    pd.testing.assert_frame_equal(measure(), before.assign(image_residual=before["image_residual"] + 1))
+    kind = "scoring" if work is terms.TermsFrom else "inference"
+    assert len(list(tmp_path.glob(f"{kind}-*"))) == 1  # the parts of before are gone
+
+
 def test_a_part_that_the_disk_does_not_take_is_told_and_the_others_stay(tmp_path):
-    """A real failing write, without privileges: no file of this process may grow above four kilobytes."""
     rows = np.random.default_rng(0).random(1000)
 
     def compute(shard: slice) -> pd.DataFrame:
         return pd.DataFrame({"row": rows[shard]})
 
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        with threads(1) as pool, pytest.raises(InputError, match="finished parts are kept") as caught:
-            shards.table_of_parts([slice(0, 4), slice(4, 1000)], compute, tmp_path, pool)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = pytest.raises(InputError, match="finished parts are kept")
+    with no_file_above(4096), threads(1) as pool, said as caught:
+        shards.table_of_parts([slice(0, 4), slice(4, 1000)], compute, tmp_path, pool)
     assert str(caught.value).startswith(f"{tmp_path}/part-000001.parquet: cannot be written (")
     assert os.strerror(errno.EFBIG) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -15,9 +15,11 @@ import pytest
 import safetensors.torch
 import torch
 from tests.compute import jobs
+from tests.damage import no_file_above
 
 from fanogan_pipeline.compute.side_by_side import FRESH_STORE, processes_here, train_first
 from fanogan_pipeline.errors import InputError, TrainingError
+from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.training.distributed import SOLO
 from fanogan_pipeline.training.wgan import train_wgan
 
@@ -111,6 +113,20 @@ def test_a_process_that_cannot_start_is_told_in_one_line(tmp_path, capfd):
     assert capfd.readouterr().err == ""
     assert remains(tmp_path) == []
     assert job.slot.load() is None
+
+
+@pytest.mark.parametrize(("limit", "file"), [(8000, "images.npy"), (16000, "wgan.safetensors")])
+def test_what_processes_need_and_the_disk_does_not_take_is_told_in_one_line(limit, file, tmp_path):
+    job = replace(jobs.job(tmp_path, processes=2), wgan_model=Checkpoint({"weight": torch.zeros(8000)}, {}))
+    with no_file_above(limit), pytest.raises(InputError, match=rf"{file}: cannot be written \("):
+        train_first(job, jobs.digits())
+    assert remains(tmp_path) == []
+
+
+def test_a_place_where_processes_can_be_given_nothing_is_told_in_one_line(tmp_path):
+    (tmp_path / "states").write_text("no folder")
+    with pytest.raises(InputError, match=r"states: cannot be written \("):
+        train_first(jobs.job(tmp_path / "states", processes=2), jobs.digits())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has GPUs")

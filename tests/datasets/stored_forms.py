@@ -20,6 +20,7 @@ PLACES = {
     "ArrayDataset": "maps.npz",
     "CheckpointDataset": "model.safetensors",
     "ParquetDataset": "table.parquet",
+    "CSVDataset": "list.csv",
     "JSONDataset": "numbers.json",
     "FigureDataset": "figure.png",
     "FigureFolderDataset": "figures",
@@ -33,14 +34,17 @@ def example(form: str, number: int = 0, n: int = 6) -> Any:
     rng = np.random.default_rng(number)
     names = np.array([f"{number}/{k}" for k in range(n)])
     if form == "ImageSetDataset":
-        images = rng.integers(0, 256, (n, 1, 8, 8), dtype=np.uint8)
-        return ImageSet(images, names, rng.random(n) < 0.5, names, f"split {number}", rng.random((n, 8, 8)) < 0.5, "{}")
+        images, truth = rng.integers(0, 256, (n, 1, 8, 8), dtype=np.uint8), rng.random(n) < 0.5
+        masks, sizes = rng.random((n, 8, 8)) < 0.5, rng.integers(8, 99, (n, 2), dtype=np.int32)
+        return ImageSet(images, names, truth, names, f"split {number}", masks, "{}", sizes)
     if form == "ArrayDataset":
         return {"maps": rng.random((n, 4, 4)).astype(np.float16), "image_id": names}
     if form == "CheckpointDataset":
         return Checkpoint({"w": torch.from_numpy(rng.random((n, 7))), "b": torch.zeros(0)}, {"number": number})
     if form == "ParquetDataset":
         return pd.DataFrame({"image_id": names, "score": rng.random(n), "is_flagged": rng.random(n) < 0.5})
+    if form == "CSVDataset":
+        return pd.DataFrame({"image_id": names, "verdict": rng.permutation(["größer", "1,5", *range(2, n)])})
     if form == "JSONDataset":
         return {"number": number, "values": rng.random(n).tolist(), "none": None}
     if form == "ReportDataset":
@@ -67,7 +71,7 @@ def same(form: str, found: Any, expected: Any) -> bool:
         return found.keys() == expected.keys() and all(np.array_equal(found[k], expected[k]) for k in expected)
     if form == "CheckpointDataset":
         return found.digest == expected.digest
-    if form == "ParquetDataset":
+    if form in ("ParquetDataset", "CSVDataset"):
         return found.equals(expected)
     if form == "FigureDataset":
         return found == png(expected)

@@ -7,12 +7,14 @@ import os
 import resource
 import subprocess
 import warnings
+from bisect import bisect_left
 from pathlib import Path
 
 import pytest
 from dying import context, exit_code, save_dying_at_step, save_dying_in_file, save_many
 from kedro.io import DataCatalog, DatasetError, Version
 from stored_forms import FORMS, PLACES, dataset, example, leftovers, refusal, same
+from tests.damage import no_file_above
 
 from fanogan_pipeline.datasets.staging import PREFIX, sweep, whole_file, whole_version
 
@@ -114,15 +116,9 @@ def test_no_space_left_is_told_in_one_line(form, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("form", ["JSONDataset", "CheckpointDataset", "ParquetDataset", "ImageSetDataset"])
 def test_a_file_that_the_system_cuts_off_is_not_saved(form, tmp_path):
-    """A real failing write, without privileges: no file of this process may grow above a kilobyte."""
     dataset(form, tmp_path, "v1").save(example(form, 1))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    try:
-        with pytest.raises(DatasetError) as caught:
-            dataset(form, tmp_path, "v2").save(example(form, 2, n=500))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with no_file_above(1024), pytest.raises(DatasetError) as caught:
+        dataset(form, tmp_path, "v2").save(example(form, 2, n=500))
     assert "not saved" in refusal(caught.value)
     assert same(form, dataset(form, tmp_path).load(), example(form, 1))
     assert leftovers(tmp_path) == []
@@ -295,6 +291,38 @@ def test_a_whole_file_that_cannot_be_opened_is_kept(form, tmp_path):
     assert same(form, stored.load(), example(form, 1))
 
 
+def looped(version: Path) -> None:
+    version.symlink_to(version.name)
+
+
+def locked(version: Path) -> None:
+    version.mkdir()
+    version.chmod(0)
+
+
+@pytest.mark.parametrize("hide", [looped, locked])
+@pytest.mark.parametrize("form", ["ParquetDataset", "FigureFolderDataset"])
+def test_a_newest_version_that_cannot_be_looked_at_is_not_passed_over(form, hide, tmp_path):
+    if hide is locked and os.geteuid() == 0:
+        pytest.skip("root may look at everything")
+    dataset(form, tmp_path, "v1").save(example(form, 1))
+    hide(tmp_path / PLACES[form] / "v2")
+    stored = dataset(form, tmp_path)
+    for ask in (stored.load, stored.exists):
+        with pytest.raises(DatasetError) as caught:
+            ask()
+        line = refusal(caught.value)
+        assert line.startswith(f"{tmp_path / PLACES[form] / 'v2' / PLACES[form]}: cannot be read (")
+        assert "it may well be whole; keep it and check permissions" in line
+        assert "--load-versions" in line
+    assert same(form, dataset(form, tmp_path, load="v1").load(), example(form, 1))
+    with pytest.raises(DatasetError) as caught:
+        dataset(form, tmp_path, load="v0").load()
+    assert "found no version v0, expected one of: v1" in refusal(caught.value)
+    stored.save(example(form, 3))  # what a run writes itself it reads
+    assert same(form, stored.load(), example(form, 3))
+
+
 @pytest.mark.parametrize("error", [MemoryError("Unable to allocate 9 GiB"), TimeoutError("no answer")])
 def test_a_read_that_fails_for_want_of_memory_or_an_answer_keeps_the_file(error, tmp_path, monkeypatch):
     stored = dataset("CheckpointDataset", tmp_path, "v1")
@@ -307,6 +335,28 @@ def test_a_read_that_fails_for_want_of_memory_or_an_answer_keeps_the_file(error,
     with pytest.raises(DatasetError) as caught:
         stored.load()
     assert f"cannot be read ({error}), yet it may well be whole; keep it" in refusal(caught.value)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "JSONDataset"])
+def test_what_is_too_large_to_be_read_is_not_saved_and_what_was_saved_is_kept(form, tmp_path):
+    data = example(form, 1)
+    dataset(form, tmp_path, "v1").save(data)
+
+    def is_read(most: int) -> bool:
+        try:
+            return same(form, dataset(form, tmp_path, max_bytes=most).load(), data)
+        except DatasetError as error:
+            assert refusal(error).endswith("see max_bytes in the catalog")  # noqa: PT017
+            return False
+
+    least = bisect_left(range(1 << 20), True, key=is_read)
+    dataset(form, tmp_path, "v2", max_bytes=least).save(data)
+    assert is_read(least)
+    with pytest.raises(DatasetError) as caught:
+        dataset(form, tmp_path, "v3", max_bytes=least - 1).save(data)
+    assert f"not saved, holds {least:,} bytes, expected at most {least - 1:,}" in refusal(caught.value)
+    assert dataset(form, tmp_path).list_versions(full_path=False) == ["v2", "v1"]
+    assert leftovers(tmp_path) == []
 
 
 def test_a_file_where_the_folder_of_versions_should_be(tmp_path):

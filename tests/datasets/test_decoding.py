@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from picture_files import defects_folder, encoded, grey, message_of, put, read_one
 from PIL import Image, PngImagePlugin
 
-from fanogan_pipeline.datasets.decoding import DecodingSettings, decode, decode_mask, picture_size
+from fanogan_pipeline.datasets.decoding import DecodingSettings, decode, decode_mask, picture_header
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.errors import InputError
 
@@ -93,7 +93,33 @@ def test_exif_rotation_is_applied(tmp_path, extension):
     assert array[:14].min() > 200
     assert array[18:].max() < 50
     path = tmp_path / f"a.{extension}"
-    assert picture_size(lambda: path.open("rb"), "a", DecodingSettings()) == (32, 16)
+    assert picture_header(lambda: path.open("rb"), "a", DecodingSettings()).size == (32, 16)
+
+
+FORMS = {
+    "grey": ("png", grey()),
+    "colour": ("webp", np.repeat(grey()[..., None], 3, axis=2)),
+    "16 bits": ("png", grey().astype(np.uint16)),
+    "32 bits": ("tif", grey().astype(np.int32)),
+    "floats": ("tif", grey() / np.float32(255)),
+    "transparent grey": ("png", np.stack([grey(), 255 - grey()], axis=2)),
+    "transparent colour": ("webp", np.repeat(grey()[..., None], 4, axis=2)),
+    "transparent palette": ("png", Image.fromarray(grey() // 128).convert("P")),
+}
+SETTINGS = {"sixteen_bit_maximum": 4095, "float_maximum": 2.0, "background": 90}
+
+
+@pytest.mark.parametrize("verify", ["header", "full"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_source_names_the_settings_that_its_grey_values_depend_on_and_no_others(form, verify, tmp_path):
+    extension, pixels = FORMS[form]
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image.save(tmp_path / f"a.{extension}", **({"transparency": 0} if image.mode == "P" else {"lossless": True}))
+    usual = read_one(tmp_path)
+    counts = {name for name, value in SETTINGS.items() if (read_one(tmp_path, **{name: value}) != usual).any()}
+    found = ImageFolderDataset(path=str(tmp_path), verify=verify, **SETTINGS).load().decoding
+    assert found == {name: SETTINGS[name] for name in counts}
+    assert bool(found) == (form not in ("grey", "colour"))
 
 
 def png_with(kind: bytes, data: bytes, before: bytes) -> bytes:
@@ -121,7 +147,7 @@ def turning(how: str) -> tuple[bytes, bytes]:
 def test_a_png_is_turned_alike_in_size_and_pixels_wherever_its_orientation_stands(tmp_path, how, before):
     content = png_with(*turning(how), before)
     assert decode(lambda: io.BytesIO(content), "x.png", DecodingSettings()).shape == (9, 6)
-    assert picture_size(lambda: io.BytesIO(content), "x.png", DecodingSettings()) == (9, 6)
+    assert picture_header(lambda: io.BytesIO(content), "x.png", DecodingSettings()).size == (9, 6)
     defects_folder(tmp_path)
     (tmp_path / "test/cut/0.png").write_bytes(content)
     said = "test/cut/0.png: found a mask of 6 x 9"
@@ -138,9 +164,9 @@ def test_the_size_of_a_png_costs_no_decoding(monkeypatch):
 
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", decoded)
     dated = png_with(b"tEXt", b"date:create\x002026-01-01", b"IEND")
-    assert picture_size(lambda: io.BytesIO(dated), "x.png", DecodingSettings()) == (6, 9)
+    assert picture_header(lambda: io.BytesIO(dated), "x.png", DecodingSettings()).size == (6, 9)
     turned = png_with(*turning("XMP"), b"IDAT")
-    assert picture_size(lambda: io.BytesIO(turned), "x.png", DecodingSettings()) == (9, 6)
+    assert picture_header(lambda: io.BytesIO(turned), "x.png", DecodingSettings()).size == (9, 6)
 
 
 def test_sizes_may_differ_and_names_may_lie_about_the_format(tmp_path):
@@ -213,7 +239,7 @@ def test_damaged_bytes_give_an_input_error_or_a_picture(content):
     limits = DecodingSettings(max_pixels=1_000_000)
     array, size, message = None, None, ""
     try:
-        size = picture_size(lambda: io.BytesIO(content), "x.png", limits)
+        size = picture_header(lambda: io.BytesIO(content), "x.png", limits).size
         array = decode(lambda: io.BytesIO(content), "x.png", limits)
     except InputError as error:
         message = str(error)

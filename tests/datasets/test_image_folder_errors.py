@@ -8,9 +8,11 @@ import struct
 import tempfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from picture_files import defects_folder, encoded, grey, message_of, put
 from PIL import Image
 
@@ -230,6 +232,27 @@ def test_a_file_that_may_not_be_read_is_named(open_folder):
         skipped = ImageFolderDataset(path=str(open_folder), on_error="skip").load().skipped
     assert "b.png: cannot be read (Permission denied); check its place and permissions" in message
     assert skipped["image_id"].tolist() == ["b.png"]
+
+
+@pytest.mark.parametrize("verify", ["header", "full"])
+def test_a_file_that_goes_while_the_folder_is_checked_costs_itself_alone(tmp_path, verify, monkeypatch):
+    put(tmp_path, "a.png", "b.png", "c.png")
+    opened = LocalFileSystem.open
+
+    def open_and_remove(self: LocalFileSystem, path: str, *arguments: Any, **more: Any) -> Any:
+        file = opened(self, path, *arguments, **more)
+        if path.endswith("b.png"):
+            Path(path).unlink()
+        return file
+
+    monkeypatch.setattr(LocalFileSystem, "open", open_and_remove)
+    source = ImageFolderDataset(path=str(tmp_path), on_error="skip", verify=verify).load()
+    assert source.table["image_id"].tolist() == ["a.png", "c.png"]
+    gone = "cannot be read (No such file or directory); check its place and permissions"
+    assert source.skipped.to_dict("records") == [{"image_id": "b.png", "reason": gone}]
+    put(tmp_path, "b.png")
+    message = message_of(ImageFolderDataset(path=str(tmp_path), verify=verify))
+    assert message == f"{tmp_path}/b.png: {gone} (on_error: skip leaves such files out)"
 
 
 def test_a_subfolder_that_may_not_be_read_is_named(open_folder):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from tests.project import ROOT
 s3fs = pytest.importorskip("s3fs")
 pytest.importorskip("flask")
 server = pytest.importorskip("moto.server")
+moto_core = pytest.importorskip("moto.core")
+boto3 = pytest.importorskip("boto3")
 
 KILLED = -9
 FOLDER = "s3://bucket/data"
@@ -121,6 +125,32 @@ def test_a_store_that_refuses_is_told_in_one_line(store):
     with pytest.raises(DatasetError) as caught:
         dataset("JSONDataset", FOLDER, credentials=store).load()
     assert "found no version of it; run the pipeline that writes it first" in refusal(caught.value)
+
+
+@pytest.fixture
+def stranger(store) -> dict:
+    """Credentials of a user who may list everything and read nothing, wherever permissions are asked for."""
+    address = store["client_kwargs"]["endpoint_url"]
+    iam = boto3.client("iam", "us-east-1", endpoint_url=address, aws_access_key_id="k", aws_secret_access_key="s")
+    name = f"stranger-{uuid.uuid4()}"
+    iam.create_user(UserName=name)
+    may = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}
+    iam.put_user_policy(UserName=name, PolicyName="list", PolicyDocument=json.dumps(may))
+    found = iam.create_access_key(UserName=name)["AccessKey"]
+    return {**store, "key": found["AccessKeyId"], "secret": found["SecretAccessKey"]}
+
+
+@pytest.mark.parametrize("form", ["ParquetDataset", "FigureFolderDataset"])
+@pytest.mark.parametrize("pinned", [None, "v1"])
+def test_a_version_that_may_not_be_read_is_neither_missing_nor_passed_over(form, pinned, store, stranger):
+    dataset(form, FOLDER, "v1", credentials=store).save(example(form, 1))
+    theirs = dataset(form, FOLDER, load=pinned, credentials=stranger)
+    for ask in (theirs.load, theirs.exists):
+        with pytest.raises(DatasetError) as caught:
+            moto_core.set_initial_no_auth_action_count(0)(ask)()
+        line = refusal(caught.value)
+        assert line.startswith(f"bucket/data/{PLACES[form]}/v1/{PLACES[form]}: cannot be read (")
+        assert "it may well be whole; keep it and check permissions" in line
 
 
 def test_damage_after_the_fact_names_the_way_out(store):

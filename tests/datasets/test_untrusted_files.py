@@ -74,6 +74,12 @@ def test_members_of_an_npz_never_leave_the_file(name, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [PLACES["ImageSetDataset"]]
 
 
+def test_an_image_set_without_the_arrays_that_may_lack_is_whole(tmp_path):
+    found = stored("ImageSetDataset", tmp_path, damage.npz(**good_npz())).load()
+    assert (found.masks, found.sizes, found.tiles) == (None, None, None)
+    assert len(found) == 4
+
+
 def npz_with_images(data: bytes) -> bytes:
     """A compressed npz whose images are these bytes."""
     members = {}

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from kedro.io import Version
-from PIL import Image
+from PIL import ExifTags, Image
 from tests.cut_off import cut_off
 from tests.in_process import copy_of, run_here
 from tests.project import ROOT, newest
@@ -111,11 +111,19 @@ def test_the_script_scores_a_folder(
     for row in range(3):
         Image.fromarray(test_set.images[row, 0]).save(tmp_path / f"{row}.png")
     Image.fromarray(test_set.images[3, 0]).resize((56, 56)).convert("RGB").save(tmp_path / "large.png")
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 3  # lies upside down in the file
+    Image.fromarray(test_set.images[4, 0, ::-1, ::-1]).save(tmp_path / "turned.PNG", exif=turned)
+    Image.fromarray(test_set.images[5, 0].astype(np.uint16) * 257).save(tmp_path / "wide.png")
+    (tmp_path / "wrong.png").write_text("not a picture")
     (tmp_path / "notes.txt").write_text("not a picture")
     command = [sys.executable, str(ROOT / "docs/score_with_onnx.py"), str(model._filepath), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"})
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert [Path(row[0]).name for row in rows] == ["0.png", "1.png", "2.png", "large.png"]
+    names = ["0.png", "1.png", "2.png", "large.png", "turned.PNG", "wide.png", "wrong.png"]
+    assert [Path(row[0]).name for row in rows] == names
+    assert float(rows[4][1].split()[0]) == pytest.approx(test_scores["score"][4], rel=1e-5, abs=2e-5)
+    assert all(row[2].startswith("not judged: ") for row in rows[5:])
     found = [float(row[1].split()[0]) for row in rows[:3]]
     np.testing.assert_allclose(found, test_scores["score"][:3], rtol=1e-5, atol=2e-5)
     assert [row[2] == "anomalous" for row in rows[:3]] == test_scores["is_flagged"][:3].tolist()

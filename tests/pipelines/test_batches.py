@@ -8,15 +8,21 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image
+from tests.compute import scenes
 from tests.in_process import copy_of, run_here
 from tests.parts import group
 from tests.pipelines.verdicts import detector_of, measure, pictures
 from tests.project import ROOT, newest
 
+from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.datasets.image_set import ImageSetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.detector import Detector
@@ -24,8 +30,11 @@ from fanogan_pipeline.detection.residuals import Restorer
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.training_set import fit_training_set
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
 from fanogan_pipeline.pipelines.inference import nodes
+from fanogan_pipeline.preprocessing import prepare
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.training.wgan import Wgan
 
@@ -90,6 +99,49 @@ def test_memory_stays_flat_as_pictures_grow_in_number(tmp_path):
     prepared = SIDE * SIDE  # bytes of what the networks see of a picture
     assert all(b - a < (MANY - FEW) * prepared / 4 for a, b in zip(found["few"], found["many"], strict=True))
     assert found["at once"][0] - found["many"][0] > (MANY - FEW) * prepared / 2  # this measure would notice
+
+
+def camera(folder: Path, **settings: Any) -> ImageSource:
+    """Pictures of a 12-bit camera and one of 8 bits, read with these settings of `ImageFolderDataset`."""
+    folder.mkdir(exist_ok=True)
+    for row in range(3):
+        image = noise(row)[:16, :16]
+        Image.fromarray(image.astype(np.uint16) * 16 if row else image).save(folder / f"{row}.png")
+    return ImageFolderDataset(filepath=str(folder), **settings).load()
+
+
+def detector_that_learnt_from(source: ImageSource) -> AnomalyDetector:
+    parameters = group("data_prep", image_size=[16, 16])
+    geometry = prepare.fit_geometry(source, np.arange(len(source)), parameters, seed=0)
+    detector = scenes.detector(False)[0]
+    return replace(detector, detector=replace(detector.detector, geometry=json.dumps(geometry.to_json())))
+
+
+def test_pictures_that_are_read_with_another_white_than_the_detector_s_are_refused_in_one_line(tmp_path):
+    white = {"sixteen_bit_maximum": 4095}
+    detector = detector_that_learnt_from(camera(tmp_path / "learnt", **white))
+    parameters = group("inference", workers=1)
+    with pytest.raises(InputError) as caught:
+        measure(camera(tmp_path / "new"), detector, parameters, tmp_path / "states")
+    assert str(caught.value) == (
+        "new_images: found sixteen_bit_maximum: 65535, expected sixteen_bit_maximum: 4095 as for the pictures that the "
+        "detector learnt from; set sixteen_bit_maximum: 4095 in the catalog's entry new_images, or convert files that "
+        "need another"
+    )
+    alike = camera(tmp_path / "new", **white, float_maximum=7.0, background=9)  # of which no picture there knows
+    assert (measure(alike, detector, parameters, tmp_path / "states")["reason"] == "").all()
+
+
+def test_a_setting_that_one_side_does_not_depend_on_refuses_nothing(tmp_path):
+    new, parameters = camera(tmp_path / "new"), group("inference", workers=1)
+    in_memory = detector_that_learnt_from(pictures(lambda row: noise(row)[:16, :16], 2))
+    assert len(measure(new, in_memory, parameters, tmp_path / "states")) == len(new)
+    plain = detector_that_learnt_from(camera(tmp_path / "learnt", sixteen_bit_maximum=4095))
+    geometry = {name: value for name, value in json.loads(plain.detector.geometry).items() if name != "decoding"}
+    before = replace(plain, detector=replace(plain.detector, geometry=json.dumps(geometry)))  # of a detector made then
+    assert len(measure(new, before, parameters, tmp_path / "states")) == len(new)
+    pair = pictures(lambda row: noise(row)[:16, :16], 2)
+    assert len(measure(pair, plain, parameters, tmp_path / "states")) == len(pair)
 
 
 def test_a_batch_that_looks_otherwise_earns_a_warning_and_one_of_normal_images_none(smoke_project, tmp_path, caplog):

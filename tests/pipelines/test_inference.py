@@ -26,7 +26,7 @@ from fanogan_pipeline.datasets.checkpoint import CheckpointDataset
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.datasets.image_set import ImageSetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
-from fanogan_pipeline.detection.new_pictures import benjamini_hochberg, drift_p_value, overlay
+from fanogan_pipeline.detection.new_pictures import benjamini_hochberg, drift_p_value, overlay, verdict_list
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.pipelines.inference import nodes
 from fanogan_pipeline.preprocessing.geometry import Geometry
@@ -75,6 +75,36 @@ def test_what_is_broken_is_listed_and_stops_nothing(project):
     summary = json.loads(newest(project, "new_summary.json").read_text())
     assert {Path(entry["image_id"]).name for entry in summary["skipped"]} == {"cut.png", "words.png"}
     assert all(entry["reason"] for entry in summary["skipped"])
+
+
+def test_the_list_of_verdicts_starts_with_the_most_anomalous_and_ends_with_what_could_not_be_judged(project):
+    listed = pd.read_csv(newest(project, "new_verdicts.csv"), encoding="utf-8-sig")
+    scores = pd.read_parquet(newest(project, "new_scores.parquet")).sort_values("score", ascending=False, kind="stable")
+    judged, others = listed[: len(scores)], listed[len(scores) :]
+    columns = ["image_id", "verdict", "p_value", "score"]
+    pd.testing.assert_frame_equal(judged[columns], scores[columns].reset_index(drop=True), check_dtype=False)
+    assert {Path(name).name for name in others["image_id"]} == {"cut.png", "words.png"}
+    assert (others["verdict"] == "not judged").all()
+    assert others["reason"].notna().all()
+
+
+def test_a_run_ends_with_counts_and_where_the_verdicts_lie(project):
+    printed = (project / "inference.log").read_text()
+    summary = json.loads(newest(project, "new_summary.json").read_text())
+    assert re.search(rf"pictures judged +│ {summary['pictures']} ", printed)
+    assert re.search(rf"judged anomalous +│ {summary['flagged']} \(", printed)
+    assert re.search(r"not judged +│ 2, with the reason", printed)
+    for kind in ("verdicts", "overlays"):
+        path = re.search(rf"^{kind}: (.+)$", printed, re.M)
+        assert path is not None
+        assert Path(path[1]).exists()
+
+
+def test_no_name_of_a_picture_is_taken_for_a_formula():
+    scores = pd.DataFrame({"image_id": ["=1+1.png", "a.png"], "verdict": "normal", "p_value": 1.0, "score": [2.0, 1.0]})
+    listed = verdict_list(scores, [{"image_id": "-x.png", "reason": "cut short"}])
+    assert listed["image_id"].tolist() == ["./=1+1.png", "a.png", "./-x.png"]
+    assert listed["reason"].tolist() == ["", "", "cut short"]
 
 
 def test_flagged_pictures_get_an_overlay_in_their_own_size(project):

@@ -17,7 +17,9 @@ from tests.project import newest
 from fanogan_pipeline import figures
 from fanogan_pipeline.datasets import ArrayDataset, CheckpointDataset, ImageSetDataset, ParquetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.detection.residuals import restore
+from fanogan_pipeline.errors import MismatchError
 from fanogan_pipeline.figures import style
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.pipelines.reporting import nodes
@@ -35,10 +37,14 @@ def made(smoke_project: Path) -> dict[str, Any]:
     }
     detector = json.loads(newest(smoke_project, "detector.json").read_text())
     detector["settings"] |= {"refinement_steps": 20, "refinement_rate": 0.1}
+    digest = Detector.from_json(detector).digest
+    scores = ParquetDataset(filepath=str(newest(smoke_project, "test_scores.parquet"))).load()
+    scores.attrs["detector"] = digest
+    maps = ArrayDataset(filepath=str(newest(smoke_project, "residual_maps.npz")), arrays=MAPS, texts=["detector"])
     return {
         "test_set": ImageSetDataset(filepath=str(newest(smoke_project, "test_set.npz"))).load(),
-        "test_scores": ParquetDataset(filepath=str(newest(smoke_project, "test_scores.parquet"))).load(),
-        "residual_maps": ArrayDataset(filepath=str(newest(smoke_project, "residual_maps.npz")), arrays=MAPS).load(),
+        "test_scores": scores,
+        "residual_maps": maps.load() | {"detector": digest},
         **models,
         "detector": detector,
     }
@@ -93,6 +99,18 @@ def test_the_heat_maps_show_the_restorations_that_the_detector_judges_by(made, m
     plain = made["detector"] | {"settings": made["detector"]["settings"] | {"refinement_steps": 0}}
     unrefined = AnomalyDetector.load(*(made[name] for name in MODELS), plain, torch.device("cpu"))
     assert drawn["restored"] != pytest.approx(restore(some.images, unrefined.restorer, 64))
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, None])
+def test_maps_of_another_detector_are_not_drawn_though_their_images_are_there(made, digest):
+    maps = {name: value for name, value in made["residual_maps"].items() if name != "detector"}
+    maps |= {"detector": digest} if digest else {}  # none: stored before maps named their detector
+    with pytest.raises(MismatchError, match=r"residual_maps was measured with the detector of digest (0000|unknown)"):
+        nodes.draw_heatmaps(**made | {"residual_maps": maps})
+    scores = made["test_scores"].copy()
+    scores.attrs["detector"] = "0" * 64
+    with pytest.raises(MismatchError, match="test_scores was judged by the detector of digest 0000"):
+        nodes.draw_heatmaps(**made | {"test_scores": scores})
 
 
 def test_the_decision_gallery_shows_twelve_images_of_each_kind_from_the_clearest_to_the_closest():

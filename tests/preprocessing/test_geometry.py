@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from scipy.ndimage import label
 
+from fanogan_pipeline.detection.pixel_metrics import EIGHT
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.tiling import Tiling, stitch
@@ -60,6 +64,36 @@ def test_the_picture_lies_where_it_is_said_to_in_what_is_prepared_of_it(geometry
     assert (prepared[inside] == scaled).all()
     edges = np.pad(scaled, [(s.start, n - s.stop) for s, n in zip(inside, prepared.shape, strict=True)], mode="edge")
     assert (prepared == edges).all()
+
+
+def crack(size, seed):
+    """One pixel wide, any way, never interrupted."""
+    rng = np.random.default_rng(seed)
+    steps = rng.integers(-1, 2, (int(rng.integers(1, 60)), 2)).cumsum(axis=0)
+    mask = np.zeros(size, bool)
+    mask[tuple(np.clip(rng.integers(size) + steps, 0, np.array(size) - 1).T)] = True
+    return mask
+
+
+@pytest.mark.parametrize("geometry", PLACES)
+@given(height=st.integers(1, 120), width=st.integers(1, 120), seed=st.integers(0, 1 << 30))
+@settings(max_examples=20, deadline=None)
+def test_a_defect_neither_vanishes_nor_falls_to_pieces_as_its_picture_is_scaled(geometry, height, width, seed):
+    mask = crack((height, width), seed)
+    if geometry.tiling is None:
+        prepared = geometry.apply_to_mask(mask)
+    else:
+        _, corners, whole = geometry.cut(np.zeros(mask.shape, np.uint8))
+        prepared = stitch(geometry.cut_mask(mask).astype(float), corners, whole) >= 0.5
+    assert label(prepared, EIGHT)[1] == 1
+
+
+def test_a_pixel_of_a_mask_is_anomalous_where_any_that_falls_on_it_is():
+    mask = np.random.default_rng(0).random((24, 32)) < 0.1
+    shrunk = Geometry((12, 8), 1).apply_to_mask(mask)
+    assert (shrunk == mask.reshape(12, 2, 8, 4).any(axis=(1, 3))).all()
+    assert (Geometry((48, 96), 1).apply_to_mask(mask) == mask.repeat(2, axis=0).repeat(3, axis=1)).all()
+    assert (Geometry((12, 64), 1).apply_to_mask(mask) == mask.reshape(12, 2, 32).any(axis=1).repeat(2, axis=1)).all()
 
 
 def test_grey_is_the_luma_of_colour():

@@ -76,7 +76,7 @@ def test_masks_lie_where_their_tiles_do(source):
 
 def test_of_some_pictures_a_few_tiles_are_kept_at_random_and_the_sums_are_of_all(source):
     rows, most = np.array([3, 0, 2]), np.array([2, 0, 2])
-    images, tiles, sums = prepare.prepare_split(source, rows, TILED, 2, most, 0)
+    images, tiles, sums, sizes = prepare.prepare_split(source, rows, TILED, 2, most, 0)
     whole, all_tiles = prepare.prepare_pictures(source, rows, TILED, 1)
     assert [run.stop - run.start for run in tiles.runs()] == [
         2,
@@ -84,10 +84,11 @@ def test_of_some_pictures_a_few_tiles_are_kept_at_random_and_the_sums_are_of_all
         2,
     ]
     assert sums == prepare.picture_sums(whole, all_tiles)
+    assert sizes.tolist() == [list(source.read(row).shape) for row in rows]
     places = {name: row for row, name in enumerate(all_tiles.image_id)}
     assert all((whole[places[name]] == image).all() for name, image in zip(tiles.image_id, images, strict=True))
     assert [places[name] for name in tiles.image_id] == sorted(places[name] for name in tiles.image_id)
-    again, _, _ = prepare.prepare_split(source, rows[::-1], TILED, 1, most[::-1], 0)
+    again, *_ = prepare.prepare_split(source, rows[::-1], TILED, 1, most[::-1], 0)
     assert (again[-2:] == images[:2]).all()
     other = [prepare.prepare_split(source, rows, TILED, 1, most, seed)[1].image_id.tolist() for seed in range(8)]
     assert len(set(map(tuple, other))) > 1

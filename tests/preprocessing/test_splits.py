@@ -66,6 +66,14 @@ def test_sources_without_a_test_part_keep_some_normal_images_and_all_others_to_t
     assert sorted(row for rows in found.values() for row in rows) == list(range(107))
 
 
+def test_a_test_part_of_defects_alone_is_given_normal_images():
+    table = source_table(["good"] * 100 + ["hole"] * 7, ["train"] * 100 + ["test"] * 7)
+    found = sides(split_images(table, group("data_prep"), "good", seed=3))
+    assert set(range(100, 107)) <= set(found["test"])
+    assert len(found["test"]) == 7 + 20
+    assert sorted(row for rows in found.values() for row in rows) == list(range(107))
+
+
 @pytest.mark.parametrize(("seed", "selection", "digest"), [
     (0, [27, 36, 72, 76, 101, 107, 118, 125, 126, 134, 149, 153, 160, 164, 190, 192], "15467695befcc920"),
     (1, [1, 11, 15, 24, 59, 61, 67, 69, 80, 83, 88, 94, 147, 163, 166, 185], "97d39e0901e5559e"),

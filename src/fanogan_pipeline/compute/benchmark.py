@@ -18,9 +18,10 @@ import torch
 from fanogan_pipeline.benchmark.cells import run_cell
 from fanogan_pipeline.benchmark.ground import Settings
 from fanogan_pipeline.compute import shards
-from fanogan_pipeline.compute.executors import cluster_of, cores, processes
+from fanogan_pipeline.compute.executors import cluster_of, processes
 from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.compute.folders import digest, held
+from fanogan_pipeline.cores import cores
 from fanogan_pipeline.parameters import ComputeParameters, TrainingParameters
 from fanogan_pipeline.training import devices
 

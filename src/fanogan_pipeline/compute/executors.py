@@ -12,6 +12,7 @@ from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, Th
 from contextlib import contextmanager
 from typing import Any
 
+from fanogan_pipeline.cores import cores
 from fanogan_pipeline.datasets.atomic import one_line
 from fanogan_pipeline.errors import ClusterError, InputError
 from fanogan_pipeline.parameters import ComputeParameters
@@ -131,8 +132,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def cores() -> int:
-    """CPU cores that this process may run on."""
-    return len(os.sched_getaffinity(0))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fanogan_pipeline.datasets.atomic import one_line
-from fanogan_pipeline.datasets.staging import whole_file
+from fanogan_pipeline.datasets.staging import private_directory, whole_file
 from fanogan_pipeline.errors import InputError
 
 
@@ -30,6 +30,19 @@ def make_folder(folder: Path) -> None:
     """
     with _telling(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def work_folder(place: Path) -> Iterator[Path]:
+    """As `private_directory`.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    with ExitStack() as stack:
+        with _telling(place):
+            folder = stack.enter_context(private_directory(place))
+        yield folder
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.datasets import safetensors_format
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.networks import Checkpoint, NetworkSpec
@@ -54,10 +55,16 @@ class TrainingJob:
         return "wgan" if isinstance(self.parameters, WganParameters) else "encoder"
 
     def write(self, folder: Path, images: np.ndarray) -> None:
-        """The job and its images uint8 [N, C, H, W] in an empty folder."""
-        np.save(folder / "images.npy", images, allow_pickle=False)
+        """The job and its images uint8 [N, C, H, W] in an empty folder.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        with work_file(folder / "images.npy") as draft, draft.open("wb") as file:
+            np.save(file, images, allow_pickle=False)
         if self.wgan_model is not None:
-            (folder / "wgan.safetensors").write_bytes(safetensors_format.to_bytes(self.wgan_model))
+            with work_file(folder / "wgan.safetensors") as draft:
+                draft.write_bytes(safetensors_format.to_bytes(self.wgan_model))
         facts: dict[str, Any] = {
             "phase": self.phase,
             "parameters": self.parameters.model_dump(mode="json"),
@@ -71,7 +78,8 @@ class TrainingJob:
             "facts": self.slot.facts,
             "own_key": self.slot.own_key,
         }
-        (folder / "job.json").write_text(json.dumps(facts))
+        with work_file(folder / "job.json") as draft:
+            draft.write_text(json.dumps(facts))
 
     @classmethod
     def read(cls, folder: Path) -> tuple[TrainingJob, np.ndarray]:

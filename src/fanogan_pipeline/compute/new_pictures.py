@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from pyarrow.parquet import ParquetFile
 
+from fanogan_pipeline import provenance
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, threads
 from fanogan_pipeline.compute.files import work_file
@@ -125,7 +126,9 @@ def measure(
 
     Raises:
         ClusterError: the cluster was lost; its finished parts are kept for the next try.
+        InputError: pictures that are read with other settings than those that the detector learnt from.
     """
+    NewTerms(source, detector, parameters.workers).geometry.expect_decoding(source.decoding, "new_images")
     if compute.engine != "local" and source.files is None:
         logger.warning("new_images: these pictures lie in this process's memory; they are computed here")
         compute = compute.model_copy(update={"engine": "local"})
@@ -142,13 +145,13 @@ def measure(
 
 
 def _facts(source: ImageSource, detector: AnomalyDetector, parameters: InferenceParameters) -> list[Any]:
-    """Of this very work: these pictures, unchanged and decoded in this way, through this detector."""
+    """Of this very work: these pictures, unchanged and decoded in this way, through this detector and code."""
     names = source.table[[name for name in ("image_id", "stamp") if name in source.table]].to_csv(index=False)
     files = source.files.facts() if source.files else None
     # without stamps nothing tells changed pictures, and no parts but one's own count
     own = "" if "stamp" in source.table else uuid.uuid4().hex
     how = [detector.detector.digest, detector.restorer.device.type, parameters.shard_size, torch.__version__]
-    return [*how, digest(names), files, own]
+    return [*how, provenance.code_digest(), digest(names), files, own]
 
 
 def _write(

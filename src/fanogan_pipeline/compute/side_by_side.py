@@ -18,9 +18,9 @@ import torch
 
 from fanogan_pipeline import errors
 from fanogan_pipeline.compute import worker
+from fanogan_pipeline.compute.files import work_folder
 from fanogan_pipeline.compute.job import TrainingJob
 from fanogan_pipeline.datasets.atomic import one_line
-from fanogan_pipeline.datasets.staging import private_directory
 from fanogan_pipeline.errors import InputError, TrainingError
 from fanogan_pipeline.parameters import TrainingParameters, WganParameters
 
@@ -43,7 +43,7 @@ def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], Non
         left to do but to read it.
 
     Raises:
-        InputError: a number of processes that does not divide the batch.
+        InputError: a number of processes that does not divide the batch; no space for what they need.
         TrainingError: processes that do not start or die again and again; training gone wrong.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with the state saved.
     """
@@ -55,7 +55,7 @@ def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], Non
     rest = job.training.model_copy(update={"fresh_start": False})
     if not _is_done(job):
         job = TrainingJob(**{**vars(job), "training": rest})
-        with private_directory(job.slot.store.folder) as folder:
+        with work_folder(job.slot.store.folder) as folder:
             job.write(folder, images)
             _launch(job, processes, folder, entry)
         if not _is_done(job):

@@ -5,6 +5,7 @@ from typing import Any
 
 _PLACES = {
     "ArrayDataset": "image_set",
+    "CSVDataset": "tables",
     "CheckpointDataset": "checkpoint",
     "ExampleImageDataset": "example_images",
     "FigureDataset": "figure",

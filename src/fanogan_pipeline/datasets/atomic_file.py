@@ -9,7 +9,7 @@ import fsspec
 from kedro.io.core import AbstractVersionedDataset, Version, get_protocol_and_path
 
 from fanogan_pipeline.datasets.atomic import AtomicMixin
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import SizeError
 
 
 class AtomicFileDataset(AtomicMixin, AbstractVersionedDataset):
@@ -48,6 +48,6 @@ class AtomicFileDataset(AtomicMixin, AbstractVersionedDataset):
 
 
 def check_size(size: int, most: int) -> None:
-    """Refuse `size` bytes where `most` are allowed, before any memory is taken."""
+    """Refuse `size` bytes where `most` are allowed (SizeError), before any memory is taken."""
     if size > most:
-        raise InputError(f"holds {size:,} bytes, expected at most {most:,}, see max_bytes in the catalog")
+        raise SizeError(f"holds {size:,} bytes, expected at most {most:,}, see max_bytes in the catalog")

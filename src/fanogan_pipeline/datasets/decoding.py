@@ -59,23 +59,35 @@ class DecodingSettings:
     max_pixels: int = 80_000_000
 
 
-def picture_size(opener: Opener, name: str, settings: DecodingSettings) -> tuple[int, int]:
-    """Height and width in pixels of the picture as it is shown, without decoding it, but for a PNG whose
-    orientation stands behind its pixels.
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known of a picture that has not been decoded.
+
+    Attributes:
+        size: height and width as it is shown, pixels.
+        setting: name of the one of `DecodingSettings` that its grey values depend on, "" where none does.
+    """
+
+    size: tuple[int, int]
+    setting: str
+
+
+def picture_header(opener: Opener, name: str, settings: DecodingSettings) -> Header:
+    """The header, without decoding the picture, but for a PNG whose orientation stands behind its pixels.
 
     Raises:
         InputError: the file is empty, unreadable, no picture, too large or animated.
     """
     with _opened(opener, name, settings) as image:
         width, height = image.size
-        return (width, height) if _is_turned(image) else (height, width)
+        return Header((width, height) if _is_turned(image) else (height, width), _setting_of(image))
 
 
 def decode(opener: Opener, name: str, settings: DecodingSettings) -> np.ndarray:
     """The picture, upright, as uint8 [H, W] (grey) or [H, W, 3] (RGB).
 
     Raises:
-        InputError: as `picture_size`, and a file cut short or damaged, or values out of their range.
+        InputError: as `picture_header`, and a file cut short or damaged, or values out of their range.
     """
     with _opened(opener, name, settings) as image:
         return _to_uint8(ImageOps.exif_transpose(image), name, settings)
@@ -196,12 +208,17 @@ def _wide_values(image: Image.Image, name: str) -> np.ndarray:
     return values
 
 
-def _to_uint8(image: Image.Image, name: str, settings: DecodingSettings) -> np.ndarray:
+def _setting_of(image: Image.Image) -> str:
     if _is_wide(image):
-        is_float = image.mode == "F"
-        parameter = "float_maximum" if is_float else "sixteen_bit_maximum"
-        return _scaled(_wide_values(image, name), getattr(settings, parameter), parameter, name)
-    if image.mode in _ALPHA or "transparency" in image.info:
+        return "float_maximum" if image.mode == "F" else "sixteen_bit_maximum"
+    return "background" if image.mode in _ALPHA or "transparency" in image.info else ""
+
+
+def _to_uint8(image: Image.Image, name: str, settings: DecodingSettings) -> np.ndarray:
+    setting = _setting_of(image)
+    if setting.endswith("maximum"):
+        return _scaled(_wide_values(image, name), getattr(settings, setting), setting, name)
+    if setting == "background":
         composed = _on_background(image, settings.background)
         return np.array(composed.getchannel(0) if image.mode in _GREY else composed.convert("RGB"))
     return np.array(image.convert("L" if image.mode in _GREY else "RGB"))

@@ -16,8 +16,8 @@ from kedro.io import Version
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 
-from fanogan_pipeline.datasets.atomic import COMPLETE
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
+from fanogan_pipeline.datasets.versions import COMPLETE
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
 
@@ -71,7 +71,9 @@ class FigureDataset(AtomicFileDataset):
         return checked_png(self._read_bytes(path))
 
     def _write(self, path: Path, data: Any) -> None:
-        path.write_bytes(to_png(data, self._dpi))
+        content = to_png(data, self._dpi)
+        check_size(len(content), self._max_bytes)
+        path.write_bytes(content)
 
     def preview(self) -> ImagePreview:
         """The figure for kedro-viz: a PNG in base64."""
@@ -127,6 +129,7 @@ class FigureFolderDataset(FigureDataset):
         if not isinstance(data, Mapping):
             raise InputError(f"found {type(data).__name__}, expected a dict of names and figures")
         path.mkdir()
+        size = 0
         for name, value in data.items():
             target = path / safe_name(name)
             if target.exists():
@@ -135,8 +138,11 @@ class FigureFolderDataset(FigureDataset):
                 )
             picture = value() if callable(value) else value
             if picture is not None:
+                content = to_png(picture, self._dpi)
+                size += len(content)
+                check_size(size, self._max_bytes)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(to_png(picture, self._dpi))
+                target.write_bytes(content)
 
     def preview(self) -> ImagePreview:
         """The first picture for kedro-viz: a PNG in base64."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 import fsspec
 import numpy as np
+from tqdm import tqdm
 
-from fanogan_pipeline.datasets.decoding import DecodingSettings, Opener, decode, decode_mask, picture_size
+from fanogan_pipeline.datasets.atomic import one_line
+from fanogan_pipeline.datasets.decoding import DecodingSettings, Header, Opener, decode, decode_mask, picture_header
 from fanogan_pipeline.errors import InputError
+
+# Pictures under check at a time: enough to keep the threads busy, few enough to stay small for millions.
+_BATCH = 2048
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,21 @@ class FolderFiles:
         return partial(self.filesystem.open, name, "rb")
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at a picture has shown.
+
+    Attributes:
+        reason: what is wrong with the picture or its mask, "" where nothing is.
+        stamp: size and time of change: another one means another picture under the same name.
+        setting: as `Header`'s.
+    """
+
+    reason: str = ""
+    stamp: str = ""
+    setting: str = ""
+
+
 @dataclass(frozen=True)
 class FolderReader:
     """Row number -> picture or mask; safe to call from several threads, as each call opens its own file."""
@@ -60,29 +82,47 @@ class FolderReader:
     def read_mask(self, row: int) -> np.ndarray:
         return self.files.read_mask(self.masks[row])
 
-    def stamp(self, row: int) -> str:
-        """Size and time of change: another one means another picture under the same name."""
-        facts = self.files.filesystem.info(self.files.name(self.paths[row]))
-        changed = next((facts[key] for key in ("mtime", "LastModified", "updated", "ETag") if facts.get(key)), "")
-        return f"{facts.get('size')}-{changed}"
+    def looks(self, workers: int, is_full: bool) -> Iterator[Look]:
+        """A look at each picture in turn, in so many threads; a full one decodes it, and not its header alone."""
+        look, total = partial(self.look, is_full=is_full), len(self.paths)
+        # a bar where there is a terminal, silence elsewhere
+        with (
+            ThreadPoolExecutor(workers) as executor,
+            tqdm(total=total, desc="checking pictures", unit="picture", disable=None, delay=1) as progress,
+        ):
+            for start in range(0, total, _BATCH):
+                for found in executor.map(look, range(start, min(start + _BATCH, total))):
+                    progress.update()
+                    yield found
 
-    def fault(self, row: int, is_full: bool) -> str:
-        """What is wrong with the picture or its mask, "" where nothing is."""
+    def look(self, row: int, is_full: bool) -> Look:
         name = self.files.name(self.paths[row])
         try:
-            size = self.read(row).shape[:2] if is_full else self._size(name)
-            if not self.masks[row]:
-                return ""
-            mask = self.files.name(self.masks[row])
-            mask_size = self.read_mask(row).shape if is_full else self._size(mask)
+            header = self._header(name)
+            size = self.read(row).shape[:2] if is_full else header.size
+            if self.masks[row]:
+                mask = self.files.name(self.masks[row])
+                mask_size = self.read_mask(row).shape if is_full else self._header(mask).size
+                if mask_size != size:
+                    return Look(
+                        f"found a mask of {_by(mask_size)} ({mask}), expected {_by(size)} (height x width) as its "
+                        "picture has"
+                    )
+            return Look(stamp=self._stamp(name), setting=header.setting)
         except InputError as error:
-            return str(error).removeprefix(f"{name}: ")
-        if mask_size == size:
-            return ""
-        return f"found a mask of {_by(mask_size)} ({mask}), expected {_by(size)} (height x width) as its picture has"
+            return Look(str(error).removeprefix(f"{name}: "))
 
-    def _size(self, name: str) -> tuple[int, int]:
-        return picture_size(self.files.opener(name), name, self.files.settings)
+    def _header(self, name: str) -> Header:
+        return picture_header(self.files.opener(name), name, self.files.settings)
+
+    def _stamp(self, name: str) -> str:
+        try:
+            facts = self.files.filesystem.info(name)
+        except OSError as error:  # gone since its header was read
+            reason = error.strerror or one_line(error)
+            raise InputError(f"{name}: cannot be read ({reason}); check its place and permissions") from error
+        changed = next((facts[key] for key in ("mtime", "LastModified", "updated", "ETag") if facts.get(key)), "")
+        return f"{facts.get('size')}-{changed}"
 
 
 def _by(size: tuple[int, ...]) -> str:

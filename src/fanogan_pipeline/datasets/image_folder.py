@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sized
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sized
 from dataclasses import asdict
-from functools import partial
 from typing import Any, NoReturn
 
 import fsspec
-import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
-from tqdm import tqdm
 
 from fanogan_pipeline.datasets.contact_sheet import preview_of
 from fanogan_pipeline.datasets.decoding import DecodingSettings
 from fanogan_pipeline.datasets.folder_layout import LAYOUTS, Arrangement, arrange, detect_layout, grouping
 from fanogan_pipeline.datasets.folder_listing import Listing, list_pictures
-from fanogan_pipeline.datasets.folder_reader import FolderFiles, FolderReader
+from fanogan_pipeline.datasets.folder_reader import FolderFiles, FolderReader, Look
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
 
 logger = logging.getLogger(__name__)
-# Pictures under check at a time: enough to keep the threads busy, few enough to stay small for millions.
-_BATCH = 2048
 
 
 class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
@@ -109,19 +103,20 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         if found and self._on_error == "refuse":
             self._refuse(*found[0])
         reader = self._reader(arrangement)
-        is_good = np.ones(len(arrangement.paths), dtype=bool)
-        for row, reason in enumerate(self._checked(reader)):
-            if reason:
-                if self._on_error == "refuse":
-                    self._refuse(arrangement.paths[row], reason)
-                is_good[row] = False
-                found.append((arrangement.paths[row], reason))
-        if not is_good.any():
+        good: dict[int, Look] = {}
+        for row, look in enumerate(reader.looks(self._workers, self._verify == "full")):
+            if not look.reason:
+                good[row] = look
+            elif self._on_error == "refuse":
+                self._refuse(arrangement.paths[row], look.reason)
+            else:
+                found.append((arrangement.paths[row], look.reason))
+        if not good:
             raise InputError(
                 f"{self._path}: found no picture that can be used, {_count(found, 'file')} skipped, such as "
                 f"{found[0][0]}: {found[0][1]}"
             )
-        source = self._source(arrangement, reader, is_good, found)
+        source = self._source(arrangement, reader, good, found)
         self._log(source, layout, listing.n_ignored)
         return source
 
@@ -131,7 +126,7 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
     def preview(self, pictures: int = 24) -> ImagePreview:
         """A contact sheet of some of the pictures for kedro-viz: a PNG in base64."""
         _, _, arrangement = self._arranged()
-        everything = np.ones(len(arrangement.paths), dtype=bool)
+        everything = dict.fromkeys(range(len(arrangement.paths)), Look())
         return ImagePreview(preview_of(self._source(arrangement, self._reader(arrangement), everything, []), pictures))
 
     def _arranged(self) -> tuple[Listing, str, Arrangement]:
@@ -152,40 +147,28 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         files = FolderFiles(self._filesystem, self._root, self._settings)
         return FolderReader(files, arrangement.paths, arrangement.masks)
 
-    def _checked(self, reader: FolderReader) -> Iterator[str]:
-        """For each picture in turn what is wrong with it, "" where nothing is."""
-        check = partial(reader.fault, is_full=self._verify == "full")
-        total = len(reader.paths)
-        # a bar where there is a terminal, silence elsewhere
-        with (
-            ThreadPoolExecutor(self._workers) as executor,
-            tqdm(total=total, desc="checking pictures", unit="picture", disable=None, delay=1) as progress,
-        ):
-            for start in range(0, total, _BATCH):
-                for reason in executor.map(check, range(start, min(start + _BATCH, total))):
-                    progress.update()
-                    yield reason
-
     def _source(
-        self, arrangement: Arrangement, reader: FolderReader, is_good: np.ndarray, skipped: list[tuple[str, str]]
+        self, arrangement: Arrangement, reader: FolderReader, good: dict[int, Look], skipped: list[tuple[str, str]]
     ) -> ImageSource:
-        rows = np.flatnonzero(is_good).tolist()
-        paths = [arrangement.paths[row] for row in rows]
-        masks = [arrangement.masks[row] for row in rows]
+        """The good rows and what a look at each has shown."""
+        paths = [arrangement.paths[row] for row in good]
+        masks = [arrangement.masks[row] for row in good]
         table = pd.DataFrame(
             {
                 "image_id": paths,
-                "label": [arrangement.labels[row] for row in rows],
-                "part": [arrangement.parts[row] for row in rows],
-                "group": [arrangement.groups[row] for row in rows],
+                "label": [arrangement.labels[row] for row in good],
+                "part": [arrangement.parts[row] for row in good],
+                "group": [arrangement.groups[row] for row in good],
                 "has_mask": [bool(mask) for mask in masks],
-                "stamp": [reader.stamp(row) for row in rows],
+                "stamp": [look.stamp for look in good.values()],
             }
         )
-        good = FolderReader(reader.files, paths, masks)
+        kept = FolderReader(reader.files, paths, masks)
+        settings = sorted({look.setting for look in good.values()} - {""})
+        decoding = {name: getattr(self._settings, name) for name in settings}
         left_out = pd.DataFrame(sorted(skipped), columns=["image_id", "reason"])
-        read_mask = good.read_mask if any(masks) else None
-        return ImageSource(table, good.read, read_mask, arrangement.normal_label, left_out, good.files)
+        read_mask = kept.read_mask if any(masks) else None
+        return ImageSource(table, kept.read, read_mask, arrangement.normal_label, left_out, kept.files, decoding)
 
     def _group(self, path: str) -> str:
         group = self._group_of(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 from kedro.io import Version
 from kedro_datasets._typing import ImagePreview
 
-from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.datasets.contact_sheet import base64_png, contact_sheet
 from fanogan_pipeline.datasets.npz import check_names, check_text, read_arrays, write_arrays
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSet, Tiles
 
 _TILES = ("picture_id", *Tiles.NUMBERS)  # stored as tile_picture_id and so on
+_OPTIONAL = ("masks", "sizes")
 _TEXTS = ("split_digest", "geometry")  # one text each, not one an image
 
 
@@ -48,15 +50,14 @@ class _NpzDataset(AtomicFileDataset):
             return read_arrays(file, required, optional, self._max_bytes)
 
     def _write_arrays(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
-        check_size(sum(array.nbytes for array in arrays.values()), self._max_bytes)
-        with path.open("wb") as file:
-            write_arrays(file, arrays, self._is_compressed)
+        with path.open("w+b") as file:
+            write_arrays(file, arrays, self._is_compressed, self._max_bytes)
 
 
 class ImageSetDataset(_NpzDataset):
     """An `ImageSet` as npz.
 
-    `images, labels, is_anomaly, image_id, split_digest, geometry`, perhaps `masks` and the arrays `tile_*`.
+    `images, labels, is_anomaly, image_id, split_digest, geometry`, perhaps `masks`, `sizes` and the arrays `tile_*`.
 
     Args:
         filepath: local path or URL that fsspec knows.
@@ -70,16 +71,12 @@ class ImageSetDataset(_NpzDataset):
 
     def _read(self, path: str) -> ImageSet:
         arrays = self._read_arrays(
-            path, {"images", "labels", "is_anomaly", "image_id", *_TEXTS}, {"masks", *_named(_TILES)}
+            path, {"images", "labels", "is_anomaly", "image_id", *_TEXTS}, {*_OPTIONAL, *_named(_TILES)}
         )
-        for name in _TEXTS:
-            if arrays[name].shape != () or arrays[name].dtype.kind != "U":
-                raise InputError(f"{name}: found {arrays[name].dtype} {list(arrays[name].shape)}, expected one text")
-            check_text(name, arrays[name], is_unique=False)
+        texts = _pop_texts(arrays, _TEXTS)
         tiles = [arrays.pop(name) for name in _named(_TILES) if name in arrays]
         if tiles and len(tiles) < len(_TILES):
             raise InputError(f"found {len(tiles)} arrays of tiles, expected {', '.join(_named(_TILES))} or none")
-        texts = {name: str(arrays.pop(name)) for name in _TEXTS}
         images = ImageSet(
             **arrays,  # type: ignore[arg-type]  # each by its own name
             **texts,  # type: ignore[arg-type]
@@ -97,8 +94,7 @@ class ImageSetDataset(_NpzDataset):
         # An empty array of labels may have come as numbers; text is what is read back.
         arrays |= {name: arrays[name].astype(np.str_) for name in ("labels", "image_id")}
         arrays |= {name: np.array(getattr(data, name), dtype=np.str_) for name in _TEXTS}
-        if data.masks is not None:
-            arrays["masks"] = data.masks
+        arrays |= {name: getattr(data, name) for name in _OPTIONAL if getattr(data, name) is not None}
         if data.tiles is not None:
             arrays |= {f"tile_{name}": getattr(data.tiles, name) for name in _TILES}
             arrays["tile_picture_id"] = arrays["tile_picture_id"].astype(np.str_)
@@ -113,12 +109,14 @@ class ImageSetDataset(_NpzDataset):
 
 
 class ArrayDataset(_NpzDataset):
-    """A dict of equally long arrays as npz: `image_id` (str [N], unique) and arrays of finite numbers.
+    """A dict of equally long arrays as npz: `image_id` (str [N], unique), arrays of finite numbers, and texts (str).
 
     Args:
         filepath: local path or URL that fsspec knows.
         arrays: name -> dtype and number of dimensions of each array beside `image_id`, for example
             `{maps: [float16, 3]}`, which is the default: residual maps [N, H, W].
+        texts: names of one text each, such as the digest of what the arrays were made with; files saved before
+            a text was wanted lack it.
         is_compressed: smaller on the disk, several times slower to save and load.
         version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
 
@@ -132,6 +130,7 @@ class ArrayDataset(_NpzDataset):
         *,
         filepath: str,
         arrays: dict[str, tuple[str, int]] | None = None,
+        texts: list[str] | None = None,
         is_compressed: bool = False,
         version: Version | None = None,
         credentials: dict[str, Any] | None = None,
@@ -140,6 +139,7 @@ class ArrayDataset(_NpzDataset):
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._arrays = {name: (np.dtype(kind), int(ndim)) for name, (kind, ndim) in _given(arrays).items()}
+        self._texts = tuple(texts or ())
         super().__init__(
             filepath=filepath,
             is_compressed=is_compressed,
@@ -150,17 +150,19 @@ class ArrayDataset(_NpzDataset):
             metadata=metadata,
         )
 
-    def _read(self, path: str) -> dict[str, np.ndarray]:
-        arrays = self._read_arrays(path, {"image_id", *self._arrays}, set())
+    def _read(self, path: str) -> dict[str, Any]:
+        arrays = self._read_arrays(path, {"image_id", *self._arrays}, set(self._texts))
+        texts = _pop_texts(arrays, [name for name in self._texts if name in arrays])
         self._check(arrays)
-        return arrays
+        return {**arrays, **texts}
 
-    def _write(self, path: Path, data: dict[str, np.ndarray]) -> None:
-        check_names(list(data), {"image_id", *self._arrays}, set())
-        arrays = {name: np.asarray(value) for name, value in data.items()}
+    def _write(self, path: Path, data: dict[str, Any]) -> None:
+        check_names(list(data), {"image_id", *self._arrays, *self._texts}, set())
+        texts = {name: np.array(data[name], np.str_) for name in self._texts}
+        arrays = {name: np.asarray(value) for name, value in data.items() if name not in texts}
         arrays["image_id"] = arrays["image_id"].astype(np.str_)
         self._check(arrays)
-        self._write_arrays(path, arrays)
+        self._write_arrays(path, arrays | texts)
 
     def preview(self, pictures: int = 24) -> ImagePreview:
         """The first maps [N, H, W] as a contact sheet for kedro-viz: black where 0, white at the highest."""
@@ -184,6 +186,18 @@ class ArrayDataset(_NpzDataset):
             if kind.kind == "f" and not np.isfinite(array).all():
                 count = int((~np.isfinite(array)).sum())
                 raise InputError(f"{name}: found {count:,} values that are NaN or infinite, expected none")
+
+
+def _pop_texts(arrays: dict[str, np.ndarray], names: Iterable[str]) -> dict[str, str]:
+    """Take the arrays out that should hold one text each."""
+    texts = {}
+    for name in names:
+        array = arrays.pop(name)
+        if array.shape != () or array.dtype.kind != "U":
+            raise InputError(f"{name}: found {array.dtype} {list(array.shape)}, expected one text")
+        check_text(name, array, is_unique=False)
+        texts[name] = str(array)
+    return texts
 
 
 def _given(arrays: dict[str, tuple[str, int]] | None) -> dict[str, tuple[str, int]]:

@@ -34,7 +34,7 @@ def read_arrays(file: BinaryIO, required: set[str], optional: set[str], max_byte
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         check_names([member.filename.removesuffix(_SUFFIX) for member in members], required, optional)
-        check_size(sum(member.file_size for member in members), max_bytes)
+        _check_unpacked(members, max_bytes)
         arrays = {}
         for member in members:
             name = member.filename.removesuffix(_SUFFIX)
@@ -48,9 +48,22 @@ def read_arrays(file: BinaryIO, required: set[str], optional: set[str], max_byte
     return arrays
 
 
-def write_arrays(file: BinaryIO, arrays: dict[str, np.ndarray], is_compressed: bool) -> None:
-    """The same arrays always make the same bytes."""
+def write_arrays(file: BinaryIO, arrays: dict[str, np.ndarray], is_compressed: bool, max_bytes: int) -> None:
+    """The same arrays always make the same bytes.
+
+    Args:
+        file: open for writing and reading.
+        arrays: name -> array.
+        is_compressed: smaller and slower.
+        max_bytes: as for `read_arrays`.
+
+    Raises:
+        SizeError: `read_arrays` would refuse them; mostly before anything is written.
+    """
+    check_size(sum(array.nbytes for array in arrays.values()), max_bytes)
     (np.savez_compressed if is_compressed else np.savez)(file, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(file) as archive:  # each array has got a header
+        _check_unpacked(archive.infolist(), max_bytes)
 
 
 def check_names(found: list[str], required: set[str], optional: set[str]) -> None:
@@ -75,6 +88,10 @@ def check_text(name: str, array: np.ndarray, is_unique: bool) -> None:
         raise InputError(f"{name}: found bytes that are no text, expected text") from error
     if is_unique and len(set(values)) != len(values):
         raise InputError(f"{name}: found {len(values) - len(set(values)):,} repeated names, expected each once")
+
+
+def _check_unpacked(members: list[zipfile.ZipInfo], max_bytes: int) -> None:
+    check_size(sum(member.file_size for member in members), max_bytes)
 
 
 def _check_header(stream: IO[bytes], name: str, size: int) -> None:

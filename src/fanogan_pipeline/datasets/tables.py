@@ -1,7 +1,8 @@
-"""Tables as parquet files."""
+"""Tables as parquet files, and as text for spreadsheets."""
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
 from fanogan_pipeline.errors import InputError
 
 _CELL_BYTES = 8
+_ENCODING = "utf-8-sig"
 
 
 class ParquetDataset(AtomicFileDataset):
@@ -27,7 +29,7 @@ class ParquetDataset(AtomicFileDataset):
         filepath, version, credentials, fs_args, metadata: see `AtomicFileDataset`.
         load_args: for `pandas.read_parquet`.
         save_args: for `pandas.DataFrame.to_parquet`.
-        max_bytes: a file whose table would take more memory is not read.
+        max_bytes: a file whose table would take more memory is neither saved nor read.
 
     Raises:
         InputError: (as the cause of Kedro's `DatasetError`) on loading, a file that is no whole parquet file
@@ -64,10 +66,7 @@ class ParquetDataset(AtomicFileDataset):
 
     def _read(self, path: str) -> pd.DataFrame:
         with self._fs.open(path, "rb") as file:
-            facts = pq.ParquetFile(file).metadata
-            unpacked = sum(facts.row_group(k).total_byte_size for k in range(facts.num_row_groups))
-            # Repeated values pack to almost nothing, so the cells count as well as the bytes.
-            check_size(max(unpacked, facts.num_rows * facts.num_columns * _CELL_BYTES), self._max_bytes)
+            self._check_unpacked(pq.ParquetFile(file).metadata)
             file.seek(0)
             return pd.read_parquet(file, **self._load_args)
 
@@ -75,7 +74,42 @@ class ParquetDataset(AtomicFileDataset):
         if not isinstance(data, pd.DataFrame):
             raise InputError(f"found {type(data).__name__}, expected a DataFrame")
         data.to_parquet(path, **self._save_args)
+        self._check_unpacked(pq.read_metadata(path))
+
+    def _check_unpacked(self, facts: pq.FileMetaData) -> None:
+        unpacked = sum(facts.row_group(k).total_byte_size for k in range(facts.num_row_groups))
+        # Repeated values pack to almost nothing, so the cells count as well as the bytes.
+        check_size(max(unpacked, facts.num_rows * facts.num_columns * _CELL_BYTES), self._max_bytes)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """The first rows for kedro-viz."""
-        return TablePreview(json.loads(self.load().head(nrows).to_json(orient="split")))
+        return _first_rows(self.load(), nrows)
+
+
+class CSVDataset(AtomicFileDataset):
+    """A pandas DataFrame as comma-separated text that any spreadsheet opens.
+
+    UTF-8 with the mark by which spreadsheets know it: without it they show names in other scripts as gibberish.
+
+    Args:
+        filepath, version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
+    """
+
+    _FORM = "CSV file"
+
+    def _read(self, path: str) -> pd.DataFrame:
+        return pd.read_csv(io.BytesIO(self._read_bytes(path)), encoding=_ENCODING)
+
+    def _write(self, path: Path, data: pd.DataFrame) -> None:
+        if not isinstance(data, pd.DataFrame):
+            raise InputError(f"found {type(data).__name__}, expected a DataFrame")
+        data.to_csv(path, index=False, encoding=_ENCODING)
+        check_size(path.stat().st_size, self._max_bytes)
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """The first rows for kedro-viz."""
+        return _first_rows(self.load(), nrows)
+
+
+def _first_rows(table: pd.DataFrame, count: int) -> TablePreview:
+    return TablePreview(json.loads(table.head(count).to_json(orient="split")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +95,12 @@ class Detector:
 def expect_judged(name: str, table: pd.DataFrame, detector: Detector) -> None:
     """Refuse a score table that another detector has judged (MismatchError)."""
     expect_same(f"{name} was judged by the detector", _of(table, "detector"), detector.digest, "", "", MEND)
+
+
+def expect_measured(name: str, facts: Mapping[str, Any], detector: Detector) -> None:
+    """Refuse what was measured with another detector (MismatchError), by the digest among its facts."""
+    found = str(facts.get("detector", "unknown"))
+    expect_same(f"{name} was measured with the detector", found, detector.digest, "", "", MEND)
 
 
 def expect_scores_of(name: str, table: pd.DataFrame, image_set: ImageSet) -> None:

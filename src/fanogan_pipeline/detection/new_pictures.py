@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from PIL import Image
 from scipy import stats
 
+NOT_JUDGED = "not judged"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
 STRENGTH = 0.6  # of the map's colour where the map is highest
 
 
@@ -34,6 +37,25 @@ def benjamini_hochberg(p_values: np.ndarray, rate: float) -> np.ndarray:
 def drift_p_value(scores: np.ndarray, calibration_scores: np.ndarray) -> float:
     """Probability of score laws at least this far apart by chance: Kolmogorov and Smirnov's two-sample test."""
     return float(stats.ks_2samp(scores, calibration_scores).pvalue)
+
+
+def verdict_list(scores: pd.DataFrame, skipped: list[dict[str, str]]) -> pd.DataFrame:
+    """A row a picture: the most anomalous first, what could not be judged last.
+
+    Args:
+        scores: `image_id`, `verdict`, `p_value`, `score` of every picture judged.
+        skipped: `image_id` and `reason` of every other.
+
+    Returns:
+        `image_id`, `verdict` (anomalous, normal, not judged), `p_value`, `score`, `reason`. A name that a spreadsheet
+        would take for a formula starts with ./, which names the same file.
+    """
+    judged = scores.sort_values("score", ascending=False, kind="stable")[["image_id", "verdict", "p_value", "score"]]
+    others = pd.DataFrame(skipped, columns=["image_id", "reason"]).assign(verdict=NOT_JUDGED)
+    listed = pd.concat([judged, others] if skipped else [judged.assign(reason="")], ignore_index=True)
+    is_formula = listed["image_id"].str.startswith(FORMULA)
+    listed["image_id"] = listed["image_id"].where(~is_formula, "./" + listed["image_id"])
+    return listed.fillna({"reason": ""})
 
 
 def overlay(picture: np.ndarray, residual_map: np.ndarray, threshold: float) -> Image.Image:

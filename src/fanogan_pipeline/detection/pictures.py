@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from fanogan_pipeline.detection.localisation import residual_maps, smoothed
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.images import ImageSet, Tiles, picture_runs
+from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.tiling import stitch
 
 MAP_TERMS = ("map_residual", "map_contrast", "map_maximum")
@@ -202,6 +204,19 @@ def whole_masks(image_set: ImageSet) -> Iterator[np.ndarray]:
         return
     for run in image_set.tiles.runs():
         yield stitched(image_set.masks[run], image_set.tiles, run) >= 0.5
+
+
+def own_pixels(image_set: ImageSet, values: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Of maps or masks [h, w], one a picture in the order of `picture_table`, what is no padding; all of it where the
+    set does not know how large its pictures were.
+    """
+    if image_set.sizes is None:
+        yield from values
+        return
+    geometry = Geometry.from_json(json.loads(image_set.geometry))
+    first = [run.start for run in picture_runs(image_set.images, image_set.tiles)]
+    for value, (height, width) in zip(values, image_set.sizes[first].tolist(), strict=True):
+        yield value[geometry.inside((height, width))]
 
 
 def sample(is_anomaly: np.ndarray, count: int, seed: int, anomalous: float = 0.75) -> np.ndarray:

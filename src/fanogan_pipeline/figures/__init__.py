@@ -8,7 +8,7 @@ from fanogan_pipeline.figures.refinement import refinement_curve
 from fanogan_pipeline.figures.report import render_report
 from fanogan_pipeline.figures.samples import contact_sheet, generated_samples, latent_walk
 from fanogan_pipeline.figures.scores import score_boxplot, score_histogram
-from fanogan_pipeline.figures.summary import summary_table
+from fanogan_pipeline.figures.summary import summary_table, verdict_summary
 
 __all__ = [
     "benchmark_aurocs",
@@ -26,5 +26,6 @@ __all__ = [
     "score_boxplot",
     "score_histogram",
     "summary_table",
+    "verdict_summary",
     "wgan_curves",
 ]

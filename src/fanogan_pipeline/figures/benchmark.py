@@ -8,7 +8,19 @@ from matplotlib.figure import Figure
 
 from fanogan_pipeline.figures import style
 
+NAMES = {
+    "pca": "PCA",
+    "vae": "VAE",
+    "one_class_svm": "one-class SVM",
+    "nearest_neighbours": "5 nearest neighbours",
+    "relative_neighbours": "3 nearest, relative",
+}
 LOWEST = 0.8  # AUROC at the pale end of the scale; below it all are as pale
+
+
+def method_name(method: str) -> str:
+    """A method as a reader would write it: `f_anogan_izi` -> f-AnoGAN izi."""
+    return NAMES.get(method, method.replace("_", " ").replace("f anogan", "f-AnoGAN"))
 
 
 def benchmark_aurocs(table: pd.DataFrame) -> Figure:
@@ -32,7 +44,7 @@ def benchmark_aurocs(table: pd.DataFrame) -> Figure:
             column, row, f"{value:.3f}", ha="center", va="center", fontsize=9, weight="bold" if best else "normal"
         )
     axis.set_xticks(range(wide.shape[1]), [style.short(name) for name in wide], fontsize=9)
-    axis.set_yticks(range(len(wide)), [name.replace("_", " ") for name in wide.index], fontsize=9)
+    axis.set_yticks(range(len(wide)), [method_name(name) for name in wide.index], fontsize=9)
     axis.set_xlabel("normal class (bold: best of its column)", fontsize=9)
     axis.axvline(wide.shape[1] - 1.5, color="white", linewidth=3)
     axis.tick_params(length=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fanogan_pipeline.figures import report_text as text
@@ -45,14 +45,43 @@ def summary_table(metrics: Mapping[str, Any], report_path: str, confidence: floa
         rows.append(("pixel AUROC, AUPRO", f"{near_one(metrics['pixel_auroc'])}, {near_one(metrics['aupro'])}"))
         dice = f"{near_one(metrics['dice'])} at the calibrated threshold, {near_one(metrics['dice_best'])} at best"
         rows.append(("Dice of the maps", dice))
+    return "\n".join([*_boxed(rows), f"report: {report_path}"])
+
+
+def verdict_summary(summary: Mapping[str, Any], paths: Mapping[str, str]) -> str:
+    """What was made of new pictures, as a table in plain text.
+
+    Args:
+        summary: `pictures`, `flagged`, `skipped`, `promised_false_alarm_rate`, `false_discovery_rate`, `drifted`.
+        paths: where things lie, by what they are; each stands unbroken on a line of its own.
+    """
+    pictures, skipped = summary["pictures"], len(summary["skipped"])
+    rows = [
+        ("pictures judged", f"{pictures:,}"),
+        ("judged anomalous", f"{summary['flagged']:,} ({percent(summary['flagged'] / pictures)})"),
+        ("false alarms", _promise_of(summary)),
+        ("not judged", f"{skipped:,}, with the reason in the list" if skipped else "none"),
+    ]
+    if summary["drifted"]:
+        rows.append(("careful", "these pictures are not like the calibration set's: see the warning above"))
+    return "\n".join([*_boxed(rows), *(f"{name}: {path}" for name, path in paths.items())])
+
+
+def _promise_of(summary: Mapping[str, Any]) -> str:
+    if (rate := summary["false_discovery_rate"]) is not None:
+        return f"at most {percent(rate)} of those judged anomalous, on average"
+    return f"at most {percent(summary['promised_false_alarm_rate'])} of normal pictures, on average"
+
+
+def _boxed(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Names and words in a frame of at most `WIDTH` columns, line by line."""
     left = max(len(name) for name, _ in rows)
     right = min(max(len(words) for _, words in rows), WIDTH - left - 7)
     lines = [f"┌{'─' * (left + 2)}┬{'─' * (right + 2)}┐"]
     for name, words in rows:
         for place, line in enumerate(textwrap.wrap(words, right)):
             lines.append(f"│ {name if place == 0 else '':<{left}} │ {line:<{right}} │")
-    lines += [f"└{'─' * (left + 2)}┴{'─' * (right + 2)}┘", f"report: {report_path}"]
-    return "\n".join(lines)
+    return [*lines, f"└{'─' * (left + 2)}┴{'─' * (right + 2)}┘"]
 
 
 def _of(share: str, count: int, kind: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class Geometry:
             ratio is kept, the rest filled with the picture's edge).
         local_contrast: how uneven light is taken away, after scaling; None leaves it.
         tiling: cut pictures into overlapping tiles of `image_size` instead; None, they are fitted whole.
+        decoding: as `ImageSource`'s, of the pictures that the networks learnt from.
     """
 
     image_size: tuple[int, int]
@@ -31,6 +33,7 @@ class Geometry:
     fit: str = "resize"
     local_contrast: Levelling | None = None
     tiling: Tiling | None = None
+    decoding: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         tiling = None if self.tiling is None else self.tiling.to_json()
@@ -43,12 +46,31 @@ class Geometry:
             height, width = (int(side) for side in values["image_size"])
             tiling = Tiling.from_json(values["tiling"])
             contrast = Levelling.from_json(values["local_contrast"])
-            return cls((height, width), int(values["channels"]), str(values["fit"]), contrast, tiling)
+            decoding = dict(values.get("decoding", {}))  # models of before it was noted go on
+            return cls((height, width), int(values["channels"]), str(values["fit"]), contrast, tiling, decoding)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"model header: found geometry {values!r}, expected image_size, channels, fit, local_contrast "
                 "and tiling"
             ) from error
+
+    def expect_decoding(self, found: Mapping[str, float], source: str) -> None:
+        """Refuse pictures whose files would have become other grey values among those that the networks learnt from.
+
+        Args:
+            found: `ImageSource.decoding` of theirs.
+            source: name of their dataset.
+
+        Raises:
+            InputError: a setting that grey values of both depend on differs.
+        """
+        others = [name for name in sorted(found) if self.decoding.get(name, found[name]) != found[name]]
+        if others:
+            is_now, was = (", ".join(f"{name}: {of[name]}" for name in others) for of in (found, self.decoding))
+            raise InputError(
+                f"{source}: found {is_now}, expected {was} as for the pictures that the detector learnt from; set "
+                f"{was} in the catalog's entry {source}, or convert files that need another"
+            )
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """A whole picture: uint8 [h, w] or [h, w, 3] -> uint8 [C, H, W]."""
@@ -63,13 +85,11 @@ class Geometry:
         return picture if picture.shape[:2] == self.image_size else self._fitted(picture)
 
     def apply_to_mask(self, mask: np.ndarray) -> np.ndarray:
-        """bool [h, w] -> bool [H, W]; a pixel is anomalous where at least half of what it covers is.
+        """bool [h, w] -> bool [H, W], scaled as `scaled_mask` says.
 
         A mask is padded as its picture is, with its edge: a defect at the rim goes on there in both.
         """
-        if mask.shape == self.image_size:
-            return mask
-        return self._fitted(np.where(mask, np.uint8(255), np.uint8(0))) >= 128
+        return padded(scaled_mask(mask, self._fitted_size((mask.shape[0], mask.shape[1]))), self.image_size)
 
     def inside(self, size: tuple[int, int]) -> tuple[slice, slice]:
         """The rows and columns that a picture of `size` (h, w) has of what is prepared of it; the rest is padding."""
@@ -89,9 +109,9 @@ class Geometry:
     def cut_mask(self, mask: np.ndarray) -> np.ndarray:
         """A picture's mask bool [h, w] as the masks of its tiles, bool [T, H, W]."""
         tiling = self._tiling()
-        prepared = padded(tiling.scaled(np.where(mask, np.uint8(255), np.uint8(0))), self.image_size)
+        prepared = padded(scaled_mask(mask, tiling.scaled_size((mask.shape[0], mask.shape[1]))), self.image_size)
         corners = tiling.corners((prepared.shape[0], prepared.shape[1]), self.image_size)
-        return cut(prepared >= 128, corners, self.image_size)
+        return cut(prepared, corners, self.image_size)
 
     def _tiling(self) -> Tiling:
         if self.tiling is None:
@@ -127,6 +147,22 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
 def channels_first(picture: np.ndarray) -> np.ndarray:
     """uint8 [h, w] or [h, w, C] -> [C, h, w]."""
     return picture[None] if picture.ndim == 2 else np.ascontiguousarray(picture.transpose(2, 0, 1))
+
+
+def scaled_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """bool [h, w] -> bool of `size` (H, W); a pixel is anomalous where the centre of any that is falls on it.
+
+    So the finest defect is still there, and in one piece, after shrinking; averaged, it would fade or break up. What
+    grows takes the nearest.
+    """
+    for axis, side in enumerate(size):
+        length = mask.shape[axis]
+        if side < length:
+            falls_on = (2 * np.arange(length) + 1) * side // (2 * length)
+            mask = np.logical_or.reduceat(mask, np.searchsorted(falls_on, np.arange(side)), axis)
+        else:
+            mask = mask.take((2 * np.arange(side) + 1) * length // (2 * side), axis)
+    return mask
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -27,7 +27,7 @@ CHUNK = 256  # pictures handed to the workers at once: bounds what is decoded bu
 
 
 def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepParameters, seed: int) -> Geometry:
-    """The geometry that parameters ask for; a levelling's gain is fitted on some pictures.
+    """The geometry that parameters ask for, and how the source reads; a levelling's gain is fitted on some pictures.
 
     Args:
         source: where pictures lie.
@@ -37,7 +37,7 @@ def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepPara
     """
     wanted = parameters.tiling
     tiling = Tiling(wanted.stride, wanted.picture_size) if wanted else None
-    plain = Geometry(parameters.image_size, parameters.channels, parameters.fit, None, tiling)
+    plain = Geometry(parameters.image_size, parameters.channels, parameters.fit, None, tiling, source.decoding)
     if parameters.local_contrast is None:
         return plain
     few = np.sort(np.random.default_rng(seed).permutation(rows)[:FITTED_ON])
@@ -79,8 +79,8 @@ def prepare_readable(
 
 def prepare_split(
     source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, most: np.ndarray, seed: int
-) -> tuple[np.ndarray, Tiles | None, list[str]]:
-    """As `prepare_pictures`, but of some pictures only so many tiles at random; and each picture's `picture_sum`.
+) -> tuple[np.ndarray, Tiles | None, list[str], np.ndarray]:
+    """As `prepare_pictures`, but of some pictures only so many tiles at random; each one's `picture_sum` and own size.
 
     What is left out goes as soon as its picture has been cut: memory grows with the tiles that are kept.
 
@@ -90,14 +90,21 @@ def prepare_split(
         seed: of the choice, which depends on it and the row number alone.
     """
     sums: dict[int, str] = {}
+    sizes = np.empty((len(source), 2), np.int32)
     wanted = dict(zip(rows.tolist(), most.tolist(), strict=True))
+
+    def read(row: int) -> np.ndarray:
+        picture = source.read(row)
+        sizes[row] = picture.shape[:2]
+        return picture
 
     def choose(row: int, images: np.ndarray) -> Kept:
         sums[row] = picture_sum(images)
         return some_tiles(len(images), wanted[row], [seed, row])
 
-    images, tiles, _ = _prepared(source, rows, geometry, workers, "reading pictures", _refuse, choose)
-    return images, tiles, [sums[row] for row in rows.tolist()]
+    sized = replace(source, read=read)
+    images, tiles, _ = _prepared(sized, rows, geometry, workers, "reading pictures", _refuse, choose)
+    return images, tiles, [sums[row] for row in rows.tolist()], sizes[rows]
 
 
 def some_tiles(count: int, most: int, seed: int | list[int]) -> Kept:
@@ -220,10 +227,11 @@ def image_set(
     table: pd.DataFrame,
     digest: str,
     geometry: Geometry,
+    sizes: np.ndarray,
     masks: np.ndarray | None = None,
     tiles: Tiles | None = None,
 ) -> ImageSet:
-    """An `ImageSet` of images [N, C, H, W] and their pictures' rows of the table.
+    """An `ImageSet` of images [N, C, H, W], their pictures' rows of the table and their pictures' own sizes.
 
     With tiles every picture's row stands for all of its tiles, which bear its label.
     """
@@ -236,5 +244,6 @@ def image_set(
         digest,
         masks,
         json.dumps(geometry.to_json(), sort_keys=True),
+        sizes.repeat(counts, axis=0),
         tiles,
     )

@@ -77,19 +77,19 @@ def normal_classes(table: pd.DataFrame, parameters: DataPrepParameters, normal_l
 
 
 def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) -> pd.DataFrame:
-    """The source's own test part, or a share of the normal images and every abnormal one; the rest is split."""
+    """The source's own test part, or every abnormal image, with a share of the normal ones where it has none; the
+    rest is split."""
     rng = np.random.default_rng(seed)
-    if (table["part"] == "test").any():
-        is_test = table["part"] == "test"
-    else:
-        is_test = table["is_anomaly"] | _grouped_with(table, table["is_anomaly"])
-        normal = table[~table["is_anomaly"]]
+    is_own = table["part"] == "test"
+    is_test = is_own if is_own.any() else table["is_anomaly"]
+    normal = table.index[~table["is_anomaly"]]
+    if not is_test[normal].any():  # without normal test images nothing could be said of false alarms, nor of ranking
+        is_test = is_test | _grouped_with(table, is_test)
         wanted = round(parameters.test_fraction * len(normal))
-        missing = wanted - int(is_test[normal.index].sum())
-        free = table[~is_test]
+        missing = wanted - int(is_test[normal].sum())
         if missing > 0:
-            is_test |= table.index.isin(_draw_groups(free, missing, rng))
-        _warn_of_share("test", int(is_test[normal.index].sum()), wanted)
+            is_test |= table.index.isin(_draw_groups(table[~is_test & ~table["is_anomaly"]], missing, rng))
+        _warn_of_share("test", int(is_test[normal].sum()), wanted)
     torn = _grouped_with(table, is_test) & ~is_test & ~table["is_anomaly"]
     if torn.any():
         logger.warning("data_prep: %d training images left out, others of their groups are test images", torn.sum())

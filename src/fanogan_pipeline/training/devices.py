@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from fanogan_pipeline.cores import cores
 from fanogan_pipeline.errors import InputError
 
 # glibc's numbers of what `keep_memory` sets, and to what, bytes
@@ -69,8 +70,8 @@ def settle_in(threads: int, processes: int = 1) -> int:
     """
     keep_memory()
     wished = os.environ.get("OMP_NUM_THREADS", "")
-    cores = max(1, len(os.sched_getaffinity(0)) // processes)
-    count = threads or (int(wished) if wished.isdigit() and int(wished) else cores)
+    share = max(1, cores() // processes)
+    count = threads or (int(wished) if wished.isdigit() and int(wished) else share)
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
     return count

@@ -19,6 +19,7 @@ TABLES = {
     "split_manifest": {"image_id": "text", "split": "text", **_TRUTH, "sha256": "text"},
     "score_table": {"image_id": "text", **_TRUTH, **_VERDICT},
     "new_score_table": {"image_id": "text", **_VERDICT},
+    "new_verdicts": {"image_id": "text", "verdict": "text"},
     "history": {"step": "whole numbers"},
     "score_choice": {"mix": "text", "made_up_auroc": "numbers", "chosen": "true or false"},
     "refinement_quality": {
@@ -53,6 +54,11 @@ def new_score_table(data: pd.DataFrame) -> None:
     """Residuals, score and verdict for images of unknown truth."""
     expect_columns(data, TABLES["new_score_table"])
     expect_unique(data, "image_id")
+
+
+def new_verdicts(data: pd.DataFrame) -> None:
+    """A verdict on every new picture, also on what could not be judged."""
+    expect_columns(data, TABLES["new_verdicts"])
 
 
 def history(data: pd.DataFrame) -> None:

@@ -14,7 +14,8 @@ with lazily():
 
 logger = logging.getLogger(__name__)
 
-Fitted = tuple[Any, Any, list[str]]  # images uint8 [N, C, H, W]; `Tiles` where pictures are cut; pictures' sums
+# images uint8 [N, C, H, W]; `Tiles` where pictures are cut; of each picture its sum and its own size, int32 [.., 2]
+Fitted = tuple[Any, Any, list[str], Any]
 
 
 def assign_splits(raw_images: ImageSource, parameters: DataPrepParameters, seed: int) -> DataFrame:
@@ -58,7 +59,7 @@ def build_sets(
     """The four sets and the manifest."""
     splits.expect_unchanged(raw_images.table, settled_split["raw_row"].to_numpy(), settled_split["image_id"])
     digest = splits.split_digest(settled_split, geometry)
-    images, tiles, _ = fitted_images
+    images, tiles, _, sizes = fitted_images
     runs = prepare.picture_runs(images, tiles)
     sets = []
     for split in splits.SPLITS:
@@ -67,6 +68,6 @@ def build_sets(
         here = None if tiles is None else tiles.take(rows)
         raw_rows = part["raw_row"].to_numpy()
         masks = prepare.read_masks(raw_images, raw_rows, geometry, here) if split == "test" else None
-        sets.append(prepare.image_set(images[rows], part, digest, geometry, masks, here))
+        sets.append(prepare.image_set(images[rows], part, digest, geometry, sizes[part.index], masks, here))
     manifest = settled_split[["image_id", "split", "label", "is_anomaly", "sha256"]].reset_index(drop=True)
     return (*sets, manifest)

@@ -100,6 +100,11 @@ def _summary(
     }
 
 
+def list_verdicts(new_scores: DataFrame, new_summary: dict) -> DataFrame:
+    """For people and their spreadsheets: the most anomalous first, what could not be judged last, with the reason."""
+    return batch.verdict_list(new_scores, new_summary["skipped"])
+
+
 def draw_overlays(
     new_images: ImageSource, new_scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
 ) -> dict[str, Callable[[], bytes | None]]:

@@ -43,6 +43,12 @@ def create_pipeline(**kwargs) -> Pipeline:
                 name="judge_new_pictures",
             ),
             Node(
+                nodes.list_verdicts,
+                ["new_scores", "new_summary"],
+                "new_verdicts",
+                name="list_verdicts",
+            ),
+            Node(
                 nodes.draw_overlays,
                 ["new_images", "new_scores", "anomaly_detector", "params:inference"],
                 "new_heatmaps",

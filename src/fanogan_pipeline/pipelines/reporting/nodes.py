@@ -42,7 +42,9 @@ def measure_quality(
     """The numbers of the report."""
     judged = detectors.Detector.from_json(detector)
     detectors.expect_judged("test_scores", test_scores, judged)
-    return evaluation.evaluate(test_scores, judged.calibration, parameters.confidence) | pixel_quality
+    detectors.expect_measured("pixel_quality", pixel_quality, judged)
+    of_pixels = {name: value for name, value in pixel_quality.items() if name != "detector"}
+    return evaluation.evaluate(test_scores, judged.calibration, parameters.confidence) | of_pixels
 
 
 def catch_by_class(test_scores: DataFrame, parameters: ReportingParameters) -> DataFrame:
@@ -145,7 +147,10 @@ def draw_heatmaps(
     detector: dict,
 ) -> Figure:
     """Where images of the mapped sample, evenly from the lowest to the highest score, are restored badly."""
+    judged = detectors.Detector.from_json(detector)
     detectors.expect_scores_of("test_scores", test_scores, test_set)
+    detectors.expect_judged("test_scores", test_scores, judged)
+    detectors.expect_measured("residual_maps", residual_maps, judged)
     table = pictures.picture_table(test_set)
     place = {image_id: row for row, image_id in enumerate(table["image_id"])}
     if strangers := sorted(set(residual_maps["image_id"]) - set(place)):
@@ -172,7 +177,7 @@ def draw_heatmaps(
         None if some.masks is None else pictures.framed(list(pictures.whole_masks(some)), 0) > 0,
         table["image_id"].to_numpy()[rows[chosen]],
         test_scores["score"].to_numpy()[rows[chosen]],
-        judge.detector.pixel_threshold,
+        judged.pixel_threshold,
     )
 
 

@@ -1,6 +1,7 @@
 """Residuals, score rule, calibration, test scores."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -140,10 +141,7 @@ def calibrate_detector(
 
 def judge(image_set: ImageSet, terms: DataFrame, detector: dict) -> DataFrame:
     """The score table of a labelled set."""
-    judged = detectors.Detector.from_json(detector)
-    models.expect_same(
-        "detector was calibrated on a split", judged.belongs_to["split"], image_set.split_digest, "", "", detectors.MEND
-    )
+    judged = _calibrated_on(image_set, detector)
     table = judged.judge(terms)
     for place, (name, column) in enumerate(pictures.picture_table(image_set).items()):
         table.insert(place, name, column)
@@ -152,9 +150,15 @@ def judge(image_set: ImageSet, terms: DataFrame, detector: dict) -> DataFrame:
 
 
 def map_sample(
-    test_set: ImageSet, restorer: Restorer, residual_statistics: Checkpoint, parameters: ScoringParameters, seed: int
-) -> dict[str, np.ndarray]:
+    test_set: ImageSet,
+    restorer: Restorer,
+    residual_statistics: Checkpoint,
+    detector: dict,
+    parameters: ScoringParameters,
+    seed: int,
+) -> dict[str, Any]:
     """Residual maps of a sample of the test pictures, three quarters anomalous if there are so many, in one size."""
+    judged = _calibrated_on(test_set, detector, residual_statistics)
     table = pictures.picture_table(test_set)
     chosen = pictures.sample(table["is_anomaly"].to_numpy(), parameters.residual_maps, seed)
     some = test_set.take(pictures.picture_rows(test_set, chosen))
@@ -164,6 +168,7 @@ def map_sample(
         "height": np.array([found.shape[0] for found in maps], np.int32),
         "width": np.array([found.shape[1] for found in maps], np.int32),
         "image_id": table["image_id"].to_numpy(dtype=str)[chosen],
+        "detector": judged.digest,
     }
 
 
@@ -174,16 +179,32 @@ def measure_pixels(
     detector: dict,
     parameters: ScoringParameters,
 ) -> dict:
-    """How well the maps of all test pictures find the masks' pixels; null where there are no masks."""
-    threshold = detectors.Detector.from_json(detector).pixel_threshold
+    """How well the maps of all test pictures, padding apart, find the masks' pixels; null where there are no masks."""
+    judged = _calibrated_on(test_set, detector, residual_statistics)
+    threshold = judged.pixel_threshold
     counts = pixel_metrics.PixelCounts()
     if test_set.masks is not None:
         counts = pixel_metrics.count_pixels(
-            _maps(test_set, restorer, residual_statistics, parameters),
-            pictures.whole_masks(test_set),
+            pictures.own_pixels(test_set, _maps(test_set, restorer, residual_statistics, parameters)),
+            pictures.own_pixels(test_set, pictures.whole_masks(test_set)),
             pictures.picture_table(test_set)["is_anomaly"].to_numpy(),
         )
-    return pixel_metrics.pixel_metrics(counts, threshold) | {"pixel_threshold": threshold}
+    found = pixel_metrics.pixel_metrics(counts, threshold)
+    return {**found, "pixel_threshold": threshold, "detector": judged.digest}
+
+
+def _calibrated_on(
+    image_set: ImageSet, detector: dict, residual_statistics: Checkpoint | None = None
+) -> "detectors.Detector":
+    """The detector, checked to be of this set's split and of these statistics."""
+    judged = detectors.Detector.from_json(detector)
+    models.expect_same(
+        "detector was calibrated on a split", judged.belongs_to["split"], image_set.split_digest, "", "", detectors.MEND
+    )
+    if residual_statistics is not None:
+        name = "residual_statistics"
+        models.expect_member("detector", judged.belongs_to, name, residual_statistics, detectors.MEND)
+    return judged
 
 
 def _terms(

@@ -74,7 +74,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             judged("test"),
             Node(
                 nodes.map_sample,
-                ["test_set", "restorer", "residual_statistics", "params:scoring", "params:seed"],
+                ["test_set", "restorer", "residual_statistics", "detector", "params:scoring", "params:seed"],
                 "residual_maps",
                 name="map_residuals",
             ),

@@ -1,0 +1,42 @@
+"""Arrays with texts beside them, in one npz file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kedro.io import DatasetError
+from stored_forms import example
+from tests import damage
+
+from fanogan_pipeline.datasets import ArrayDataset
+
+
+@pytest.fixture
+def maps(tmp_path: Path) -> ArrayDataset:
+    return ArrayDataset(filepath=str(tmp_path / "maps.npz"), texts=["detector"])
+
+
+def test_texts_come_back_beside_the_arrays(maps):
+    data = example("ArrayDataset")
+    maps.save({**data, "detector": "12ab"})
+    found = maps.load()
+    assert found["detector"] == "12ab"
+    assert np.array_equal(found["maps"], data["maps"])
+    assert set(found) == {"maps", "image_id", "detector"}
+
+
+def test_a_text_is_asked_for_when_arrays_are_saved_and_may_lack_where_they_were_before(maps, tmp_path):
+    data = example("ArrayDataset")
+    with pytest.raises(DatasetError, match="lacks detector"):
+        maps.save(data)
+    ArrayDataset(filepath=str(tmp_path / "maps.npz")).save(data)
+    assert "detector" not in maps.load()
+
+
+def test_what_is_not_one_text_is_refused(maps, tmp_path):
+    for strange in (np.array(["a", "b"]), np.array(3)):
+        (tmp_path / "maps.npz").write_bytes(damage.npz(**example("ArrayDataset"), detector=strange))
+        with pytest.raises(DatasetError, match=r"detector: found .*, expected one text"):
+            maps.load()

@@ -16,6 +16,7 @@ from fanogan_pipeline.errors import InputError
 
 MOST_IMAGES = 300  # normal images of each half that are compared: the choice needs no more
 DRAWS = 2  # anomalies of each kind made up from each of them: with more, chance has less of a say in the choice
+GOLDEN = (5**0.5 - 1) / 2  # its multiples lie evenly between whole numbers, however many there are
 CLEARLY = 2.0  # standard errors by which a mix must lead the first one
 
 # images to fit on, images to measure -> residual terms of the latter
@@ -77,11 +78,18 @@ def _rows_of_pictures(count: int, pictures: np.ndarray | None) -> list[np.ndarra
 
 
 def _some_of_each(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """At most `MOST_IMAGES` of the rows, evenly from every picture, and whose each one is."""
-    share = -(-MOST_IMAGES // len(rows))
-    some = [part[np.linspace(0, len(part) - 1, min(share, len(part))).astype(int)] for part in rows]
-    owners = np.repeat(np.arange(len(rows)), [len(part) for part in some])
-    return np.concatenate(some)[:MOST_IMAGES], owners[:MOST_IMAGES]
+    """At most `MOST_IMAGES` of the rows, evenly from every picture, and whose each one is.
+
+    Every picture is there once before any is there twice. One begins where another does not: pictures of which few
+    tiles are taken show all places together.
+    """
+    each, more = divmod(MOST_IMAGES, len(rows))
+    some = []
+    for number, part in enumerate(rows):
+        count = min(len(part), each + (number < more))
+        places = (np.arange(count) + number * GOLDEN % 1) * len(part) / max(count, 1)
+        some.append(part[places.astype(int)])
+    return np.concatenate(some), np.repeat(np.arange(len(rows)), [len(part) for part in some])
 
 
 def _shares(

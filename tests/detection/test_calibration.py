@@ -9,13 +9,27 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from fanogan_pipeline.detection.evaluation import auroc_with_interval, evaluate, per_class, rate_with_interval
-from fanogan_pipeline.detection.scoring import calibrate, p_values
+from fanogan_pipeline.detection.scoring import calibrate, own_p_values, p_values
 from fanogan_pipeline.errors import InputError
 
 
 def test_p_values_by_hand():
     calibration = np.array([1.0, 2.0, 3.0, 4.0])
     assert p_values(np.array([0.0, 2.0, 2.5, 4.0, 9.0]), calibration).tolist() == [1.0, 0.8, 0.6, 0.4, 0.2]
+
+
+def test_p_values_of_calibration_images_are_those_by_all_the_others():
+    scores = np.array([3.0, 1.0, 2.0, 3.0, 9.0])
+    by_others = [float(p_values(scores[k : k + 1], np.delete(scores, k))[0]) for k in range(5)]
+    assert own_p_values(scores).tolist() == by_others == [0.6, 1.0, 0.8, 0.6, 0.2]
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.02, 0.5])
+@pytest.mark.parametrize("decimals", [1, 9])  # with and without ties
+def test_flags_and_p_values_of_calibration_images_say_the_same(rate, decimals):
+    scores = np.random.default_rng(0).normal(size=499).round(decimals)
+    made = calibrate(scores, rate)
+    assert np.array_equal(scores > made.threshold, own_p_values(scores) <= made.promised_false_alarm_rate)
 
 
 def test_the_threshold_by_hand():

@@ -164,6 +164,17 @@ def conformal_threshold(calibration_scores: np.ndarray, false_alarm_rate: float)
 
 def p_values(scores: np.ndarray, calibration_scores: np.ndarray) -> np.ndarray:
     """(1 + #{calibration scores >= s}) / (n + 1) for each s (Bates et al. 2023, equation 2): float64 [N]."""
+    return (1 + _at_least(scores, calibration_scores)) / (len(calibration_scores) + 1)
+
+
+def own_p_values(calibration_scores: np.ndarray) -> np.ndarray:
+    """Of each calibration image, by the n - 1 others: #{calibration scores >= s} / n, itself among them; float64 [n].
+
+    At most the promised false-alarm rate where the score is above the threshold, as those of new images are.
+    """
+    return _at_least(calibration_scores, calibration_scores) / len(calibration_scores)
+
+
+def _at_least(scores: np.ndarray, calibration_scores: np.ndarray) -> np.ndarray:
     ordered = np.sort(np.asarray(calibration_scores, np.float64))
-    at_least = len(ordered) - np.searchsorted(ordered, scores, side="left")
-    return (1 + at_least) / (len(ordered) + 1)
+    return len(ordered) - np.searchsorted(ordered, scores, side="left")

@@ -151,6 +151,13 @@ def judge(image_set: ImageSet, terms: DataFrame, detector: dict) -> DataFrame:
     return table
 
 
+def judge_calibration(calibration_set: ImageSet, terms: DataFrame, detector: dict) -> DataFrame:
+    """The score table of the calibration set, whose images are no new ones to the detector: no one counts twice."""
+    table = judge(calibration_set, terms, detector)
+    table["p_value"] = scoring.own_p_values(table["score"].to_numpy())
+    return table
+
+
 def map_sample(
     test_set: ImageSet, restorer: Restorer, residual_statistics: Checkpoint, parameters: ScoringParameters, seed: int
 ) -> dict[str, np.ndarray]:

@@ -126,6 +126,16 @@ def test_light_is_levelled_by_a_cell_s_training_pictures_as_data_prep_does_it(ch
         assert (getattr(found, split) == prepare.prepare_pictures(source, rows[split], geometry, 1)[0]).all()
 
 
+def test_a_cell_knows_the_groups_of_what_it_selects_by():
+    table = pd.DataFrame({"image_id": [f"{row:02}" for row in range(60)], "label": ["good"] * 50 + ["bad"] * 10})
+    table = table.assign(part="", has_mask=False, group=[f"lot {row // 3}" for row in range(60)])
+    images = np.arange(60, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 16, 16), np.uint8)
+    found = cells.split_class(images, table.assign(sha256=table["image_id"]), "good", group("data_prep"), 0)
+    assert found.selection_group.tolist() == [f"lot {row // 3}" for row in found.selection[:, 0, 0, 0]]
+    alone = cells.split_class(images, table.assign(sha256=table["image_id"], group=""), "good", group("data_prep"), 0)
+    assert alone.selection_group is None
+
+
 def test_a_class_that_is_not_there_is_refused():
     with pytest.raises(InputError, match=r"benchmark\.classes: found 'x', but raw_images has no such class"):
         cells.wanted_cells(mnist().table, group("benchmark", classes=["x"]))

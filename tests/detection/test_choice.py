@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tests.parts import ones
 
+from fanogan_pipeline.datasets import validators
 from fanogan_pipeline.detection.choice import (
     MOST_IMAGES,
     Measure,
@@ -146,6 +147,30 @@ def test_of_pictures_that_are_whole_the_first_ones_are_compared(count):
     rows, owners = _some_of_each(list(order[:, None]))
     assert rows.tolist() == order[:MOST_IMAGES].tolist()
     assert owners.tolist() == list(range(min(count, MOST_IMAGES)))
+
+
+def test_the_pictures_of_a_group_stay_on_one_side_and_those_without_one_stand_alone():
+    sides = []
+
+    def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
+        sides.append([set(part[:, 0, 0, 0].tolist()) for part in (fitted_on, sets[1])])
+        return measure_by(("neighbour_ratio",))(fitted_on, sets)
+
+    images = np.arange(24, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 16, 16), np.uint8)
+    group = np.array(["a"] * 8 + ["b"] * 8 + [""] * 8)
+    for seed in range(4):
+        choose_mix(images, measure, seed, group=group)
+    groups = [set(range(8)), set(range(8, 16))]
+    assert all(fitted_on >= one or compared >= one for fitted_on, compared in sides for one in groups)
+    assert any(len(set(range(16, 24)) & compared) not in (0, 8) for _, compared in sides)
+
+
+def test_by_few_groups_nothing_is_chosen_and_that_is_said(caplog):
+    few, images = np.array(["a", "b", "c"] * 20), ones(60).numpy()
+    table = choose_mix(images, lambda fitted, sets: [], 0, group=few)
+    assert chosen_mix(table) == next(iter(MIXES))
+    validators.score_choice(table)
+    assert "3 groups to select by are too few" in caplog.text
 
 
 def test_a_mix_by_hand():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from benchmarks.cases import Case
 from benchmarks.detectors import detector_of
+from tests.compute.scenes import scene
 from tests.parts import encoder_parameters, group, ones, wgan_parameters
 
+from fanogan_pipeline.detection import choice
 from fanogan_pipeline.detection.detector import Detector
+from fanogan_pipeline.detection.residuals import TERMS
 from fanogan_pipeline.detection.scoring import ScoreRule, calibrate
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import NetworkSpec
@@ -56,3 +61,19 @@ def test_no_calibration_image_counts_twice_in_its_own_p_value():
     assert np.sort(table["p_value"]) == pytest.approx(np.arange(1, 41) / 40)
     assert (table["is_flagged"] == (table["p_value"] <= detector["promised_false_alarm_rate"])).all()
     assert table.attrs == nodes.judge(image_set, terms, detector).attrs
+
+
+def test_the_scoring_nodes_go_by_the_groups_of_their_sets(caplog):
+    whole, restorer, models = scene(tiled=False)
+    three = np.array(["a", "b", "c"]).repeat(20)
+    grouped = replace(whole, split_digest="None", group=three)  # these models name no split
+    scoring = group("scoring", score="chosen")
+    chosen = nodes.choose_score(grouped, restorer, models["residual_statistics"], models["wgan_model"], scoring, 0)
+    assert "3 groups to select by are too few" in caplog.text
+    terms = pd.DataFrame(np.random.default_rng(0).random((60, 4)), columns=[*TERMS, "map_maximum"])
+    given = (choice.as_given("image"), terms, terms)
+    found = nodes.calibrate_detector(*given, grouped, *models.values(), encoder_parameters(), scoring)
+    assert found["calibration_groups"] == 3
+    alone = nodes.calibrate_detector(*given, whole, *models.values(), encoder_parameters(), scoring)
+    assert alone == {name: value for name, value in found.items() if name != "calibration_groups"}
+    assert len(chosen) == 1

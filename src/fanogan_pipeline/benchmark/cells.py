@@ -73,7 +73,8 @@ def split_class(
         for side in sides.values():
             for row, image in enumerate(side):
                 side[row] = channels_first(light.apply(channels_last(image)))
-    return Split(**sides, known=known)
+    group = plan.loc[plan["split"] == "selection", "group"].to_numpy(dtype=str)
+    return Split(**sides, known=known, selection_group=group if (group != "").any() else None)
 
 
 def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: int, settings: Settings) -> pd.DataFrame:

@@ -232,7 +232,7 @@ def image_set(
 ) -> ImageSet:
     """An `ImageSet` of images [N, C, H, W], their pictures' rows of the table and their pictures' own sizes.
 
-    With tiles every picture's row stands for all of its tiles, which bear its label.
+    With tiles every picture's row stands for all of its tiles, which bear its label and group.
     """
     counts = [run.stop - run.start for run in picture_runs(images, tiles)]
     return ImageSet(
@@ -245,4 +245,5 @@ def image_set(
         json.dumps(geometry.to_json(), sort_keys=True),
         sizes.repeat(counts, axis=0),
         tiles,
+        group.repeat(counts) if ((group := table["group"].to_numpy(dtype=str)) != "").any() else None,
     )

@@ -13,6 +13,7 @@ with lazily():
     from fanogan_pipeline.detection import (
         anomaly_detector,
         choice,
+        groups,
         pictures,
         pixel_metrics,
         refinement,
@@ -105,13 +106,15 @@ def choose_score(
     fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
     measure = choice.measure_with(restorer, fitted.training_set, parameters.batch_size)
     tiles = selection_set.tiles
-    return choice.choose_mix(selection_set.images, measure, seed, None if tiles is None else tiles.picture_id)
+    of_pictures = None if tiles is None else tiles.picture_id
+    return choice.choose_mix(selection_set.images, measure, seed, of_pictures, selection_set.group)
 
 
 def calibrate_detector(
     score_choice: DataFrame,
     selection_terms: DataFrame,
     calibration_terms: DataFrame,
+    calibration_set: ImageSet,
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
     residual_statistics: Checkpoint,
@@ -123,7 +126,7 @@ def calibrate_detector(
     scores = rule.score(calibration_terms)
     detector = detectors.Detector(
         rule=rule,
-        calibration=scoring.calibrate(scores, parameters.false_alarm_rate),
+        calibration=scoring.calibrate(scores, parameters.false_alarm_rate, groups.group_count(calibration_set)),
         calibration_scores=tuple(np.sort(scores).tolist()),
         settings={**parameters.model_dump(mode="json"), "image_distance": encoder.image_distance},
         belongs_to={

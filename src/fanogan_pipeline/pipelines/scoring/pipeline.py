@@ -61,6 +61,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "score_choice",
                     "selection_terms",
                     "calibration_terms",
+                    "calibration_set",
                     "wgan_model",
                     "encoder_model",
                     "residual_statistics",

@@ -66,6 +66,7 @@ def test_scores_and_metrics_belong_together(smoke_project):
     assert metrics["recall"] == pytest.approx(scores.loc[scores["is_anomaly"], "is_flagged"].mean())
     calibration = pd.read_parquet(newest(smoke_project, "calibration_scores.parquet"))
     assert sorted(calibration["score"]) == pytest.approx(detector["calibration_scores"])
+    assert calibration["p_value"].min() == 1 / len(calibration)  # the highest score of them all, counted once
     assert not calibration["is_anomaly"].any()
     assert not set(calibration["image_id"]) & set(scores["image_id"])
 

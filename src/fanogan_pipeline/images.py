@@ -131,6 +131,7 @@ class ImageSet:
             models hand it on, so that new pictures are prepared the very same way.
         sizes: (h, w) of each image's picture where it lies, before `geometry`, int32 [N, 2], or None where unknown.
         tiles: where each image was cut from, or None where images are whole pictures.
+        group: of each image's picture, "" where it stands alone, str [N]; None where all do.
 
     Raises:
         InputError: an array of another type, shape or length.
@@ -145,6 +146,7 @@ class ImageSet:
     geometry: str = ""
     sizes: np.ndarray | None = None
     tiles: Tiles | None = None
+    group: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -167,6 +169,8 @@ class ImageSet:
             raise InputError(f"sizes: found {self.sizes.min()}, expected 1 and up")
         if self.tiles is not None and len(self.tiles) != n:
             raise InputError(f"tiles: found {len(self.tiles)}, expected one an image, {n}")
+        if self.group is not None and (self.group.shape != (n,) or self.group.dtype.kind != "U"):
+            raise InputError(f"group: found {self.group.dtype} {list(self.group.shape)}, expected text [{n}]")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -183,6 +187,7 @@ class ImageSet:
             masks=masks,
             sizes=None if self.sizes is None else self.sizes[rows],
             tiles=None if self.tiles is None else self.tiles.take(rows),
+            group=None if self.group is None else self.group[rows],
         )
 
     def digest(self) -> str:
@@ -193,8 +198,9 @@ class ImageSet:
             if array is not None:
                 sha.update(f"{name} {array.dtype} {array.shape}".encode())
                 sha.update(np.ascontiguousarray(array).tobytes())
-        for name in ("labels", "image_id"):
-            sha.update("\0".join(getattr(self, name).tolist()).encode())
+        for texts in (self.labels, self.image_id, self.group):
+            if texts is not None:
+                sha.update("\0".join(texts.tolist()).encode())
         if self.tiles is not None:
             for name in Tiles.NUMBERS:
                 sha.update(np.ascontiguousarray(getattr(self.tiles, name)).tobytes())

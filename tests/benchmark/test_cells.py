@@ -12,7 +12,10 @@ from fanogan_pipeline.benchmark import autoencoders, cells, fanogan, rivals
 from fanogan_pipeline.benchmark.tables import RATES, benchmark_table, comparisons, summary
 from fanogan_pipeline.datasets import validators
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.networks import NetworkSpec
+from fanogan_pipeline.pipelines.benchmark import nodes
+from fanogan_pipeline.preprocessing import prepare, splits
 
 RIVALS = rivals.rivals(group("scoring").poses)
 KEYS = ["normal_class", "seed", "method"]
@@ -104,6 +107,33 @@ def test_the_benchmarks_f_anogan_is_that_of_the_pipelines(done, smoke_project, t
     theirs = cell.set_index("image_id")["score"]
     assert set(ours.index) == set(theirs.index)
     assert theirs.loc[ours.index].to_numpy() == pytest.approx(ours.to_numpy(), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_light_is_levelled_by_a_cell_s_training_pictures_as_data_prep_does_it(channels):
+    """Rough and smooth surfaces in a source without a test part: a gain of all of them would be another."""
+    rng = np.random.default_rng(0)
+    grain = [8.0] * 30 + [30.0] * 10
+    pictures = [rng.normal(120, spread, (18, 20, 3)).clip(0, 255).astype(np.uint8) for spread in grain]
+    table = pd.DataFrame({"image_id": [str(row) for row in range(40)], "label": ["good"] * 30 + ["bad"] * 10})
+    source = ImageSource(table.assign(part="", group="", has_mask=False), lambda row: pictures[row])
+    p = group("data_prep", image_size=[16, 16], channels=channels, local_contrast=4.0, normal_classes=["good"])
+    found = cells.split_class(*nodes.prepare_all(source, p), "good", p, seed=2)
+    plan = splits.split_images(source.table, p, "", 2)
+    rows = {split: plan.index[plan["split"] == split].to_numpy() for split in splits.SPLITS}
+    geometry = prepare.fit_geometry(source, rows["train"], p, 2)
+    for split in splits.SPLITS:
+        assert (getattr(found, split) == prepare.prepare_pictures(source, rows[split], geometry, 1)[0]).all()
+
+
+def test_a_cell_knows_the_groups_of_what_it_selects_by():
+    table = pd.DataFrame({"image_id": [f"{row:02}" for row in range(60)], "label": ["good"] * 50 + ["bad"] * 10})
+    table = table.assign(part="", has_mask=False, group=[f"lot {row // 3}" for row in range(60)])
+    images = np.arange(60, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 16, 16), np.uint8)
+    found = cells.split_class(images, table.assign(sha256=table["image_id"]), "good", group("data_prep"), 0)
+    assert found.selection_group.tolist() == [f"lot {row // 3}" for row in found.selection[:, 0, 0, 0]]
+    alone = cells.split_class(images, table.assign(sha256=table["image_id"], group=""), "good", group("data_prep"), 0)
+    assert alone.selection_group is None
 
 
 def test_a_class_that_is_not_there_is_refused():

@@ -48,9 +48,9 @@ def parameters(name: str, **changes: object) -> dict:
     return {**yaml.safe_load((ROOT / f"conf/base/parameters_{name}.yml").read_text())[name], **changes}
 
 
-def wgan_parameters() -> WganParameters:
+def wgan_parameters(**changes: object) -> WganParameters:
     small = {"steps": STEPS, "batch_size": 8, "penalty_images": 4, "critic_steps": 2, "ema_half_life": 50.0}
-    return WganParameters(**parameters("wgan", width=4, latent_dim=4, **small))
+    return WganParameters(**parameters("wgan", width=4, latent_dim=4, **small, **changes))
 
 
 def training(**changes: object) -> TrainingParameters:
@@ -85,8 +85,9 @@ def phase(case: str, group: Group) -> wgan.WganPhase | encoder.EncoderPhase:
     """A phase of the case; "coupled": the critic's batch norm makes a score depend on the whole batch."""
     images = as_images(digits())
     if case != "encoder":
-        architecture = "reference" if case == "wgan_coupled" else "convolutional"
-        return wgan.WganPhase(images, spec(architecture), wgan_parameters(), 0, CPU, AUGMENTATION, group)
+        coupled = {"architecture": "reference", "objective": "wgan_plain"}  # no penalty through batch norm
+        settings = wgan_parameters(**(coupled if case == "wgan_coupled" else {}))
+        return wgan.WganPhase(images, spec(settings.architecture), settings, 0, CPU, AUGMENTATION, group)
     torch.manual_seed(5)
     shape = spec("convolutional")
     frozen = wgan.Wgan(shape, "normal", build_generator(shape), build_critic(shape))

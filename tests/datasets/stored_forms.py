@@ -36,7 +36,7 @@ def example(form: str, number: int = 0, n: int = 6) -> Any:
     if form == "ImageSetDataset":
         images, truth = rng.integers(0, 256, (n, 1, 8, 8), dtype=np.uint8), rng.random(n) < 0.5
         masks, sizes = rng.random((n, 8, 8)) < 0.5, rng.integers(8, 99, (n, 2), dtype=np.int32)
-        return ImageSet(images, names, truth, names, f"split {number}", masks, "{}", sizes)
+        return ImageSet(images, names, truth, names, f"split {number}", masks, "{}", sizes, group=names)
     if form == "ArrayDataset":
         return {"maps": rng.random((n, 4, 4)).astype(np.float16), "image_id": names}
     if form == "CheckpointDataset":

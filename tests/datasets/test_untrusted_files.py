@@ -76,8 +76,14 @@ def test_members_of_an_npz_never_leave_the_file(name, tmp_path):
 
 def test_an_image_set_without_the_arrays_that_may_lack_is_whole(tmp_path):
     found = stored("ImageSetDataset", tmp_path, damage.npz(**good_npz())).load()
-    assert (found.masks, found.sizes, found.tiles) == (None, None, None)
+    assert (found.masks, found.sizes, found.tiles, found.group) == (None, None, None, None)
     assert len(found) == 4
+
+
+@pytest.mark.parametrize("group", [np.array(["a"] * 3), np.zeros(4)])
+def test_groups_of_other_than_the_images_are_refused(group, tmp_path):
+    found = stored("ImageSetDataset", tmp_path, damage.npz(**good_npz(), group=group))
+    assert f"group: found {group.dtype} [{len(group)}], expected text [4]" in refused(found)
 
 
 def npz_with_images(data: bytes) -> bytes:

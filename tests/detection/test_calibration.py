@@ -1,5 +1,7 @@
 """Thresholds and p-values by hand, intervals against other ways to them."""
 
+import dataclasses
+import json
 import logging
 
 import numpy as np
@@ -8,15 +10,32 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 from tests.by_hand import THRESHOLD, eight_verdicts
+from tests.compute.scenes import image_set
 
+from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.detection.evaluation import auroc_with_interval, evaluate, per_class, rate_with_interval
-from fanogan_pipeline.detection.scoring import Calibration, calibrate, p_values
+from fanogan_pipeline.detection.groups import group_count
+from fanogan_pipeline.detection.scoring import Calibration, ScoreRule, calibrate, own_p_values, p_values
 from fanogan_pipeline.errors import InputError
 
 
 def test_p_values_by_hand():
     calibration = np.array([1.0, 2.0, 3.0, 4.0])
     assert p_values(np.array([0.0, 2.0, 2.5, 4.0, 9.0]), calibration).tolist() == [1.0, 0.8, 0.6, 0.4, 0.2]
+
+
+def test_p_values_of_calibration_images_are_those_by_all_the_others():
+    scores = np.array([3.0, 1.0, 2.0, 3.0, 9.0])
+    by_others = [float(p_values(scores[k : k + 1], np.delete(scores, k))[0]) for k in range(5)]
+    assert own_p_values(scores).tolist() == by_others == [0.6, 1.0, 0.8, 0.6, 0.2]
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.02, 0.5])
+@pytest.mark.parametrize("decimals", [1, 9])  # with and without ties
+def test_flags_and_p_values_of_calibration_images_say_the_same(rate, decimals):
+    scores = np.random.default_rng(0).normal(size=499).round(decimals)
+    made = calibrate(scores, rate)
+    assert np.array_equal(scores > made.threshold, own_p_values(scores) <= made.promised_false_alarm_rate)
 
 
 def test_the_threshold_by_hand():
@@ -50,6 +69,27 @@ def test_too_few_calibration_images_for_a_rate_promise_what_they_can_and_say_so(
     assert "needs at least 99 calibration images, found 20" in caplog.text
     with pytest.raises(InputError, match="calibration_set: found 1 images"):
         calibrate(np.array([1.0]), 0.01)
+
+
+def test_of_other_groups_than_those_of_the_calibration_images_nothing_is_promised_and_that_is_said(caplog):
+    made = calibrate(np.arange(99.0), 0.05, n_groups=6)
+    assert "the 99 calibration images are of 6 groups; the promised false-alarm rate is" in caplog.text
+    assert dataclasses.replace(made, n_groups=None) == calibrate(np.arange(99.0), 0.05)
+    rule = ScoreRule({"a": 1.0}, {"a": 0.0}, {"a": 1.0})
+    for calibration in (made, calibrate(np.arange(99.0), 0.05)):
+        detector = Detector(rule, calibration, tuple(np.arange(99.0)), {}, {}, "", 1.0)
+        assert Detector.from_json(json.loads(json.dumps(detector.to_json()))) == detector
+    assert "calibration_groups" not in detector.to_json()  # so that older detectors keep their digest
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_pictures_without_a_group_count_as_groups_of_one(tiled):
+    images = image_set(np.zeros((24, 1, 16, 16), np.uint8), tiled)
+    count = 6 if tiled else 24
+    assert group_count(images) is None
+    for names, groups in ((["a", "a", "b"], count - 1), (["a", "b", "c"], None)):
+        group = np.array(names + [""] * (count - 3)).repeat(24 // count)
+        assert group_count(dataclasses.replace(images, group=group)) == groups
 
 
 def test_a_perfect_ranking_of_few_images_is_no_certainty():

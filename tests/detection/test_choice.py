@@ -6,7 +6,15 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tests.parts import ones
 
-from fanogan_pipeline.detection.choice import Measure, _contributions, choose_mix, chosen_mix
+from fanogan_pipeline.datasets import validators
+from fanogan_pipeline.detection.choice import (
+    MOST_IMAGES,
+    Measure,
+    _contributions,
+    _some_of_each,
+    choose_mix,
+    chosen_mix,
+)
 from fanogan_pipeline.detection.made_up import MAKERS, made_up_anomalies
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
 from fanogan_pipeline.errors import InputError
@@ -119,6 +127,50 @@ def test_the_tiles_of_a_picture_stay_on_one_side_and_count_as_one():
     assert table.loc["neighbours", "standard_error"] != alone.loc["neighbours", "standard_error"]
     with pytest.raises(InputError, match="found 3 images"):
         choose_mix(images[:120].astype(np.uint8), measure, 0, pictures[:120])
+
+
+@pytest.mark.parametrize("count", [80, 160, 299])
+def test_every_picture_is_compared_before_any_is_twice_and_together_they_show_all_places(count):
+    pictures = np.arange(count * 4).reshape(count, 4)
+    rows, owners = _some_of_each(list(pictures))
+    assert len(rows) == len(set(rows.tolist())) == MOST_IMAGES
+    assert (rows // 4 == owners).all()
+    times = np.bincount(owners, minlength=count)
+    assert times.min() == MOST_IMAGES // count
+    assert np.ptp(times) == 1
+    assert np.bincount(rows % 4).min() > MOST_IMAGES / 4 / 2
+
+
+@pytest.mark.parametrize("count", [2, 299, 300, 337])
+def test_of_pictures_that_are_whole_the_first_ones_are_compared(count):
+    order = np.random.default_rng(0).permutation(count)
+    rows, owners = _some_of_each(list(order[:, None]))
+    assert rows.tolist() == order[:MOST_IMAGES].tolist()
+    assert owners.tolist() == list(range(min(count, MOST_IMAGES)))
+
+
+def test_the_pictures_of_a_group_stay_on_one_side_and_those_without_one_stand_alone():
+    sides = []
+
+    def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
+        sides.append([set(part[:, 0, 0, 0].tolist()) for part in (fitted_on, sets[1])])
+        return measure_by(("neighbour_ratio",))(fitted_on, sets)
+
+    images = np.arange(24, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 16, 16), np.uint8)
+    group = np.array(["a"] * 8 + ["b"] * 8 + [""] * 8)
+    for seed in range(4):
+        choose_mix(images, measure, seed, group=group)
+    groups = [set(range(8)), set(range(8, 16))]
+    assert all(fitted_on >= one or compared >= one for fitted_on, compared in sides for one in groups)
+    assert any(len(set(range(16, 24)) & compared) not in (0, 8) for _, compared in sides)
+
+
+def test_by_few_groups_nothing_is_chosen_and_that_is_said(caplog):
+    few, images = np.array(["a", "b", "c"] * 20), ones(60).numpy()
+    table = choose_mix(images, lambda fitted, sets: [], 0, group=few)
+    assert chosen_mix(table) == next(iter(MIXES))
+    validators.score_choice(table)
+    assert "3 groups to select by are too few" in caplog.text
 
 
 def test_a_mix_by_hand():

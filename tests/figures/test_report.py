@@ -87,6 +87,17 @@ def test_what_was_not_measured_is_not_talked_of():
     assert "not measured of" not in told
 
 
+def test_where_calibration_images_are_of_groups_chance_explains_nothing_and_the_promise_is_theirs_alone():
+    alone = report_text.verdict(METRICS | {"n_calibration_groups": None}, 0.95)[1]
+    assert "in keeping with the promise" in alone
+    for rate in (0.0, 0.05, 1.0):
+        told = report_text.verdict(METRICS | {"n_calibration_groups": 6, "false_alarm_rate": rate}, 0.95)[1]
+        assert "19 normal images of 6 groups kept apart" in told
+        assert "new normal images of these groups are flagged" in told
+        assert "chance" not in told
+        assert f"Measured on the 20 normal test images: {report_text.percent(rate)}" in told
+
+
 def test_shares_that_are_told_are_those_of_so_many_calibration_images():
     assert report_text.beyond_three_sigma(40) == pytest.approx(0.0026, abs=1e-4)
     assert report_text.beyond_three_sigma(None) == pytest.approx(0.00135, abs=1e-5)

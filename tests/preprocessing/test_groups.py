@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from tests.parts import group
 
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.parameters import DataPrepParameters
+from fanogan_pipeline.pipelines.data_prep import nodes
 from fanogan_pipeline.preprocessing.splits import split_images
 
 BASE = Path(__file__).parents[2] / "conf/base/parameters_data_prep.yml"
@@ -88,3 +91,26 @@ def test_the_reference_protocol_refuses_groups_in_words():
     assert len(split_images(lone.assign(label=["bad"] * 20 + ["1"] * (len(lone) - 20)), reference, "", 0)) == 50
     with pytest.raises(InputError, match=r"data_prep\.protocol: found reference, but raw_images has 40 groups"):
         split_images(table(), reference, "", 0)
+
+
+def sets_of(source, parameters):
+    plan = nodes.assign_splits(source, parameters, 0)
+    geometry = nodes.fit_geometry(source, plan, parameters, 0)
+    fitted = nodes.fit_images(source, plan, geometry, parameters, 0)
+    return nodes.build_sets(source, nodes.settle_split(plan, fitted, parameters), fitted, geometry)[:4]
+
+
+@pytest.mark.parametrize("tiling", [None, {"stride": [16, 16]}])
+def test_every_set_carries_the_groups_of_its_pictures(tiling):
+    found = table(part="train", n_groups=30)
+    found.loc[found["group"].isin(["lot 2", "lot 5"]), "part"] = "test"
+    found.loc[found["group"].isin(["lot 1", "lot 6"]), "group"] = ""
+    pictures = np.random.default_rng(0).integers(0, 256, (len(found), 16, 40), np.uint8)
+    parameters = group("data_prep", image_size=[16, 16], tiling=tiling)
+    group_of = found.set_index("image_id")["group"]
+    for image_set in sets_of(ImageSource(found, lambda row: pictures[row]), parameters):
+        names = image_set.image_id if tiling is None else image_set.tiles.picture_id
+        assert image_set.group.tolist() == group_of[names].tolist()
+        assert image_set.take(np.array([1])).group.tolist() == [group_of[names[1]]]
+    lone = sets_of(ImageSource(found.assign(group=""), lambda row: pictures[row]), parameters)
+    assert [image_set.group for image_set in lone] == [None] * 4

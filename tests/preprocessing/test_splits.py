@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from tests.parts import group, mnist
 
+from fanogan_pipeline.detection.scoring import calibrate
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.pipelines.data_prep.nodes import settle_split
 from fanogan_pipeline.preprocessing.splits import SPLITS, expect_unchanged, settle_duplicates, split_images
 
 
@@ -130,13 +132,8 @@ def test_too_few_images_for_a_split_are_refused():
 
 @pytest.mark.parametrize("policy", ["drop", "refuse"])
 def test_a_copy_on_another_side_is_dropped_or_refused(policy):
-    split = pd.DataFrame(
-        {
-            "image_id": list("abcdef"),
-            "split": ["train", "train", "selection", "calibration", "test", "train"],
-            "sha256": ["1", "2", "2", "3", "3", "1"],
-        }
-    )
+    split = split_of(("a", "train", "1"), ("b", "train", "2"), ("c", "selection", "2"), ("d", "calibration", "3"),
+                     ("e", "test", "3"), ("f", "train", "1"))  # fmt: skip
     if policy == "refuse":
         with pytest.raises(InputError, match=r"2 images stand on two sides.*data_prep\.duplicates"):
             settle_duplicates(split, policy)
@@ -146,7 +143,8 @@ def test_a_copy_on_another_side_is_dropped_or_refused(policy):
 
 
 def split_of(*rows):
-    return pd.DataFrame(rows, columns=["image_id", "split", "sha256"])
+    found = pd.DataFrame(rows, columns=["image_id", "split", "sha256"])
+    return found.assign(is_anomaly=False, draws_test=False)
 
 
 def test_of_copies_the_one_furthest_from_training_stays():
@@ -155,3 +153,54 @@ def test_of_copies_the_one_furthest_from_training_stays():
     assert settle_duplicates(split, "drop")["image_id"].tolist() == ["b", "c", "e", "f"]
     with pytest.raises(InputError, match="'a' \\(train\\) and 'b' \\(test\\)"):
         settle_duplicates(split, "refuse")
+
+
+RECURRING = [f"p{row}" for row in range(0, 400, 20)]  # an empty frame among pictures, twenty times
+
+
+def settled(seed: int, parts: list[str] | None = None) -> pd.DataFrame:
+    """400 good pictures, one in twenty of them the same, and seven holes, two of them the same."""
+    table = source_table(["good"] * 400 + ["hole"] * 7, parts)
+    parameters = group("data_prep", normal_classes=["good"], calibration_fraction=0.3)
+    plan = split_images(table, parameters, "", seed)
+    sums = plan["image_id"].where(~plan["image_id"].isin(RECURRING), "frame").replace({"p400": "hole", "p401": "hole"})
+    return settle_split(plan, (None, None, sums.tolist()), parameters)
+
+
+def test_where_chance_draws_the_test_images_one_copy_stays_whatever_its_side():
+    stay = [settled(seed) for seed in range(12)]
+    frames = pd.concat([found[found["image_id"].isin(RECURRING)] for found in stay])
+    assert set(frames["image_id"]) == {"p0"}
+    assert len(frames) == 12
+    assert frames["split"].nunique() > 2
+    for found in stay:
+        assert len(found) == 407 - 19
+        assert found["is_anomaly"].sum() == 7
+
+
+def test_a_picture_that_recurs_is_flagged_no_more_often_than_is_promised():
+    """It scores higher than all others; where test kept every copy, as it must keep its own, all would be flagged."""
+    flagged = []
+    for seed in range(12):
+        found = settled(seed)
+        scores = np.random.default_rng(seed).normal(size=len(found)) + 9 * found["image_id"].isin(RECURRING).to_numpy()
+        made = calibrate(scores[found["split"] == "calibration"], 0.02)
+        tested = scores[(found["split"] == "test") & ~found["is_anomaly"]]
+        flagged.append((tested > made.threshold).mean() - made.promised_false_alarm_rate)
+    assert np.mean(flagged) < 0.01
+
+
+def test_what_is_promised_of_copies_of_a_source_s_own_test_images_is_said(caplog):
+    settled(0)
+    assert caplog.messages[0] == "data_prep: 19 copies of normal images dropped, one of each stays"
+    caplog.clear()
+    found = settled(0, ["test"] * 100 + ["train"] * 300 + ["test"] * 7)
+    assert found.loc[found["image_id"].isin(RECURRING), "split"].tolist() == ["test"] * 5
+    assert "15 copies of images on another side of the split dropped; the promised false-alarm rate" in caplog.text
+
+
+def test_a_normal_copy_of_an_anomaly_goes_and_the_anomaly_stays():
+    split = split_of(("a", "train", "1"), ("b", "test", "1"), ("c", "test", "1")).assign(draws_test=True)
+    split["is_anomaly"] = split["image_id"] == "b"
+    assert settle_duplicates(split, "drop")["image_id"].tolist() == ["b"]
+    assert settle_duplicates(split.assign(draws_test=False), "drop")["image_id"].tolist() == ["b", "c"]

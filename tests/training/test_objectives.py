@@ -45,7 +45,7 @@ def test_penalty_is_taken_between_real_and_generated_images():
         assert penalty.item() == pytest.approx((place - 1) ** 2)
 
 
-@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", sorted({*ARCHITECTURES} - {"reference"}))
 def test_penalty_reaches_every_convolution_of_the_critic(architecture):
     torch.manual_seed(0)
     critic = build_critic(NetworkSpec(architecture, (16, 16), 1, 4, 4))

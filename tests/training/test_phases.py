@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(objective
 
 @pytest.mark.parametrize("architecture", ["convolutional", "reference"])
 def test_a_wgan_that_was_cut_off_ends_with_the_very_same_weights(architecture, tmp_path):
-    spec, parameters = NetworkSpec(architecture, (28, 28), 1, 4, 4), wgan_parameters(steps=8)
+    spec, parameters = NetworkSpec(architecture, (28, 28), 1, 4, 4), wgan_parameters(architecture=architecture, steps=8)
     training = training_parameters(save_every_seconds=0.0, log_every=2)
 
     def run(slot=None, observe=None):
@@ -184,7 +184,8 @@ class Recorder(TorchDispatchMode):
 @pytest.mark.parametrize("architecture", ["convolutional", "reference", "residual"])
 def test_no_step_waits_for_a_number_of_its_own(architecture):
     """A number read off (`.item()`, `if tensor:`) or a size that depends on values would have a GPU stand idle."""
-    phase = WganPhase(ones(60), NetworkSpec(architecture, (28, 28), 1, 4, 4), wgan_parameters(), 0, CPU)
+    spec, parameters = NetworkSpec(architecture, (28, 28), 1, 4, 4), wgan_parameters(architecture=architecture)
+    phase = WganPhase(ones(60), spec, parameters, 0, CPU)
     pair = Wgan(phase.spec, "normal", phase.average.eval().requires_grad_(False), copy.deepcopy(phase.critic).eval())
     for one in (phase, EncoderPhase(ones(60), pair, encoder_parameters(latent_weight=0.1), 0, CPU)):
         one.step(0)

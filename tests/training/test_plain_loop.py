@@ -57,7 +57,7 @@ def spec_of(p, side: int) -> NetworkSpec:
         ("base", "wgan_gp"),
         ("base", "wgan_clip"),
         ("reference", "wgan_plain"),
-        ("reference", "wgan_gp"),
+        ("reference", "wgan_clip"),
         ("paper", "wgan_gp"),
     ],
 )

@@ -21,7 +21,9 @@ def spec_of(architecture: str) -> NetworkSpec:
 
 
 def wgan_phase(architecture: str, precision: str) -> WganPhase:
-    return WganPhase(ones(60), spec_of(architecture), wgan_parameters(), 0, CPU, precision=precision)
+    return WganPhase(
+        ones(60), spec_of(architecture), wgan_parameters(architecture=architecture), 0, CPU, precision=precision
+    )
 
 
 def encoder_phase(architecture: str, precision: str) -> EncoderPhase:

@@ -16,6 +16,8 @@ from fanogan_pipeline.benchmark.rivals import Score, rivals
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, DataPrepParameters, did_you_mean
 from fanogan_pipeline.preprocessing import splits
+from fanogan_pipeline.preprocessing.geometry import channels_first, channels_last
+from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
 from fanogan_pipeline.training.wgan import network_spec
 
 METHODS: tuple[BenchmarkMethod, ...] = get_args(BenchmarkMethod)
@@ -48,10 +50,10 @@ def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[t
 def split_class(
     images: np.ndarray, table: pd.DataFrame, normal_class: str, parameters: DataPrepParameters, seed: int
 ) -> Split:
-    """The split that `data_prep` makes with this class alone normal.
+    """The split that `data_prep` makes with this class alone normal, light levelled by its training images alone.
 
     Args:
-        images: uint8 [N, C, H, W], prepared.
+        images: uint8 [N, C, H, W], prepared but for `local_contrast`.
         table: their rows of an `ImageSource`, and `sha256`.
         normal_class: the label.
         parameters: of `data_prep`; their own normal classes do not count.
@@ -59,12 +61,20 @@ def split_class(
     """
     wanted = parameters.model_copy(update={"normal_classes": [normal_class]})
     plan = splits.split_images(table, wanted, "", seed).assign(row=lambda found: found.index)
+    few = to_fit_on(plan.loc[plan["split"] == "train", "row"].to_numpy(), seed)
     plan = splits.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
     rows = {split: plan.loc[plan["split"] == split, "row"].to_numpy() for split in splits.SPLITS}
     scored = plan[plan["split"].isin(["calibration", "test"])].drop(columns="part").rename(columns={"split": "part"})
     scored = scored.sort_values("part", kind="stable")  # calibration before test
     known = scored[["part", "image_id", "label", "is_anomaly"]].reset_index(drop=True)
-    return Split(**{split: images[rows[split]] for split in splits.SPLITS}, known=known)
+    sides = {split: images[rows[split]] for split in splits.SPLITS}
+    if parameters.local_contrast is not None:
+        light = fit_levelling(map(channels_last, images[few]), parameters.local_contrast)
+        for side in sides.values():
+            for row, image in enumerate(side):
+                side[row] = channels_first(light.apply(channels_last(image)))
+    group = plan.loc[plan["split"] == "selection", "group"].to_numpy(dtype=str)
+    return Split(**sides, known=known, selection_group=group if (group != "").any() else None)
 
 
 def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: int, settings: Settings) -> pd.DataFrame:

@@ -70,7 +70,8 @@ class Judge:
         chosen: str = s.score
         if chosen == "chosen":
             measure = choice.measure_with(restorer, training_set, s.batch_size)
-            chosen = choice.chosen_mix(choice.choose_mix(split.selection, measure, seed))
+            table = choice.choose_mix(split.selection, measure, seed, group=split.selection_group)
+            chosen = choice.chosen_mix(table)
         return cls(restorer, statistics, terms, chosen, settings)
 
     def terms(self, images: np.ndarray) -> pd.DataFrame:

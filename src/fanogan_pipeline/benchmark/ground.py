@@ -42,6 +42,7 @@ class Split:
     Attributes:
         train, selection, calibration, test: images.
         known: a row per calibration and test image, in this order: `part`, `image_id`, `label`, `is_anomaly`.
+        selection_group: of each selection image, "" where it stands alone, str [N]; None where all do.
     """
 
     train: np.ndarray
@@ -49,6 +50,7 @@ class Split:
     calibration: np.ndarray
     test: np.ndarray
     known: pd.DataFrame
+    selection_group: np.ndarray | None = None
 
     @property
     def scored(self) -> np.ndarray:

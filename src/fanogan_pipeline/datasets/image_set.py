@@ -17,7 +17,7 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSet, Tiles
 
 _TILES = ("picture_id", *Tiles.NUMBERS)  # stored as tile_picture_id and so on
-_OPTIONAL = ("masks", "sizes")
+_OPTIONAL = ("masks", "sizes", "group")
 _TEXTS = ("split_digest", "geometry")  # one text each, not one an image
 
 
@@ -57,7 +57,8 @@ class _NpzDataset(AtomicFileDataset):
 class ImageSetDataset(_NpzDataset):
     """An `ImageSet` as npz.
 
-    `images, labels, is_anomaly, image_id, split_digest, geometry`, perhaps `masks`, `sizes` and the arrays `tile_*`.
+    `images, labels, is_anomaly, image_id, split_digest, geometry`, perhaps `masks`, `sizes`, `group` and the arrays
+    `tile_*`.
 
     Args:
         filepath: local path or URL that fsspec knows.
@@ -84,6 +85,8 @@ class ImageSetDataset(_NpzDataset):
         )
         check_text("labels", images.labels, is_unique=False)
         check_text("image_id", images.image_id, is_unique=True)
+        if images.group is not None:
+            check_text("group", images.group, is_unique=False)
         return images
 
     def _write(self, path: Path, data: ImageSet) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
+from fanogan_pipeline.detection.groups import belonging
 from fanogan_pipeline.detection.made_up import made_up_anomalies
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
@@ -14,15 +16,25 @@ from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.training_set import TrainingSet
 from fanogan_pipeline.errors import InputError
 
+logger = logging.getLogger(__name__)
+
+FEWEST = 4  # pictures, or groups: two to fit on and two to compare with
 MOST_IMAGES = 300  # normal images of each half that are compared: the choice needs no more
 DRAWS = 2  # anomalies of each kind made up from each of them: with more, chance has less of a say in the choice
+GOLDEN = (5**0.5 - 1) / 2  # its multiples lie evenly between whole numbers, however many there are
 CLEARLY = 2.0  # standard errors by which a mix must lead the first one
 
 # images to fit on, images to measure -> residual terms of the latter
 Measure = Callable[[np.ndarray, list[np.ndarray]], list[pd.DataFrame]]
 
 
-def choose_mix(images: np.ndarray, measure: Measure, seed: int, pictures: np.ndarray | None = None) -> pd.DataFrame:
+def choose_mix(
+    images: np.ndarray,
+    measure: Measure,
+    seed: int,
+    pictures: np.ndarray | None = None,
+    group: np.ndarray | None = None,
+) -> pd.DataFrame:
     """Score made-up anomalies against normal images with each mix of terms.
 
     The selection set is halved: statistics and rules are fitted on one half, and the other half's images are compared
@@ -36,20 +48,27 @@ def choose_mix(images: np.ndarray, measure: Measure, seed: int, pictures: np.nda
         seed: of the halves and the made-up anomalies.
         pictures: str [N], which picture each image is a tile of; None, each is one. A picture's tiles stay together,
             for they overlap and are alike.
+        group: str [N], of each image's picture, "" where it stands alone; None, all do. A group stays together too.
 
     Returns:
         A row a mix: `mix`, an AUROC for each kind of made-up anomaly, their mean `made_up_auroc`, `lead` over the
-        first mix with its `standard_error`, and `chosen`.
+        first mix with its `standard_error`, and `chosen`. The first mix alone where pictures are of fewer than four
+        groups, by which no lead is clear.
 
     Raises:
         InputError: fewer than four pictures.
     """
-    rows = _rows_of_pictures(len(images), pictures)
-    if len(rows) < 4:
+    names = np.arange(len(images)).astype(str) if pictures is None else pictures
+    if (count := len(np.unique(names))) < FEWEST:
         raise InputError(
-            f"selection_set: found {len(rows)} images, expected at least 4 to choose a score with; "
+            f"selection_set: found {count} images, expected at least {FEWEST} to choose a score with; "
             "raise data_prep.selection_fraction or set scoring.score: standardised"
         )
+    rows = _rows_of_pictures(len(images), pictures if group is None else belonging(names, group))
+    if len(rows) < FEWEST:
+        first = next(iter(MIXES))
+        logger.warning("scoring.score: %d groups to select by are too few for a choice, taking %s", len(rows), first)
+        return as_given(first)
     order = np.random.default_rng(seed).permutation(len(rows))
     halves = [[rows[picture] for picture in half] for half in np.array_split(order, 2)]
     found = []
@@ -77,11 +96,18 @@ def _rows_of_pictures(count: int, pictures: np.ndarray | None) -> list[np.ndarra
 
 
 def _some_of_each(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """At most `MOST_IMAGES` of the rows, evenly from every picture, and whose each one is."""
-    share = -(-MOST_IMAGES // len(rows))
-    some = [part[np.linspace(0, len(part) - 1, min(share, len(part))).astype(int)] for part in rows]
-    owners = np.repeat(np.arange(len(rows)), [len(part) for part in some])
-    return np.concatenate(some)[:MOST_IMAGES], owners[:MOST_IMAGES]
+    """At most `MOST_IMAGES` of the rows, evenly from every picture, and whose each one is.
+
+    Every picture is there once before any is there twice. One begins where another does not: pictures of which few
+    tiles are taken show all places together.
+    """
+    each, more = divmod(MOST_IMAGES, len(rows))
+    some = []
+    for number, part in enumerate(rows):
+        count = min(len(part), each + (number < more))
+        places = (np.arange(count) + number * GOLDEN % 1) * len(part) / max(count, 1)
+        some.append(part[places.astype(int)])
+    return np.concatenate(some), np.repeat(np.arange(len(rows)), [len(part) for part in some])
 
 
 def _shares(

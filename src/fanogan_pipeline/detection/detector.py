@@ -68,6 +68,7 @@ class Detector:
             "geometry": json.loads(self.geometry or "{}"),
             "pixel_threshold": self.pixel_threshold,
             "calibration_scores": list(self.calibration_scores),
+            **({} if calibration.n_groups is None else {"calibration_groups": calibration.n_groups}),
         }
 
     @classmethod
@@ -80,6 +81,7 @@ class Detector:
                 float(values["promised_false_alarm_rate"]),
                 float(values["three_sigma_threshold"]),
                 len(scores),
+                int(values["calibration_groups"]) if "calibration_groups" in values else None,
             )
             rule = ScoreRule(**values["rule"])
             geometry = json.dumps(values["geometry"], sort_keys=True) if values["geometry"] else ""

@@ -101,6 +101,7 @@ def evaluate(scores: pd.DataFrame, calibration: Calibration, confidence: float =
     metrics["three_sigma_threshold"] = calibration.three_sigma_threshold
     metrics |= _rates("three_sigma_", values > calibration.three_sigma_threshold, truth, confidence)
     metrics |= {"n_normal": int((~truth).sum()), "n_anomalous": int(truth.sum()), "n_calibration": calibration.n}
+    metrics["n_calibration_groups"] = calibration.n_groups
     return metrics
 
 

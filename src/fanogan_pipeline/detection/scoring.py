@@ -110,15 +110,18 @@ class Calibration:
         promised_false_alarm_rate: the largest share k / (n + 1) not above the wished one, at least 1 / (n + 1).
         three_sigma_threshold: mean + 3 standard deviations of the calibration scores.
         n: number of calibration images.
+        n_groups: number of groups that they are of, or None where each stands alone. Images of one group are alike, so
+            that those of another are not exchangeable with them, and nothing is promised of such.
     """
 
     threshold: float
     promised_false_alarm_rate: float
     three_sigma_threshold: float
     n: int
+    n_groups: int | None = None
 
 
-def calibrate(calibration_scores: np.ndarray, false_alarm_rate: float) -> Calibration:
+def calibrate(calibration_scores: np.ndarray, false_alarm_rate: float, n_groups: int | None = None) -> Calibration:
     """The conformal threshold: of new normal images, at most the promised share is flagged on average.
 
     Holds for any law of the scores as long as calibration and new normal images are exchangeable
@@ -128,6 +131,7 @@ def calibrate(calibration_scores: np.ndarray, false_alarm_rate: float) -> Calibr
     Args:
         calibration_scores: [n], of normal images that nothing else has seen.
         false_alarm_rate: the wished rate, in (0, 1).
+        n_groups: see `Calibration`; it changes no threshold, and is said.
 
     Raises:
         InputError: fewer than two calibration images.
@@ -146,12 +150,19 @@ def calibrate(calibration_scores: np.ndarray, false_alarm_rate: float) -> Calibr
             n,
             promised,
         )
+    if n_groups is not None:
+        logger.warning(
+            "scoring: the %d calibration images are of %d groups; the promised false-alarm rate is that of new images "
+            "of these groups, and is no promise for others",
+            *(n, n_groups),
+        )
     ordered = np.sort(np.asarray(calibration_scores, np.float64))
     return Calibration(
         threshold=threshold,
         promised_false_alarm_rate=promised,
         three_sigma_threshold=float(ordered.mean() + 3 * ordered.std(ddof=1)),
         n=n,
+        n_groups=n_groups,
     )
 
 
@@ -164,6 +175,17 @@ def conformal_threshold(calibration_scores: np.ndarray, false_alarm_rate: float)
 
 def p_values(scores: np.ndarray, calibration_scores: np.ndarray) -> np.ndarray:
     """(1 + #{calibration scores >= s}) / (n + 1) for each s (Bates et al. 2023, equation 2): float64 [N]."""
+    return (1 + _at_least(scores, calibration_scores)) / (len(calibration_scores) + 1)
+
+
+def own_p_values(calibration_scores: np.ndarray) -> np.ndarray:
+    """Of each calibration image, by the n - 1 others: #{calibration scores >= s} / n, itself among them; float64 [n].
+
+    At most the promised false-alarm rate where the score is above the threshold, as those of new images are.
+    """
+    return _at_least(calibration_scores, calibration_scores) / len(calibration_scores)
+
+
+def _at_least(scores: np.ndarray, calibration_scores: np.ndarray) -> np.ndarray:
     ordered = np.sort(np.asarray(calibration_scores, np.float64))
-    at_least = len(ordered) - np.searchsorted(ordered, scores, side="left")
-    return (1 + at_least) / (len(ordered) + 1)
+    return len(ordered) - np.searchsorted(ordered, scores, side="left")

@@ -190,18 +190,22 @@ def _promise(metrics: Mapping[str, Any], n_normal: int, confidence: float) -> st
     promised, n_calibration = metrics.get("promised_false_alarm_rate"), metrics.get("n_calibration")
     if promised is None or metrics.get("threshold") is None:
         return ""
+    groups = metrics.get("n_calibration_groups")
     kept_apart = f"{n_calibration:,} normal images" if n_calibration else "normal images"
+    of_groups, of_these = (f" of {groups:,} groups", " of these groups") if groups else ("", "")
     sentence = (
-        f"Images that score above {number(metrics['threshold'])} are flagged. That threshold was set on {kept_apart} "
-        f"kept apart from training and test, and promises that on average at most {percent(promised)} of new normal "
-        f"images are flagged."
+        f"Images that score above {number(metrics['threshold'])} are flagged. That threshold was set on {kept_apart}"
+        f"{of_groups} kept apart from training and test, and promises that on average at most {percent(promised)} of "
+        f"new normal images{of_these} are flagged."
     )
+    if groups:
+        sentence += " Images of one group are alike: for those of other groups this is no promise."
     measured = metrics.get("false_alarm_rate")
     if measured is None:
         return f"{sentence} The test set holds no normal images to measure it on."
     sentence += f" Measured on the {n_normal:,} normal test images: {rate(metrics, 'false_alarm_rate')}."
-    if not n_calibration:
-        return sentence
+    if groups or not n_calibration:
+        return sentence  # test images are of other groups, for which chance has no known law
     low, high = in_keeping(promised, n_calibration, n_normal, confidence)
     span = f"{percent(low)} to {percent(high)}"
     if measured > high:

@@ -149,6 +149,11 @@ def channels_first(picture: np.ndarray) -> np.ndarray:
     return picture[None] if picture.ndim == 2 else np.ascontiguousarray(picture.transpose(2, 0, 1))
 
 
+def channels_last(image: np.ndarray) -> np.ndarray:
+    """[C, h, w] -> [h, w] of one channel, [h, w, C] of more."""
+    return image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
+
+
 def scaled_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """bool [h, w] -> bool of `size` (H, W); a pixel is anomalous where the centre of any that is falls on it.
 

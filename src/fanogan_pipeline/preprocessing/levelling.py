@@ -14,6 +14,7 @@ with lazily():
     from scipy import ndimage
 
 DARK = 5.0  # grey levels added to the brightness around: where there is next to no light, noise is not blown up
+FITTED_ON = 200  # pictures that a gain is fitted on
 DEVIATION = 42.5  # grey levels that a standard deviation of training pictures becomes: three reach the ends
 LEAST_DEVIATION = 0.01  # of contrast; pictures flatter than this are not stretched further
 
@@ -48,6 +49,11 @@ def contrast(picture: np.ndarray, sigma: float) -> np.ndarray:
     values = picture.astype(np.float32)
     mean = ndimage.gaussian_filter(values, (sigma, sigma, *(0,) * (picture.ndim - 2)), mode="reflect")
     return (values - mean) / (mean + DARK)
+
+
+def to_fit_on(rows: np.ndarray, seed: int) -> np.ndarray:
+    """At most `FITTED_ON` of the rows at random, ascending."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:FITTED_ON])
 
 
 def fit_levelling(pictures: Iterable[np.ndarray], sigma: float) -> Levelling:

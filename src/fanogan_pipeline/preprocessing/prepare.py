@@ -17,12 +17,11 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSet, ImageSource, Tiles, picture_runs
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.preprocessing.geometry import Geometry
-from fanogan_pipeline.preprocessing.levelling import fit_levelling
+from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
 from fanogan_pipeline.preprocessing.tiling import Tiling
 
 T = TypeVar("T")
 Kept = np.ndarray | slice  # which tiles of a picture
-FITTED_ON = 200  # pictures that a levelling's gain is fitted on
 CHUNK = 256  # pictures handed to the workers at once: bounds what is decoded but not yet stored
 
 
@@ -31,7 +30,7 @@ def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepPara
 
     Args:
         source: where pictures lie.
-        rows: row numbers of those that may be looked at; at most `FITTED_ON` of them are.
+        rows: row numbers of those that may be looked at; at most `levelling.FITTED_ON` of them are.
         parameters: what is wanted.
         seed: of the choice.
     """
@@ -40,7 +39,7 @@ def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepPara
     plain = Geometry(parameters.image_size, parameters.channels, parameters.fit, None, tiling, source.decoding)
     if parameters.local_contrast is None:
         return plain
-    few = np.sort(np.random.default_rng(seed).permutation(rows)[:FITTED_ON])
+    few = to_fit_on(rows, seed)
     pictures = _decoded(lambda row: plain.scaled(source.read(row)), few, parameters.workers, "levelling light")
     return replace(plain, local_contrast=fit_levelling(_readable(pictures, _refuse, []), parameters.local_contrast))
 
@@ -233,7 +232,7 @@ def image_set(
 ) -> ImageSet:
     """An `ImageSet` of images [N, C, H, W], their pictures' rows of the table and their pictures' own sizes.
 
-    With tiles every picture's row stands for all of its tiles, which bear its label.
+    With tiles every picture's row stands for all of its tiles, which bear its label and group.
     """
     counts = [run.stop - run.start for run in picture_runs(images, tiles)]
     return ImageSet(
@@ -246,4 +245,5 @@ def image_set(
         json.dumps(geometry.to_json(), sort_keys=True),
         sizes.repeat(counts, axis=0),
         tiles,
+        group.repeat(counts) if ((group := table["group"].to_numpy(dtype=str)) != "").any() else None,
     )

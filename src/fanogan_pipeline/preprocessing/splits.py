@@ -29,8 +29,9 @@ def split_images(table: pd.DataFrame, parameters: DataPrepParameters, normal_lab
         seed: of the random order.
 
     Returns:
-        The rows that are used, with the columns `split` and `is_anomaly` added; the index names
-        rows of `table`. Normal images only in train, selection and calibration.
+        The rows that are used, with the columns `split`, `is_anomaly` and `draws_test` (whether chance draws the
+        normal test images, one answer for all) added; the index names rows of `table`. Normal images only in train,
+        selection and calibration.
 
     Raises:
         InputError: a class that does not exist, too few images for a split, or groups with the reference protocol.
@@ -83,7 +84,8 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
     is_own = table["part"] == "test"
     is_test = is_own if is_own.any() else table["is_anomaly"]
     normal = table.index[~table["is_anomaly"]]
-    if not is_test[normal].any():  # without normal test images nothing could be said of false alarms, nor of ranking
+    draws_test = not is_test[normal].any()
+    if draws_test:  # without normal test images nothing could be said of false alarms, nor of ranking
         is_test = is_test | _grouped_with(table, is_test)
         wanted = round(parameters.test_fraction * len(normal))
         missing = wanted - int(is_test[normal].sum())
@@ -103,7 +105,8 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
         train = train.loc[sorted(rng.permutation(train.index)[: parameters.max_train])]
     if parameters.max_test is not None:
         test = test.loc[sorted(rng.permutation(test.index)[: parameters.max_test])]
-    return _assemble(train, table.loc[selection], table.loc[calibration], test, _there_is(table, rest))
+    found = _assemble(train, table.loc[selection], table.loc[calibration], test, _there_is(table, rest))
+    return found.assign(draws_test=draws_test)
 
 
 def _there_is(table: pd.DataFrame, rest: pd.DataFrame) -> str:
@@ -183,7 +186,7 @@ def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:
             f"images, expected at least {4 * count} and {count}"
         )
     train, tested, calibration, selection = (normal[k * count : (k + 1) * count] for k in range(4))
-    return _assemble(train, selection, calibration, pd.concat([tested, other[:count]]), "")
+    return _assemble(train, selection, calibration, pd.concat([tested, other[:count]]), "").assign(draws_test=False)
 
 
 def _assemble(
@@ -204,9 +207,11 @@ def settle_duplicates(split: pd.DataFrame, policy: str) -> pd.DataFrame:
     """No image stands on two sides of the split.
 
     Args:
-        split: columns `image_id`, `split`, `sha256`.
-        policy: "refuse" or "drop" (every copy outside the set that is fixed furthest from the
-            training images goes: test before calibration before selection before train).
+        split: columns `image_id`, `split`, `is_anomaly`, `draws_test`, `sha256`.
+        policy: "refuse" or "drop". Where chance draws the normal test images, one copy of each normal image stays,
+            whatever its side: were test to keep all of its copies, none would be left in calibration, and such images
+            were flagged more often than is promised. Else every copy outside the set that is fixed furthest from
+            the training images goes: test before calibration before selection before train.
 
     Returns:
         The rows that stay.
@@ -225,6 +230,9 @@ def settle_duplicates(split: pd.DataFrame, policy: str) -> pd.DataFrame:
             f"({first['split']}) and '{other['image_id']}' ({other['split']}); remove the copies or set "
             "data_prep.duplicates: drop"
         )
+    if policy == "drop" and split["draws_test"].all():
+        first = split.sort_values(["is_anomaly", "image_id"], ascending=[False, True])  # no side has a say
+        stray = (first["sha256"].duplicated() & ~first["is_anomaly"]).reindex(split.index)
     return split[~stray]
 
 

@@ -25,15 +25,17 @@ with lazily():
 
 
 def prepare_all(raw_images: ImageSource, parameters: DataPrepParameters) -> tuple[Any, DataFrame]:
-    """Every picture as the networks see it, uint8 [N, C, H, W], and its row of the source with its pixels' hash."""
+    """Every picture, uint8 [N, C, H, W], and its row of the source with its pixels' hash.
+
+    As the networks see it, but for uneven light: each cell levels it by its own training pictures.
+    """
     if parameters.tiling:
         raise InputError(
             "data_prep.tiling: found a group, expected null: the benchmark's other methods judge whole pictures; "
             "set data_prep.tiling: null for it"
         )
     rows = raw_images.table.index.to_numpy()
-    to_fit_on = rows[(raw_images.table["part"] != "test").to_numpy()]  # any class: each is normal in turn
-    shape = prepare.fit_geometry(raw_images, to_fit_on, parameters, seed=0)
+    shape = prepare.fit_geometry(raw_images, rows, parameters.model_copy(update={"local_contrast": None}), seed=0)
     images, _ = prepare.prepare_pictures(raw_images, rows, shape, parameters.workers)
     return images, raw_images.table.assign(sha256=prepare.picture_sums(images, None))
 

@@ -45,8 +45,14 @@ def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataP
     """The split manifest: no picture on two sides, each named by the hash of its pixels."""
     plan = split_plan.assign(sha256=fitted_images[2], raw_row=split_plan.index)
     kept = splits.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
-    if len(kept) < len(plan):
-        logger.warning("data_prep: %d copies of images on another side of the split dropped", len(plan) - len(kept))
+    if copies := len(plan) - len(kept):
+        said = "%d copies of normal images dropped, one of each stays"
+        if not plan["draws_test"].all():
+            said = (
+                "%d copies of images on another side of the split dropped; the promised false-alarm rate does not "
+                "cover the pictures that they are copies of"
+            )
+        logger.warning("data_prep: " + said, copies)
     for split in splits.SPLITS:
         part = kept[kept["split"] == split]
         logger.info("%s: %d images, %d of them anomalous", split, len(part), int(part["is_anomaly"].sum()))

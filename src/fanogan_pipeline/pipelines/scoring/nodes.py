@@ -14,6 +14,7 @@ with lazily():
     from fanogan_pipeline.detection import (
         anomaly_detector,
         choice,
+        groups,
         pictures,
         pixel_metrics,
         refinement,
@@ -106,13 +107,15 @@ def choose_score(
     fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
     measure = choice.measure_with(restorer, fitted.training_set, parameters.batch_size)
     tiles = selection_set.tiles
-    return choice.choose_mix(selection_set.images, measure, seed, None if tiles is None else tiles.picture_id)
+    of_pictures = None if tiles is None else tiles.picture_id
+    return choice.choose_mix(selection_set.images, measure, seed, of_pictures, selection_set.group)
 
 
 def calibrate_detector(
     score_choice: DataFrame,
     selection_terms: DataFrame,
     calibration_terms: DataFrame,
+    calibration_set: ImageSet,
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
     residual_statistics: Checkpoint,
@@ -124,7 +127,7 @@ def calibrate_detector(
     scores = rule.score(calibration_terms)
     detector = detectors.Detector(
         rule=rule,
-        calibration=scoring.calibrate(scores, parameters.false_alarm_rate),
+        calibration=scoring.calibrate(scores, parameters.false_alarm_rate, groups.group_count(calibration_set)),
         calibration_scores=tuple(np.sort(scores).tolist()),
         settings={**parameters.model_dump(mode="json"), "image_distance": encoder.image_distance},
         belongs_to={
@@ -146,6 +149,13 @@ def judge(image_set: ImageSet, terms: DataFrame, detector: dict) -> DataFrame:
     for place, (name, column) in enumerate(pictures.picture_table(image_set).items()):
         table.insert(place, name, column)
     table.attrs |= {"detector": judged.digest, "split": image_set.split_digest}
+    return table
+
+
+def judge_calibration(calibration_set: ImageSet, terms: DataFrame, detector: dict) -> DataFrame:
+    """The score table of the calibration set, whose images are no new ones to the detector: no one counts twice."""
+    table = judge(calibration_set, terms, detector)
+    table["p_value"] = scoring.own_p_values(table["score"].to_numpy())
     return table
 
 

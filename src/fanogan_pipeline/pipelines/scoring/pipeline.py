@@ -26,9 +26,9 @@ def measured(split: str, measure: Callable = nodes.measure) -> Node:
     )
 
 
-def judged(split: str) -> Node:
+def judged(split: str, judge: Callable = nodes.judge) -> Node:
     """The score table of one set."""
-    return Node(nodes.judge, [f"{split}_set", f"{split}_terms", "detector"], f"{split}_scores", name=f"judge_{split}")
+    return Node(judge, [f"{split}_set", f"{split}_terms", "detector"], f"{split}_scores", name=f"judge_{split}")
 
 
 def create_pipeline(**kwargs) -> Pipeline:
@@ -61,6 +61,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "score_choice",
                     "selection_terms",
                     "calibration_terms",
+                    "calibration_set",
                     "wgan_model",
                     "encoder_model",
                     "residual_statistics",
@@ -70,7 +71,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                 "detector",
                 name="calibrate_detector",
             ),
-            judged("calibration"),
+            judged("calibration", nodes.judge_calibration),
             judged("test"),
             Node(
                 nodes.map_sample,

@@ -35,16 +35,23 @@ class ManifestHooks:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # nodes may save at the same time
         self._written: dict[str, str] = {}
+        self._parameters: dict[str, Any] = {}
 
     @property
     def has_written(self) -> bool:
         """Whether the run of now has stored anything that another can go on from."""
         return bool(self._written)
 
+    @property
+    def starts_afresh(self) -> bool:
+        """Whether the run of now was told to forget unfinished trainings."""
+        return bool(self._parameters.get("training", {}).get("fresh_start"))
+
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         self._context = context
         self._written = {}  # persisted outputs that this run has saved, and their versions
+        self._parameters = {}
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:

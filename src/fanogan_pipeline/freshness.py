@@ -83,7 +83,7 @@ class Freshness:
         upstream = next((one for one in sorted(required.stored) if one in found), None)
         if upstream:
             return f"{upstream} is out of date"
-        recorded = made["read"] | made["written"]
+        recorded = made["written"] | made["read"]  # a pinned version was read, whatever the run wrote
         other = next((one for one in sorted(required.stored) if self._differs(one, recorded.get(one))), None)
         return f"{other} is another" if other else ""
 

@@ -66,7 +66,8 @@ class ManifestHooks:
         self._ran: list[str] = []
         self._loaded: dict[str, str | None] = {}  # inputs without versions and their sums
         self._sums: dict[tuple[str, str], str | None] = {}  # of versions, which do not change
-        inputs = sorted(name for name in pipeline.inputs() if name in catalog and not is_parameter(name))
+        self._pinned = set(run_params["load_versions"] or {}) & pipeline.all_inputs()  # read even where written too
+        inputs = sorted(name for name in pipeline.inputs() | self._pinned if name in catalog and not is_parameter(name))
         if run_params["only_missing_outputs"]:  # the outputs that are kept are read instead
             inputs += sorted(name for name in pipeline.all_outputs() if _is_kept(name, catalog))
         # All at one moment, and before anything is computed: no other run's end can mix versions into this one.
@@ -118,7 +119,11 @@ class ManifestHooks:
 
     def _manifest(self, is_complete: bool, error: str | None) -> dict[str, Any]:
         run_params = self._run_params
-        versions = {name: version for name, version in self._read.items() if version}
+        versions = {  # of what was kept some may have been made again, beside an output that was missing
+            name: version
+            for name, version in self._read.items()
+            if version and (name in self._pinned or name not in self._written)
+        }
         if run_params["only_missing_outputs"] and self._ran:  # said of another day's outputs it would mean other nodes
             run_params = {**run_params, "node_names": self._ran}
         options = provenance.run_options(run_params, self._stated, versions)

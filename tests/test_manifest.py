@@ -87,6 +87,21 @@ def test_what_was_kept_and_is_made_again_beside_what_was_missing_is_written_and_
     assert "wgan_model" in found["read"]
 
 
+def test_the_command_of_a_run_that_had_nothing_to_do_does_nothing_either(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    pinned = f"test_set:{newest(project, 'test_set.npz').parent.name}"
+    assert run_here(project, "--env", "smoke", "--only-missing-outputs", "--load-versions", pinned).status == 0
+    first = manifest_of(project)
+    assert first["written"] == {}
+    assert first["command"] == f"kedro run --env smoke --load-versions {pinned} --only-missing-outputs"
+    place = newest(project, "run_manifest.json").relative_to(project)
+    assert run_here(project, "--config", str(place)).status == 0
+    again = manifest_of(project)
+    assert again["started"] != first["started"]
+    assert again["written"] == {}
+    assert again["command"] == first["command"]
+
+
 def test_a_run_that_fails_part_way_says_so(smoke_project, tmp_path):
     project = copy_of(smoke_project, tmp_path / "project")
     before = manifest_of(project)

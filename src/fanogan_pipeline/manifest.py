@@ -124,9 +124,7 @@ class ManifestHooks:
             for name, version in self._read.items()
             if version and (name in self._pinned or name not in self._written)
         }
-        if run_params["only_missing_outputs"] and self._ran:  # said of another day's outputs it would mean other nodes
-            run_params = {**run_params, "node_names": self._ran}
-        options = provenance.run_options(run_params, self._stated, versions)
+        options = self._options(versions)
         place = PurePosixPath(self._catalog[NAME]._get_versioned_path(self._catalog[NAME].resolve_save_version()))
         if place.is_relative_to(project := self._context.project_path.as_posix()):
             place = place.relative_to(project)
@@ -145,6 +143,17 @@ class ManifestHooks:
             "read": self._summed(versions) | {name: _fact(None, total) for name, total in self._loaded.items()},
             "written": self._summed(self._written),
         }
+
+    def _options(self, versions: dict[str, str]) -> dict[str, Any]:
+        """What has to be said to `kedro run` to have this run again."""
+        run_params = self._run_params
+        if run_params["only_missing_outputs"] and (self._ran or self._written):
+            # said of another day's outputs the option would mean other nodes
+            nodes = self._ran or run_params["node_names"]
+            run_params = {**run_params, "only_missing_outputs": False, "node_names": nodes}
+        elif run_params["only_missing_outputs"]:  # nothing was to be done, and what was kept has been read by nobody
+            versions = {name: version for name, version in versions.items() if name in self._pinned}
+        return provenance.run_options(run_params, self._stated, versions)
 
     def _summed(self, versions: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
         for name, version in versions.items() - self._sums.keys():

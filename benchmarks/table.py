@@ -149,7 +149,7 @@ def chosen(results: Results) -> str:
     candidates = [f"{OURS}: {mix}" for mix in MIXES]
     for (name, seed), cell in table.groupby(["normal_class", "seed"]):
         auroc = cell.set_index("method")["auroc"]
-        best = auroc[candidates].idxmax()
+        best = auroc[[mix for mix in candidates if mix in auroc]].idxmax()  # a stored cell may lack a newer mix
         choice = cell.loc[cell["method"] == OURS, "detail"].item()
         rows.append((name, seed, choice, f"{auroc[OURS]:.4f}", best.removeprefix(f"{OURS}: "), f"{auroc[best]:.4f}"))
     columns = ["normal class", "seed", "chosen", "AUROC", "best in hindsight", "its AUROC"]

@@ -18,6 +18,19 @@ from tests.project import newest
 from fanogan_pipeline import provenance
 from fanogan_pipeline.freshness import Freshness
 from fanogan_pipeline.manifest import plain
+from fanogan_pipeline.parameters import WITHOUT_EFFECT
+
+# Values other than those of conf/smoke; where runs are logged has a test of its own.
+LIKEWISE: dict[str, dict[str, Any]] = {
+    "data_prep": {"workers": 7},
+    "inference": {"workers": 7, "shard_size": 7},
+    "training": {
+        **{"processes": 2, "machines": 2, "rendezvous": "here:1", "restarts": 0, "threads": 3, "fresh_start": True},
+        **{"save_every_seconds": 0.5, "save_every_steps": 7, "keep_unfinished": 0},
+    },
+    "compute": {"engine": "dask", "scheduler": "here:1", "workers": 7, "shard_size": 7},
+    "tracking": {},
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +47,7 @@ def run(project: Path, *arguments: str) -> tuple[Outcome, dict[str, Any]]:
 
 @pytest.fixture
 def stale(project: Path) -> Callable[..., dict[str, str]]:
-    def look(**changes: dict[str, Any]) -> dict[str, str]:
+    def look(**changes: Any) -> dict[str, str]:
         bootstrap_project(project)
         pipelines.set_requested(None)
         with KedroSession.create(project, env="smoke", runtime_params=changes) as session:
@@ -71,6 +84,24 @@ def test_a_changed_parameter_reaches_what_is_made_from_it(stale: Callable[..., d
 def test_where_runs_are_logged_makes_no_difference(stale: Callable[..., dict[str, str]]) -> None:
     before = set(stale())
     assert set(stale(tracking={"experiment": "another"})) - before <= {"report"}
+
+
+def test_how_it_is_computed_and_saved_makes_no_difference(stale: Callable[..., dict[str, str]]) -> None:
+    assert {name: set(values) for name, values in LIKEWISE.items()} == {**WITHOUT_EFFECT, "tracking": set()}
+    assert stale(**LIKEWISE) == stale()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"training": {"log_every": 7}}, "training.log_every"), ({"device": "cpu"}, "device")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_rows_of_curves_and_the_device_make_a_difference(
+    change: dict[str, Any], why: str, stale: Callable[..., dict[str, str]]
+) -> None:
+    found = stale(**change)
+    assert found["wgan_history"] == f"{why} has changed"
+    assert "train_set" not in found
 
 
 def test_changed_code_makes_all_of_it_again(

@@ -61,6 +61,47 @@ def test_the_command_repeats_the_score_tables_to_the_byte(smoke_project, tmp_pat
     assert again["command"] == first["command"]
 
 
+def test_a_pin_of_what_the_run_itself_writes_is_read_and_said_in_the_command(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    old = newest(project, "wgan_model.safetensors").parent.name
+    nodes, steps = "wgan.train_wgan,encoder.train_encoder", "wgan.steps=3,encoder.steps=3"
+    arguments = ["--env", "smoke", "--nodes", nodes, "--params", steps]
+    assert run_here(project, *arguments, "--load-versions", f"wgan_model:{old}").status == 0
+    first, encoder = manifest_of(project), newest(project, "encoder_model.safetensors").read_bytes()
+    assert first["read"]["wgan_model"]["version"] == old != first["written"]["wgan_model"]["version"]
+    assert f"wgan_model:{old}" in first["command"]
+    # the encoder is of the model that was read, so that the one that was written makes another of it
+    outcome = run_here(project, *arguments, "--only-missing-outputs")
+    assert "encoder_model is made again: wgan_model is another" in " ".join(outcome.output.split())
+    assert newest(project, "encoder_model.safetensors").read_bytes() != encoder
+    assert manifest_of(project)["read"]["wgan_model"]["version"] == first["written"]["wgan_model"]["version"]
+
+
+def test_what_was_kept_and_is_made_again_beside_what_was_missing_is_written_and_not_read(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    newest(project, "encoder_history.parquet").unlink()
+    assert run_here(project, "--env", "smoke", "--pipelines", "encoder", "--only-missing-outputs").status == 0
+    found = manifest_of(project)
+    assert "encoder_model" in found["written"]
+    assert "encoder_model" not in found["read"]
+    assert "wgan_model" in found["read"]
+
+
+def test_the_command_of_a_run_that_had_nothing_to_do_does_nothing_either(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    pinned = f"test_set:{newest(project, 'test_set.npz').parent.name}"
+    assert run_here(project, "--env", "smoke", "--only-missing-outputs", "--load-versions", pinned).status == 0
+    first = manifest_of(project)
+    assert first["written"] == {}
+    assert first["command"] == f"kedro run --env smoke --load-versions {pinned} --only-missing-outputs"
+    place = newest(project, "run_manifest.json").relative_to(project)
+    assert run_here(project, "--config", str(place)).status == 0
+    again = manifest_of(project)
+    assert again["started"] != first["started"]
+    assert again["written"] == {}
+    assert again["command"] == first["command"]
+
+
 def test_a_run_that_fails_part_way_says_so(smoke_project, tmp_path):
     project = copy_of(smoke_project, tmp_path / "project")
     before = manifest_of(project)

@@ -27,12 +27,16 @@ def _say(line: str, colour: str) -> None:
 
 
 def _way_on(options: dict[str, Any]) -> str:
-    """The command after an interrupt: alone it would make again what the run has stored, trained models too."""
+    """The command after an interrupt: alone it would make again what the run has stored, trained models too, and with
+    `training.fresh_start` forget the state that the interrupt has kept."""
     from fanogan_pipeline.hooks import MANIFEST_HOOKS
 
+    changes = []
     if MANIFEST_HOOKS.has_written and not options["only_missing_outputs"]:
-        return "the same command with --only-missing-outputs"
-    return "the same command"
+        changes.append("with --only-missing-outputs")
+    if MANIFEST_HOOKS.starts_afresh:
+        changes.append("without training.fresh_start")
+    return f"the same command {' and '.join(changes)}".rstrip()
 
 
 run_as_kedro = cast(Callable[..., Any], kedro_run.callback)

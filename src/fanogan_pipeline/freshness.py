@@ -17,9 +17,10 @@ from fanogan_pipeline import provenance
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.manifest import NAME as MANIFEST
 from fanogan_pipeline.manifest import is_parameter, plain
+from fanogan_pipeline.parameters import WITHOUT_EFFECT
 
 logger = logging.getLogger(__name__)
-WITHOUT_EFFECT = ("tracking", "compute")  # groups that change no result
+IGNORED = {f"{group}.{name}" for group, names in WITHOUT_EFFECT.items() for name in names}
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,17 @@ class Freshness:
         upstream = next((one for one in sorted(required.stored) if one in found), None)
         if upstream:
             return f"{upstream} is out of date"
-        recorded = made["read"] | made["written"]
+        recorded = made["written"] | made["read"]  # a pinned version was read, whatever the run wrote
         other = next((one for one in sorted(required.stored) if self._differs(one, recorded.get(one))), None)
         return f"{other} is another" if other else ""
 
     def _changed_parameter(self, names: frozenset[str], before: dict[str, Any]) -> str:
         groups = set(self._parameters) if "parameters" in names else {name.split(".")[0] for name in names}
-        for group in sorted(groups - set(WITHOUT_EFFECT)):
+        for group in sorted(groups):
             was, now = {group: before.get(group)}, {group: self._parameters.get(group)}
-            if changed := provenance.differences(now, was) or provenance.differences(was, now):
-                return next(iter(changed))
+            changed = provenance.differences(now, was) | provenance.differences(was, now)
+            if counting := [name for name in changed if name not in IGNORED]:
+                return counting[0]
         return ""
 
     def _differs(self, name: str, recorded: dict[str, str | None] | None) -> bool:

@@ -35,16 +35,23 @@ class ManifestHooks:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # nodes may save at the same time
         self._written: dict[str, str] = {}
+        self._parameters: dict[str, Any] = {}
 
     @property
     def has_written(self) -> bool:
         """Whether the run of now has stored anything that another can go on from."""
         return bool(self._written)
 
+    @property
+    def starts_afresh(self) -> bool:
+        """Whether the run of now was told to forget unfinished trainings."""
+        return bool(self._parameters.get("training", {}).get("fresh_start"))
+
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         self._context = context
         self._written = {}  # persisted outputs that this run has saved, and their versions
+        self._parameters = {}
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
@@ -59,7 +66,8 @@ class ManifestHooks:
         self._ran: list[str] = []
         self._loaded: dict[str, str | None] = {}  # inputs without versions and their sums
         self._sums: dict[tuple[str, str], str | None] = {}  # of versions, which do not change
-        inputs = sorted(name for name in pipeline.inputs() if name in catalog and not is_parameter(name))
+        self._pinned = set(run_params["load_versions"] or {}) & pipeline.all_inputs()  # read even where written too
+        inputs = sorted(name for name in pipeline.inputs() | self._pinned if name in catalog and not is_parameter(name))
         if run_params["only_missing_outputs"]:  # the outputs that are kept are read instead
             inputs += sorted(name for name in pipeline.all_outputs() if _is_kept(name, catalog))
         # All at one moment, and before anything is computed: no other run's end can mix versions into this one.
@@ -111,10 +119,12 @@ class ManifestHooks:
 
     def _manifest(self, is_complete: bool, error: str | None) -> dict[str, Any]:
         run_params = self._run_params
-        versions = {name: version for name, version in self._read.items() if version}
-        if run_params["only_missing_outputs"] and self._ran:  # said of another day's outputs it would mean other nodes
-            run_params = {**run_params, "node_names": self._ran}
-        options = provenance.run_options(run_params, self._stated, versions)
+        versions = {  # of what was kept some may have been made again, beside an output that was missing
+            name: version
+            for name, version in self._read.items()
+            if version and (name in self._pinned or name not in self._written)
+        }
+        options = self._options(versions)
         place = PurePosixPath(self._catalog[NAME]._get_versioned_path(self._catalog[NAME].resolve_save_version()))
         if place.is_relative_to(project := self._context.project_path.as_posix()):
             place = place.relative_to(project)
@@ -133,6 +143,17 @@ class ManifestHooks:
             "read": self._summed(versions) | {name: _fact(None, total) for name, total in self._loaded.items()},
             "written": self._summed(self._written),
         }
+
+    def _options(self, versions: dict[str, str]) -> dict[str, Any]:
+        """What has to be said to `kedro run` to have this run again."""
+        run_params = self._run_params
+        if run_params["only_missing_outputs"] and (self._ran or self._written):
+            # said of another day's outputs the option would mean other nodes
+            nodes = self._ran or run_params["node_names"]
+            run_params = {**run_params, "only_missing_outputs": False, "node_names": nodes}
+        elif run_params["only_missing_outputs"]:  # nothing was to be done, and what was kept has been read by nobody
+            versions = {name: version for name, version in versions.items() if name in self._pinned}
+        return provenance.run_options(run_params, self._stated, versions)
 
     def _summed(self, versions: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
         for name, version in versions.items() - self._sums.keys():

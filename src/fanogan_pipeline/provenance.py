@@ -156,6 +156,7 @@ def run_options(run_params: dict[str, Any], stated: dict[str, Any], versions: di
     options["runner"] = "" if runner == "SequentialRunner" else runner
     options["params"] = stated
     options["load-versions"] = ",".join(f"{name}:{version}" for name, version in sorted(versions.items()))
+    options["only-missing-outputs"] = run_params.get("only_missing_outputs", False)
     return {name: value for name, value in options.items() if value}
 
 
@@ -173,13 +174,14 @@ def command(options: dict[str, Any], manifest: str) -> str:
             if _as_read(text) != _nested(value):
                 return shlex.join(["kedro", "run", "--config", manifest])
             value = text
-        words += [f"--{name}", value]
+        words += [f"--{name}"] if value is True else [f"--{name}", value]
     return shlex.join(words)
 
 
 def as_config(options: dict[str, Any]) -> dict[str, Any]:
     """The options as `kedro run --config` reads them from a file's section `run`."""
-    names = {option: name for name, option in _FILTERS.items()} | {"load-versions": "load_versions"}
+    names = {option: name for name, option in _FILTERS.items()}
+    names |= {option: option.replace("-", "_") for option in ("load-versions", "only-missing-outputs")}
     config = {names.get(option, option): value for option, value in options.items() if option != "params"}
     return config | ({"params": _nested(options["params"])} if options.get("params") else {})
 

@@ -94,8 +94,8 @@ OTHERS = {
 
 
 def test_what_no_score_depends_on_leaves_finished_cells_as_they_are(pictures):
-    """Every parameter of `WITHOUT_EFFECT`, changed: the same scores to the last bit."""
-    assert {name: set(values) for name, values in OTHERS.items()} == benchmark.WITHOUT_EFFECT
+    """Every parameter of `WITHOUT_EFFECT_ON_CELLS`, changed: the same scores to the last bit."""
+    assert {name: set(values) for name, values in OTHERS.items()} == benchmark.WITHOUT_EFFECT_ON_CELLS
     alone = {"benchmark": group("benchmark", methods=["f_anogan"]), "scoring": group("scoring", score="article")}
     ours = settings().model_copy(update=alone)
     parts = {name: getattr(ours, name).model_copy(update=values) for name, values in OTHERS.items()}

@@ -105,10 +105,11 @@ def test_an_interrupt_keeps_the_state_and_the_same_command_goes_on(finished, tmp
 
 
 def test_a_process_that_cannot_start_is_told_in_one_line(tmp_path, capfd):
-    job = jobs.job(tmp_path, processes=2, restarts=0)
+    job = jobs.job(tmp_path, processes=2, restarts=0, fresh_start=True)
     with pytest.raises(TrainingError) as caught:
         train_first(job, jobs.digits(), jobs.work_never)
     assert str(caught.value).startswith("wgan: process 1 of 2 failed (RuntimeError: no such library)")
+    assert "with --only-missing-outputs and without training.fresh_start goes on" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
     assert remains(tmp_path) == []

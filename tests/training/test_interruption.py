@@ -143,9 +143,17 @@ def test_a_complaint_that_is_but_warned_of_keeps_no_state_from_being_kept(tmp_pa
     assert slot.facts["saved"] == [2, 4, 6, 7]
 
 
-def test_ctrl_c_on_the_command_exits_130_and_the_command_it_names_goes_on(tmp_path, monkeypatch, caplog):
+@pytest.mark.parametrize(
+    ("params", "way"),
+    [
+        (SMALL, "--only-missing-outputs"),
+        (f"{SMALL},training.fresh_start=true", "--only-missing-outputs and without training.fresh_start"),
+    ],
+    ids=["as it is", "fresh start"],
+)
+def test_ctrl_c_on_the_command_exits_130_and_the_command_it_names_goes_on(params, way, tmp_path, monkeypatch, caplog):
     project, step = copy_project(tmp_path / "project"), WganPhase.step
-    arguments = ("--env", "smoke", "--pipelines", "data_prep,wgan", "--params", SMALL)
+    arguments = ("--env", "smoke", "--pipelines", "data_prep,wgan", "--params")
 
     def interrupt(self, at: int):
         if at == 2:
@@ -153,25 +161,34 @@ def test_ctrl_c_on_the_command_exits_130_and_the_command_it_names_goes_on(tmp_pa
         return step(self, at)
 
     monkeypatch.setattr(WganPhase, "step", interrupt)
-    outcome = run_here(project, *arguments)
+    outcome = run_here(project, *arguments, params)
     assert outcome.status == 130
-    assert outcome.line == "Interrupted; the same command with --only-missing-outputs goes on from where it stopped."
+    assert outcome.line == f"Interrupted; the same command with {way} goes on from where it stopped."
     states = list(project.glob("data/06_models/.training_states/wgan-*.safetensors"))
     assert len(states) == 1
     monkeypatch.setattr(WganPhase, "step", step)
-    outcome = run_here(project, *arguments, "--only-missing-outputs")
+    outcome = run_here(project, *arguments, SMALL, "--only-missing-outputs")
     assert outcome.status == 0
     assert "wgan: going on from step 3" in " ".join(outcome.output.split())
     assert not states[0].exists()  # the model is stored, so the state's work is done
     assert versions(project, "wgan_model") == versions(project, "train_set") == 1
 
 
-def test_before_anything_is_stored_the_very_same_command_goes_on(smoke_project, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("fresh_start", "way"),
+    [("false", ""), ("true", " without training.fresh_start")],
+    ids=["as it is", "fresh start"],
+)
+def test_before_anything_is_stored_the_very_same_command_goes_on(
+    fresh_start, way, smoke_project, tmp_path, monkeypatch
+):
     project = copy_of(smoke_project, tmp_path / "project")
+    conf = project / "conf/smoke/parameters.yml"
+    conf.write_text(conf.read_text().replace("training:", f"training:\n  fresh_start: {fresh_start}"))
     monkeypatch.setattr(WganPhase, "step", lambda self, at: os.kill(os.getpid(), signal.SIGINT) or {})
     outcome = run_here(project, "--env", "smoke", "--pipelines", "wgan", "--params", "seed=4")
     assert outcome.status == 130
-    assert outcome.line == "Interrupted; the same command goes on from where it stopped."
+    assert outcome.line == f"Interrupted; the same command{way} goes on from where it stopped."
 
 
 DYING = """

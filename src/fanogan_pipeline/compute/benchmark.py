@@ -22,17 +22,17 @@ from fanogan_pipeline.compute.executors import cluster_of, processes
 from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.compute.folders import digest, held
 from fanogan_pipeline.cores import cores
-from fanogan_pipeline.parameters import ComputeParameters, TrainingParameters
+from fanogan_pipeline.parameters import WITHOUT_EFFECT, ComputeParameters
 from fanogan_pipeline.training import devices
 
 logger = logging.getLogger(__name__)
 
 # Parameters of `Settings` that no score of a cell depends on.
-WITHOUT_EFFECT = {
+WITHOUT_EFFECT_ON_CELLS = {
     "benchmark": {"classes", "seeds", "resamples", "confidence"},
-    "data_prep": {"normal_classes", "workers"},
+    "data_prep": {"normal_classes", *WITHOUT_EFFECT["data_prep"]},
     "scoring": {"false_alarm_rate", "pooling", "top_share", "map_smoothing", "residual_maps"},
-    "training": set(TrainingParameters.model_fields) - {"log_every", "on_failure"},
+    "training": set(WITHOUT_EFFECT["training"]),
 }
 Cell = tuple[str, int]  # the normal class, the seed
 
@@ -97,7 +97,7 @@ def run_cells(
 def _what_counts(settings: Settings) -> dict[str, Any]:
     """The parameters that a cell depends on: all but which cells there are, how they are summed up, and what has no
     place where one process trains one class from beginning to end."""
-    return settings.model_dump(mode="json", exclude=WITHOUT_EFFECT)
+    return settings.model_dump(mode="json", exclude=WITHOUT_EFFECT_ON_CELLS)
 
 
 def _own_processes(compute: ComputeParameters, settings: Settings, count: int) -> AbstractContextManager:

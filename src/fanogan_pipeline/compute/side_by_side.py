@@ -50,14 +50,16 @@ def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], Non
     processes = processes_here(job)
     if processes * job.training.machines == 1:
         return job.training
+    way_on = "the same command with --only-missing-outputs"
     if job.training.fresh_start:
         job.slot.discard()
+        way_on += " and without training.fresh_start"
     rest = job.training.model_copy(update={"fresh_start": False})
     if not _is_done(job):
         job = TrainingJob(**{**vars(job), "training": rest})
         with work_folder(job.slot.store.folder) as folder:
             job.write(folder, images)
-            _launch(job, processes, folder, entry)
+            _launch(job, processes, folder, entry, way_on)
         if not _is_done(job):
             raise TrainingError(f"{job.phase}: {processes} processes have ended without leaving a finished state")
     return rest
@@ -91,7 +93,7 @@ def _is_done(job: TrainingJob) -> bool:
     return state is not None and state.header["step"] == job.parameters.steps
 
 
-def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str], None]) -> None:
+def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str], None], way_on: str) -> None:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -137,8 +139,7 @@ def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str
         rank, failure = error.get_first_failure()
         raise TrainingError(
             f"{job.phase}: process {rank} of {processes * training.machines} {_reason(failure)}, and again after "
-            f"{training.restarts} restarts; the last state is kept, "
-            "the same command with --only-missing-outputs goes on from there"
+            f"{training.restarts} restarts; the last state is kept, {way_on} goes on from there"
         ) from error
     except (RuntimeError, OSError) as error:  # no rendezvous: an address of another machine, a port in use
         reason = one_line(error)

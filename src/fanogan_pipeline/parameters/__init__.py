@@ -22,6 +22,7 @@ from fanogan_pipeline.parameters.training import (
 __all__ = [
     "GLOBALS",
     "GROUPS",
+    "WITHOUT_EFFECT",
     "AugmentationParameters",
     "BenchmarkMethod",
     "BenchmarkParameters",
@@ -60,3 +61,15 @@ GROUPS: dict[str, type[Group]] = {
     "tracking": TrackingParameters,
 }
 GLOBALS = ("seed", "device", "precision")
+
+# Group -> its parameters that change no result: who computes it, what is saved on the way, where it is logged.
+# Threads, processes and machines change the order in which sums are taken, and so last bits; left at 0 or auto they are
+# what the machine has, which no manifest is judged by either. `device` is none of them: a GPU draws other noise.
+WITHOUT_EFFECT: dict[str, frozenset[str]] = {
+    "data_prep": frozenset({"workers"}),
+    "inference": frozenset({"workers", "shard_size"}),
+    "training": frozenset({"threads", "processes", "machines", "rendezvous", "restarts"})
+    | {"save_every_seconds", "save_every_steps", "keep_unfinished", "fresh_start"},
+    "compute": frozenset(ComputeParameters.model_fields),
+    "tracking": frozenset(TrackingParameters.model_fields),
+}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ README = ROOT / "README.md"
 MARKS = ("<!-- results: written by `make results` -->", "<!-- end of results -->")
 OURS = "f_anogan"
 PERCENT = 100
+WIDTH = 118  # of a line of prose
 
 # Environment -> name of its data, and the classes whose test labels were read while score and training were designed.
 DATA = {"base": ("MNIST", ("1", "2", "8")), "fashion": ("Fashion-MNIST", ("0", "6"))}
@@ -143,7 +145,7 @@ def parts(results: Results) -> str:
     return markdown(pd.DataFrame({"score of": names, "mean AUROC": rows["auroc"].map("{:.4f}".format)}))
 
 
-def chosen(results: Results) -> str:
+def choices(results: Results) -> pd.DataFrame:
     """What the rule chose for each class, and what the best of its candidates would have been."""
     table, rows = results.table, []
     candidates = [f"{OURS}: {mix}" for mix in MIXES]
@@ -151,9 +153,28 @@ def chosen(results: Results) -> str:
         auroc = cell.set_index("method")["auroc"]
         best = auroc[[mix for mix in candidates if mix in auroc]].idxmax()  # a stored cell may lack a newer mix
         choice = cell.loc[cell["method"] == OURS, "detail"].item()
-        rows.append((name, seed, choice, f"{auroc[OURS]:.4f}", best.removeprefix(f"{OURS}: "), f"{auroc[best]:.4f}"))
-    columns = ["normal class", "seed", "chosen", "AUROC", "best in hindsight", "its AUROC"]
-    return markdown(pd.DataFrame(rows, columns=columns))
+        rows.append((name, seed, choice, auroc[OURS], best.removeprefix(f"{OURS}: "), auroc[best]))
+    return pd.DataFrame(rows, columns=["normal class", "seed", "chosen", "AUROC", "best in hindsight", "its AUROC"])
+
+
+def chosen(results: Results) -> str:
+    """`choices` as a table."""
+    return markdown(choices(results).map(lambda value: f"{value:.4f}" if isinstance(value, float) else value))
+
+
+def told_of_choices(results: Results) -> str:
+    """How well the rule chose on one data set, in a sentence."""
+    made = choices(results)
+    lost = made["its AUROC"] - made["AUROC"]
+    worst = made.loc[lost.idxmax()]
+    mixes = [
+        f"{mix.replace('_', ' ')} on {count}"
+        for mix, count in made["chosen"].value_counts().items()  # most frequent first
+    ]
+    told = (
+        f"on {results.name} the rule took {listed(mixes)} of {len(made)} trainings, the best mix on {(lost <= 0).sum()}"
+    )
+    return f"{told}, and lost at most {lost.max():.4f} (class {worst['normal class']})"
 
 
 def beaten(results: Results) -> str:
@@ -216,7 +237,10 @@ def head(all_results: list[Results]) -> str:
     text = ours.map(lambda value: "" if pd.isna(value) else f"{value:.4f}").rename(index=words)
     counts = " and ".join(f"{found.whole['normal_class'].nunique()} of {found.name}" for found in all_results)
     told = f"Mean AUROC over classes ({counts}), each normal in turn, official test images, one default setting:"
-    return f"{told}\n\n{markdown(text.rename_axis('method').reset_index())}"
+    rule = "; ".join(told_of_choices(found) for found in all_results)
+    table = markdown(text.rename_axis("method").reset_index())
+    ours = textwrap.fill(f"What the score is made of, chosen without a test label: {rule}.", WIDTH)
+    return f"{told}\n\n{table}\n\n{ours}"
 
 
 def with_head(readme: str, text: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from benchmarks.table import Results, chosen
@@ -17,7 +15,7 @@ def results(mixes: list[str]) -> Results:
     rows = {"f_anogan": 0.9, **auroc, "f_anogan: image_residual": 0.99, "pca": 0.98}
     table = pd.DataFrame({"method": list(rows), "auroc": list(rows.values()), "normal_class": "1", "seed": 0})
     table["detail"] = table["method"].map({"f_anogan": mixes[0]}).fillna("")
-    return Results("base", "MNIST", (), table, pd.DataFrame(), pd.DataFrame(), Path(), {})
+    return Results("base", "MNIST", (), table, pd.DataFrame(), pd.DataFrame(), {})
 
 
 @pytest.mark.parametrize("count", [len(MIXES), len(MIXES) - 1], ids=["today's", "before a mix was added"])

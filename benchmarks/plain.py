@@ -113,7 +113,7 @@ class PlainWgan:
 
 
 class PlainEncoder:
-    """Phase 2, izi and izi_f. Generator and critic are in evaluation mode, their gradients made and not used."""
+    """Phase 2. Generator and critic are in evaluation mode, their gradients made and not used."""
 
     def __init__(self, images: Tensor, wgan: Wgan, parameters: EncoderParameters, seed: int) -> None:
         self.p, self.wgan = parameters, wgan
@@ -139,6 +139,16 @@ class PlainEncoder:
         for group in self.optimiser.param_groups:
             group["lr"] = self.p.learning_rate * rate_factor(number, self.p.steps, self.p.rate_decay, warm_up)
         self.optimiser.zero_grad()
+        loss = self._latent_loss() if self.p.objective == "ziz" else self._image_loss()
+        loss.backward()
+        self.optimiser.step()
+        return {"loss_encoder": loss.item()}
+
+    def _latent_loss(self) -> Tensor:
+        z = sample_prior(self.wgan.prior, self.p.batch_size, self.wgan.spec.latent_dim, self.noise)
+        return _distance(z, self.encoder(self._corrupted(self.generator(z))), self.p.image_distance)
+
+    def _image_loss(self) -> Tensor:
         x = next(self.batches)
         z = self.encoder(self._corrupted(x))
         restored = self.generator(z)
@@ -148,9 +158,7 @@ class PlainEncoder:
             loss = loss + self.p.kappa * (real - made).pow(2).mean() / self.feature_unit
         if self.p.latent_weight:
             loss = loss + self.p.latent_weight * _distance(z, self.encoder(restored), self.p.image_distance)
-        loss.backward()
-        self.optimiser.step()
-        return {"loss_encoder": loss.item()}
+        return loss
 
     def _corrupted(self, x: Tensor) -> Tensor:
         low, high = pixel_range(self.wgan.spec)

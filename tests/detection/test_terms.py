@@ -1,19 +1,42 @@
-"""Residual terms by hand: a shift that costs nothing, distances from neighbours, and what is expected of them."""
+"""Residual terms by hand and by the plain loop: a shift that costs nothing, neighbours, what is expected of them."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from tests.parts import group
+from benchmarks.cases import Case
+from benchmarks.detectors import untrained, untrained_encoder
+from benchmarks.plain import residuals, restore_one_at_a_time
+from tests.parts import encoder_parameters, group, ones, wgan_parameters
 
 from fanogan_pipeline.detection.expectation import fit_expectation, liveliness
 from fanogan_pipeline.detection.neighbours import Neighbours, fit_neighbours
 from fanogan_pipeline.detection.poses import in_poses
 from fanogan_pipeline.detection.residual_law import fit_law
-from fanogan_pipeline.detection.residuals import tolerant_residual
+from fanogan_pipeline.detection.residuals import TERMS, Restorer, residual_terms, tolerant_residual
+from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.networks import NetworkSpec, pixel_range
+from fanogan_pipeline.training.data import to_pixels
 
 POSES = group("scoring").poses
+
+
+@pytest.mark.parametrize("architecture", ["convolutional", "reference", "residual"])
+def test_residuals_of_networks_are_those_of_the_plain_loop(architecture):
+    spec, images = NetworkSpec(architecture, (16, 16), 1, 4, 4), ones(10)[:, :, 6:22, 6:22]
+    case = Case("default", spec, wgan_parameters(), encoder_parameters(), group("scoring"), images)
+    wgan, encoder = untrained(case), untrained_encoder(case)
+    found = {}
+    for distance in ("squared", "absolute"):
+        restorer = Restorer.of(wgan, encoder, distance, torch.device("cpu"))
+        fitted = fit_statistics(images.numpy(), restorer, None, 4)
+        found[distance] = residual_terms(images.numpy(), restorer, fitted, 4, TERMS)
+    plain = residuals(to_pixels(images, pixel_range(spec)), wgan.generator, wgan.critic, encoder)
+    for name, residual in zip(TERMS, plain, strict=True):
+        assert found["squared"][name].to_numpy() == pytest.approx(residual.numpy(), rel=1e-3), name
+    sums = restore_one_at_a_time(images, spec, wgan.generator, encoder)
+    assert found["absolute"]["image_residual"].to_numpy() == pytest.approx(sums, rel=1e-3)
 
 
 def bar(left: int) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,12 @@ from tests.parts import encoder_parameters, group, ones, wgan_parameters
 
 from fanogan_pipeline.detection import choice
 from fanogan_pipeline.detection.detector import Detector
+from fanogan_pipeline.detection.refinement import Refinement
 from fanogan_pipeline.detection.residuals import TERMS
 from fanogan_pipeline.detection.scoring import ScoreRule, calibrate
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import NetworkSpec
+from fanogan_pipeline.parameters import EncoderParameters
 from fanogan_pipeline.pipelines.scoring import nodes
 
 MADE_OF = {
@@ -28,15 +31,20 @@ MADE_OF = {
 }
 
 
-def case(score: str) -> Case:
-    scoring = group("scoring", score=score, batch_size=32, residual_maps=2)
+def case(encoder: EncoderParameters | None = None, **scoring: Any) -> Case:
+    judged_by = group("scoring", **{"batch_size": 32, "residual_maps": 2, **scoring})
     spec = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
-    return Case("default", spec, wgan_parameters(), encoder_parameters(), scoring, ones(240))
+    return Case("default", spec, wgan_parameters(), encoder or encoder_parameters(), judged_by, ones(240))
+
+
+def calibrated_on() -> np.ndarray:
+    """Those of the case's images that `detector_of` calibrates on."""
+    return ones(48)[24:].numpy()
 
 
 @pytest.mark.parametrize("score", MADE_OF)
 def test_a_score_that_asks_for_no_distances_has_no_training_set_to_carry(score):
-    judge = detector_of(case(score))
+    judge = detector_of(case(score=score))
     assert judge.statistics.training_set is None
     assert set(judge.detector.rule.weight) == MADE_OF[score]
     verdicts = judge.judge(judge.terms(ones(40).numpy()))
@@ -45,7 +53,7 @@ def test_a_score_that_asks_for_no_distances_has_no_training_set_to_carry(score):
 
 
 def test_the_chosen_one_has_the_training_set_that_its_distances_are_from():
-    judge = detector_of(case("chosen"))
+    judge = detector_of(case(score="chosen"))
     assert judge.statistics.training_set is not None
     assert judge.detector.rule.logarithmic  # as every mix is
     assert np.isfinite(judge.judge(judge.terms(ones(40).numpy()))["score"]).all()
@@ -77,3 +85,31 @@ def test_the_scoring_nodes_go_by_the_groups_of_their_sets(caplog):
     alone = nodes.calibrate_detector(*given, whole, *models.values(), encoder_parameters(), scoring)
     assert alone == {name: value for name, value in found.items() if name != "calibration_groups"}
     assert len(chosen) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "steps", "distance"),
+    [("encoder", 0, "absolute"), ("encoder", 2, "squared"), ("iterative", 2, "squared")],
+)
+def test_a_detector_scores_images_as_the_pipeline_did_that_made_it(method, steps, distance):
+    settings = {"score": "image", "method": method, "refinement_steps": steps, "refinement_rate": 0.1}
+    judge = detector_of(case(encoder_parameters(image_distance=distance), **settings))
+    assert judge.restorer.refinement == Refinement(method, steps, 0.1)
+    assert judge.restorer.image_distance == distance
+    found = judge.judge(judge.terms(calibrated_on()))["score"]
+    assert np.sort(found) == pytest.approx(np.array(judge.detector.calibration_scores), rel=1e-6)
+
+
+def test_the_article_s_score_weighs_features_by_the_encoder_s_kappa():
+    judge = detector_of(case(encoder_parameters(kappa=0.3), score="article"))
+    terms = judge.terms(ones(40).numpy())
+    by_hand = terms["image_residual"] + 0.3 * terms["feature_residual"]
+    assert judge.judge(terms)["score"].to_numpy() == pytest.approx(by_hand.to_numpy())
+
+
+def test_thresholds_are_the_largest_of_the_calibration_set_but_for_the_false_alarms_allowed():
+    judge = detector_of(case(score="image", false_alarm_rate=0.2, pooling="mean"))  # 5 of 24 + 1
+    assert judge.detector.calibration.promised_false_alarm_rate == pytest.approx(0.2)
+    assert judge.detector.calibration.threshold == judge.detector.calibration_scores[-5]
+    highest = sorted(float(found.max()) for found in judge.maps(calibrated_on()))
+    assert judge.detector.pixel_threshold == pytest.approx(highest[-5], rel=1e-5)

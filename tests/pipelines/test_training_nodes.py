@@ -10,12 +10,17 @@ import pytest
 import torch
 from tests.parts import encoder_parameters, group, ones, training_parameters, wgan_parameters
 
+from fanogan_pipeline.compute import side_by_side, worker
+from fanogan_pipeline.compute.job import TrainingJob
+from fanogan_pipeline.compute.side_by_side import train_first
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.datasets.tensorboard import TensorBoardLogs
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.pipelines.encoder import nodes as encoder
 from fanogan_pipeline.pipelines.wgan import nodes as wgan
+from fanogan_pipeline.training.data import as_images
+from fanogan_pipeline.training.distributed import SOLO
 
 COUNT = 32
 NAMES = np.array([f"{row}" for row in range(COUNT)])
@@ -51,13 +56,36 @@ def test_each_phase_alone_in_its_process_sees_augmented_images(phase, train_set,
     assert not all(torch.equal(plain.tensors[name], tensor) for name, tensor in shifted.tensors.items())
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+def apart(one: Checkpoint, other: Checkpoint) -> float:
+    """The distance between two checkpoints' weights and statistics."""
+    return float(torch.stack([(one.tensors[name] - t).double().norm() for name, t in other.tensors.items()]).norm())
+
+
 @pytest.mark.parametrize("phase", ["wgan", "encoder"])
-def test_each_phase_trains_in_the_precision_asked_for(phase, processes, train_set, tmp_path):
+def test_each_phase_trains_in_the_precision_asked_for_alone_and_side_by_side(phase, train_set, tmp_path):
     plain = train(phase, train_set, tmp_path / "plain")
-    short = train(phase, train_set, tmp_path / "short", None, "bfloat16", processes)
-    assert short.header["precision"] == "bfloat16"
-    assert not all(torch.equal(plain.tensors[name], tensor) for name, tensor in short.tensors.items())
-    for name, tensor in short.tensors.items():
-        assert tensor.dtype == plain.tensors[name].dtype
-        torch.testing.assert_close(tensor, plain.tensors[name], rtol=0.05, atol=0.05)
+    short = train(phase, train_set, tmp_path / "short", None, "bfloat16")
+    both = train(phase, train_set, tmp_path / "both", None, "bfloat16", 2)
+    for trained in (short, both):
+        assert trained.header["precision"] == "bfloat16"
+        assert all(tensor.dtype == plain.tensors[name].dtype for name, tensor in trained.tensors.items())
+    assert apart(short, plain) > 0
+    assert apart(both, short) < apart(both, plain) / 2  # what is left is the rounding of two halves of a batch
+
+
+@pytest.mark.parametrize(("phase", "network"), [("wgan", "critic"), ("encoder", "encoder")])
+def test_processes_side_by_side_are_given_the_training_that_one_does_alone(
+    phase, network, train_set, tmp_path, monkeypatch
+):
+    given = []
+    monkeypatch.setattr(side_by_side, "train_first", lambda *job: given.append(job) or train_first(*job))
+    alone = train(phase, train_set, tmp_path / "alone", {"shift": 4}, "bfloat16")
+    job, images = given[-1]
+    (folder := tmp_path / "job").mkdir()
+    job.write(folder, images)
+    job, images = TrainingJob.read(folder)
+    as_worker = worker._phase(job, as_images(images), torch.device("cpu"), SOLO)
+    for number in range(job.parameters.steps):
+        as_worker.step(number)
+    for name, tensor in as_worker.modules[network].state_dict().items():
+        assert torch.equal(alone.tensors[f"{network}.{name}"], tensor), name

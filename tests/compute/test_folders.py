@@ -1,4 +1,4 @@
-"""Folders of unfinished work: what a living run holds stays, whatever other runs do in between."""
+"""Folders of unfinished work: what a living run holds stays, whatever other runs do; what a worker finds in one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from fanogan_pipeline.compute.executors import threads
 from fanogan_pipeline.compute.folders import held
 from fanogan_pipeline.datasets.staging import remove_unless_held
 from fanogan_pipeline.detection.pictures import Pooling
+from fanogan_pipeline.detection.refinement import Refinement
+from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.hooks import StateHooks
 from fanogan_pipeline.parameters import ComputeParameters
@@ -71,6 +74,18 @@ def test_work_goes_on_where_the_file_system_knows_no_locks(tmp_path, monkeypatch
     with held(tmp_path, "inference", ["other"]) as other, held(tmp_path, "inference", ["facts"]) as folder:
         assert folder.exists()
         assert other.exists()  # nothing tells whether its run lives
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_a_worker_finds_in_a_folder_all_that_terms_depend_on(tiled, tmp_path):
+    some, restorer, models = scene(tiled)
+    searching = replace(restorer, image_distance="absolute", refinement=Refinement("encoder", 2, 0.1))
+    how = searching.image_distance, "cpu", 16, Pooling("top_share", 0.1, 2.0), True, searching.refinement
+    terms.write(tmp_path, some, models, terms.Settings(*how))
+    fitted = ResidualStatistics.from_checkpoint(models["residual_statistics"])
+    here = terms.Terms(some.images, some.tiles, searching, fitted, terms.Settings(*how))
+    elsewhere = terms.TermsFrom(str(tmp_path))
+    pd.testing.assert_frame_equal(elsewhere(slice(2, 5)), here(slice(2, 5)), rtol=1e-6)
 
 
 def test_images_that_another_run_of_the_same_terms_has_removed_are_not_missed(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -59,8 +60,9 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     return {"commit": answers[0], "is_clean": not answers[1]}
 
 
+@cache
 def code_digest() -> str:
-    """SHA-256 (hex) over every module of this package."""
+    """SHA-256 (hex) over every module of this package, as it was when this process first asked: it loads each once."""
     here, local = Path(__file__).parent, LocalFileSystem()
     return _total({path.relative_to(here).as_posix(): (local, str(path)) for path in here.rglob("*.py")})
 

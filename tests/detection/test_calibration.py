@@ -154,6 +154,7 @@ def test_every_metric_by_hand():
             "n_normal": 5,
             "n_anomalous": 3,
             "n_calibration": 19,
+            "n_calibration_groups": None,
         }
     )
     for name, counts in {

@@ -11,6 +11,7 @@ from tests.compute import scenes
 from tests.parts import group
 
 from fanogan_pipeline.detection import pictures, pixel_metrics
+from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.images import ImageSet, ImageSource
 from fanogan_pipeline.pipelines.scoring import nodes
 from fanogan_pipeline.preprocessing import prepare
@@ -30,7 +31,7 @@ def chipped(geometry: Geometry) -> ImageSet:
     found = rng.integers(0, 256, (4, *SIZE), np.uint8)
     chip = np.zeros(SIZE, bool)
     chip[20:26, 7:] = True
-    table = pd.DataFrame({"image_id": list("abcd"), "label": "", "is_anomaly": [False, False, True, True]})
+    table = pd.DataFrame({"image_id": list("abcd"), "label": "", "group": "", "is_anomaly": [False, False, True, True]})
     table["has_mask"] = table["is_anomaly"]
     source, rows = ImageSource(table, lambda row: found[row], lambda row: chip), np.arange(4)
     images, tiles, _, sizes = prepare.prepare_split(source, rows, geometry, 1, np.zeros(4, int), 0)
@@ -47,10 +48,13 @@ def judge():
 def test_padding_counts_for_nothing_where_it_is_known(kind, judge):
     (detector, models), (geometry, inside) = judge, GEOMETRIES[kind]
     test_set, parameters = chipped(geometry), group("scoring", batch_size=16, map_smoothing=1.0)
+    judged = detector.detector.to_json()
+    judged["belongs_to"] |= {"split": test_set.split_digest}
 
     def measured(some: ImageSet) -> dict:
-        files = models["residual_statistics"], detector.detector.to_json()
-        return nodes.measure_pixels(some, detector.restorer, *files, parameters)
+        found = nodes.measure_pixels(some, detector.restorer, models["residual_statistics"], judged, parameters)
+        assert found.pop("detector") == Detector.from_json(judged).digest
+        return found
 
     def expected(where: tuple[slice, slice]) -> dict:
         counts, threshold = pixel_metrics.PixelCounts(), detector.detector.pixel_threshold

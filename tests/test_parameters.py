@@ -7,7 +7,6 @@ from pydantic import ValidationError
 from tests.parts import group
 from tests.project import ROOT
 
-from fanogan_pipeline.networks import ARCHITECTURES, NetworkSpec, build_critic
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, complaint
 
 WRONG = [
@@ -66,21 +65,6 @@ def test_a_senseless_value_is_refused_in_one_line_that_names_it(name, parameter,
     assert line.startswith(name)
     assert parameter in line
     assert repr(value) in line or "found" in line or "class '1' is listed twice" in line or "= " in line
-
-
-@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
-def test_a_critic_that_couples_images_is_refused_a_penalty_on_each_image_s_gradient(architecture):
-    critic = build_critic(NetworkSpec(architecture, (28, 28), 1, 4, 4))
-    if not critic.couples_images:
-        assert group("wgan", architecture=architecture).objective == "wgan_gp"
-        return
-    with pytest.raises(ValidationError) as caught:
-        group("wgan", architecture=architecture)
-    line = complaint("wgan", caught.value)
-    assert line.startswith("wgan: objective: found wgan_gp with architecture reference")
-    assert line.endswith("set objective: wgan_plain or wgan_clip, or another architecture")
-    for objective in ("wgan_plain", "wgan_clip"):
-        group("wgan", architecture=architecture, objective=objective)
 
 
 def test_an_unknown_key_is_refused_with_the_one_that_was_meant():

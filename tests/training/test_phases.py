@@ -62,6 +62,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(objective
     assert history["gradient_penalty"].notna().all() == (objective == "wgan_gp")
 
 
+@pytest.mark.parametrize(
+    ("architecture", "objective", "is_told"),
+    [("convolutional", "wgan_gp", False), ("reference", "wgan_gp", True), ("reference", "wgan_plain", False)],
+)
+def test_a_penalty_through_batch_norm_earns_a_warning(architecture, objective, is_told, caplog):
+    parameters = wgan_parameters(architecture=architecture, objective=objective)
+    WganPhase(ones(60), NetworkSpec(architecture, (28, 28), 1, 4, 4), parameters, 0, CPU)
+    assert ("no image a gradient of its own" in caplog.text) == is_told
+
+
 @pytest.mark.parametrize("architecture", ["convolutional", "reference"])
 def test_a_wgan_that_was_cut_off_ends_with_the_very_same_weights(architecture, tmp_path):
     spec, parameters = NetworkSpec(architecture, (28, 28), 1, 4, 4), wgan_parameters(architecture=architecture, steps=8)

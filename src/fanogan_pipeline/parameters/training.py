@@ -37,15 +37,6 @@ class WganParameters(Group):
             raise ValueError(f"batch_size: found 1, expected at least 2 for the {self.architecture} batch norm")
         return self
 
-    @model_validator(mode="after")
-    def _no_penalty_through_batch_norm(self) -> WganParameters:
-        if self.objective == "wgan_gp" and self.architecture == "reference":
-            raise ValueError(
-                "objective: found wgan_gp with architecture reference, whose critic's batch norm leaves no image a "
-                "gradient of its own to penalise; set objective: wgan_plain or wgan_clip, or another architecture"
-            )
-        return self
-
 
 class CorruptionParameters(Group):
     """`params:encoder.corruption`: what is done to the encoder's input, and only there, while it trains."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from fanogan_pipeline.training.loop import Observer, run_phase
 from fanogan_pipeline.training.precision import Passes
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
 from fanogan_pipeline.training.state import StateSlot
+
+logger = logging.getLogger(__name__)
 
 STANDING_BATCHES = 20  # batches of z that batch norm's statistics of the averaged generator are taken over
 
@@ -72,6 +75,12 @@ class WganPhase:
         with seeded(seed):
             self.generator = placed(build_generator(spec), device)
             self.critic = placed(build_critic(spec), device)
+        if parameters.objective == "wgan_gp" and self.critic.couples_images:
+            logger.warning(
+                "wgan.objective: wgan_gp with architecture %s, whose critic's batch norm leaves no image a gradient of "
+                "its own to penalise (Gulrajani et al. 2017, section 4); wgan_plain or wgan_clip ask for none",
+                parameters.architecture,
+            )
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         group.share_statistics(self.generator)
         group.share_statistics(self.critic)

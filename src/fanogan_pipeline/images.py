@@ -190,6 +190,11 @@ class ImageSet:
             group=None if self.group is None else self.group[rows],
         )
 
+    @property
+    def first_rows(self) -> list[int]:
+        """Row number of each picture's first image."""
+        return [run.start for run in picture_runs(self.images, self.tiles)]
+
     def digest(self) -> str:
         """SHA-256 (hex) over every array, the same for the same content wherever it was read from."""
         sha = hashlib.sha256()
@@ -210,6 +215,12 @@ class ImageSet:
 def picture_runs(images: np.ndarray, tiles: Tiles | None) -> list[slice]:
     """The rows of `images` that each picture has."""
     return [slice(row, row + 1) for row in range(len(images))] if tiles is None else tiles.runs()
+
+
+def groups_of(table: pd.DataFrame) -> np.ndarray | None:
+    """`group` of each row of a source's table, str [N]; None where every picture stands alone."""
+    group = table["group"].to_numpy(dtype=str)
+    return group if (group != "").any() else None
 
 
 def of_runs(images: np.ndarray, tiles: Tiles | None, runs: Sequence[slice]) -> tuple[np.ndarray, Tiles | None]:

@@ -10,7 +10,6 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -26,12 +25,13 @@ from yaml import YAMLError
 from fanogan_pipeline.cores import cores
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import PlainError
+from fanogan_pipeline.in_order import in_order
 
 logger = logging.getLogger(__name__)
 
 MANY = 1000  # files, whose reading is told
 _READERS = 8  # files read at a time: a network's delays add up otherwise
-_BATCH = 2048  # files handed out at a time, few enough to stay small for millions
+_BATCH = 2048  # files handed out at a time
 _CHUNK = 1 << 20
 # Kedro's names of what narrows a run down, and the options that say it.
 _FILTERS = {
@@ -122,11 +122,9 @@ def _result_sum(fs: Any, place: str) -> str:
 def _total(files: Mapping[str, tuple[Any, str]], facts: Mapping[str, Any] | None = None) -> str:
     """SHA-256 (hex) over names and sums of files, each given by its file system (fsspec) and path, and over facts."""
     sha, names = hashlib.sha256(), sorted(files)
-    with ThreadPoolExecutor(_READERS) as pool:
-        for start in range(0, len(names), _BATCH):
-            some = names[start : start + _BATCH]
-            for name, one in zip(some, pool.map(lambda name: _file_sum(*files[name]), some), strict=True):
-                sha.update(f"{one}  {name}\n".encode())
+    sums = in_order(lambda name: _file_sum(*files[name]), names, _READERS, _BATCH)
+    for name, one in zip(names, sums, strict=True):
+        sha.update(f"{one}  {name}\n".encode())
     sha.update(json.dumps(facts, sort_keys=True).encode() if facts else b"")
     return sha.hexdigest()
 

@@ -14,6 +14,7 @@ from fanogan_pipeline.benchmark import autoencoders, fanogan
 from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock
 from fanogan_pipeline.benchmark.rivals import Score, rivals
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.images import groups_of
 from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, DataPrepParameters, did_you_mean
 from fanogan_pipeline.preprocessing import splits
 from fanogan_pipeline.preprocessing.geometry import channels_first, channels_last
@@ -73,8 +74,7 @@ def split_class(
         for side in sides.values():
             for row, image in enumerate(side):
                 side[row] = channels_first(light.apply(channels_last(image)))
-    group = plan.loc[plan["split"] == "selection", "group"].to_numpy(dtype=str)
-    return Split(**sides, known=known, selection_group=group if (group != "").any() else None)
+    return Split(**sides, known=known, selection_group=groups_of(plan[plan["split"] == "selection"]))
 
 
 def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: int, settings: Settings) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -15,9 +14,9 @@ from tqdm import tqdm
 from fanogan_pipeline.datasets.atomic import one_line
 from fanogan_pipeline.datasets.decoding import DecodingSettings, Header, Opener, decode, decode_mask, picture_header
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.in_order import in_order
 
-# Pictures under check at a time: enough to keep the threads busy, few enough to stay small for millions.
-_BATCH = 2048
+_BATCH = 2048  # pictures under check at a time
 
 
 @dataclass(frozen=True)
@@ -86,14 +85,10 @@ class FolderReader:
         """A look at each picture in turn, in so many threads; a full one decodes it, and not its header alone."""
         look, total = partial(self.look, is_full=is_full), len(self.paths)
         # a bar where there is a terminal, silence elsewhere
-        with (
-            ThreadPoolExecutor(workers) as executor,
-            tqdm(total=total, desc="checking pictures", unit="picture", disable=None, delay=1) as progress,
-        ):
-            for start in range(0, total, _BATCH):
-                for found in executor.map(look, range(start, min(start + _BATCH, total))):
-                    progress.update()
-                    yield found
+        with tqdm(total=total, desc="checking pictures", unit="picture", disable=None, delay=1) as progress:
+            for found in in_order(look, range(total), workers, _BATCH):
+                progress.update()
+                yield found
 
     def look(self, row: int, is_full: bool) -> Look:
         name = self.files.name(self.paths[row])

@@ -19,7 +19,23 @@ _CELL_BYTES = 8
 _ENCODING = "utf-8-sig"
 
 
-class ParquetDataset(AtomicFileDataset):
+class _TableDataset(AtomicFileDataset):
+    """What the datasets of tables have in common."""
+
+    def _write(self, path: Path, data: pd.DataFrame) -> None:
+        if not isinstance(data, pd.DataFrame):
+            raise InputError(f"found {type(data).__name__}, expected a DataFrame")
+        self._write_table(path, data)
+
+    def _write_table(self, path: Path, table: pd.DataFrame) -> None:
+        raise NotImplementedError
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """The first rows for kedro-viz."""
+        return TablePreview(json.loads(self.load().head(nrows).to_json(orient="split")))
+
+
+class ParquetDataset(_TableDataset):
     """A pandas DataFrame as one parquet file, without its index unless `save_args` says so.
 
     It takes what `kedro_datasets.pandas.ParquetDataset` takes, whose package would import every kind of table there is,
@@ -70,10 +86,8 @@ class ParquetDataset(AtomicFileDataset):
             file.seek(0)
             return pd.read_parquet(file, **self._load_args)
 
-    def _write(self, path: Path, data: pd.DataFrame) -> None:
-        if not isinstance(data, pd.DataFrame):
-            raise InputError(f"found {type(data).__name__}, expected a DataFrame")
-        data.to_parquet(path, **self._save_args)
+    def _write_table(self, path: Path, table: pd.DataFrame) -> None:
+        table.to_parquet(path, **self._save_args)
         self._check_unpacked(pq.read_metadata(path))
 
     def _check_unpacked(self, facts: pq.FileMetaData) -> None:
@@ -81,12 +95,8 @@ class ParquetDataset(AtomicFileDataset):
         # Repeated values pack to almost nothing, so the cells count as well as the bytes.
         check_size(max(unpacked, facts.num_rows * facts.num_columns * _CELL_BYTES), self._max_bytes)
 
-    def preview(self, nrows: int = 20) -> TablePreview:
-        """The first rows for kedro-viz."""
-        return _first_rows(self.load(), nrows)
 
-
-class CSVDataset(AtomicFileDataset):
+class CSVDataset(_TableDataset):
     """A pandas DataFrame as comma-separated text that any spreadsheet opens.
 
     UTF-8 with the mark by which spreadsheets know it: without it they show names in other scripts as gibberish.
@@ -100,16 +110,6 @@ class CSVDataset(AtomicFileDataset):
     def _read(self, path: str) -> pd.DataFrame:
         return pd.read_csv(io.BytesIO(self._read_bytes(path)), encoding=_ENCODING)
 
-    def _write(self, path: Path, data: pd.DataFrame) -> None:
-        if not isinstance(data, pd.DataFrame):
-            raise InputError(f"found {type(data).__name__}, expected a DataFrame")
-        data.to_csv(path, index=False, encoding=_ENCODING)
+    def _write_table(self, path: Path, table: pd.DataFrame) -> None:
+        table.to_csv(path, index=False, encoding=_ENCODING)
         check_size(path.stat().st_size, self._max_bytes)
-
-    def preview(self, nrows: int = 20) -> TablePreview:
-        """The first rows for kedro-viz."""
-        return _first_rows(self.load(), nrows)
-
-
-def _first_rows(table: pd.DataFrame, count: int) -> TablePreview:
-    return TablePreview(json.loads(table.head(count).to_json(orient="split")))

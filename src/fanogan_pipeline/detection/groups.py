@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fanogan_pipeline.images import ImageSet, picture_runs
+from fanogan_pipeline.images import ImageSet
 
 
 def belonging(pictures: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -16,6 +16,6 @@ def group_count(image_set: ImageSet) -> int | None:
     """Groups that its pictures are of, a picture that stands alone being one of its own; None where all do."""
     if image_set.group is None:
         return None
-    first = [run.start for run in picture_runs(image_set.images, image_set.tiles)]
+    first = image_set.first_rows
     count = len(np.unique(belonging(image_set.image_id[first], image_set.group[first])))
     return count if count < len(first) else None

@@ -177,7 +177,7 @@ def picture_table(image_set: ImageSet) -> pd.DataFrame:
     )
     if image_set.tiles is None:
         return table
-    first = [run.start for run in image_set.tiles.runs()]
+    first = image_set.first_rows
     return table.iloc[first].assign(image_id=image_set.tiles.picture_id[first]).reset_index(drop=True)
 
 
@@ -214,8 +214,7 @@ def own_pixels(image_set: ImageSet, values: Iterable[np.ndarray]) -> Iterator[np
         yield from values
         return
     geometry = Geometry.from_json(json.loads(image_set.geometry))
-    first = [run.start for run in picture_runs(image_set.images, image_set.tiles)]
-    for value, (height, width) in zip(values, image_set.sizes[first].tolist(), strict=True):
+    for value, (height, width) in zip(values, image_set.sizes[image_set.first_rows].tolist(), strict=True):
         yield value[geometry.inside((height, width))]
 
 

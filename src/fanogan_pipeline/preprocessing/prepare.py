@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,7 +13,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.images import ImageSet, ImageSource, Tiles, picture_runs
+from fanogan_pipeline.images import ImageSet, ImageSource, Tiles, groups_of, picture_runs
+from fanogan_pipeline.in_order import in_order
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
@@ -178,14 +178,10 @@ def _decoded(prepare: Callable[[int], T], rows: np.ndarray, workers: int, what: 
 
     # a bar where there is a terminal, silence elsewhere
     is_silent = None if what else True
-    with (
-        ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(rows), desc=what, unit="picture", disable=is_silent, delay=1, leave=False) as progress,
-    ):
-        for start in range(0, len(rows), CHUNK):
-            for prepared in pool.map(attempt, rows[start : start + CHUNK].tolist()):
-                progress.update()
-                yield prepared
+    with tqdm(total=len(rows), desc=what, unit="picture", disable=is_silent, delay=1, leave=False) as progress:
+        for prepared in in_order(attempt, rows.tolist(), workers, CHUNK):
+            progress.update()
+            yield prepared
 
 
 def read_masks(source: ImageSource, rows: np.ndarray, geometry: Geometry, tiles: Tiles | None) -> np.ndarray | None:
@@ -245,5 +241,5 @@ def image_set(
         json.dumps(geometry.to_json(), sort_keys=True),
         sizes.repeat(counts, axis=0),
         tiles,
-        group.repeat(counts) if ((group := table["group"].to_numpy(dtype=str)) != "").any() else None,
+        None if (group := groups_of(table)) is None else group.repeat(counts),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from benchmarks.table import Results, chosen
+from benchmarks.table import Results, beaten, chosen, made_by, promise
 
 from fanogan_pipeline.detection.scoring import MIXES
 
@@ -23,3 +23,54 @@ def test_the_best_in_hindsight_is_the_best_of_the_mixes_that_a_cell_has(count: i
     mixes = list(MIXES)[:count]
     best = f"0.9{count - 1}00"
     assert chosen(results(mixes)).splitlines()[-1] == f"| 1 | 0 | {mixes[0]} | 0.9000 | {mixes[-1]} | {best} |"
+
+
+def compared(rows: list[tuple]) -> Results:
+    names = ["normal_class", "seed", "method", "difference", "p_value"]
+    comparisons = pd.DataFrame(rows, columns=names).assign(p_holm=1.0)
+    return Results("base", "MNIST", (), pd.DataFrame(), pd.DataFrame(), comparisons, {})
+
+
+def test_a_pair_is_won_or_lost_only_where_every_seed_says_so() -> None:
+    told = beaten(
+        compared(
+            [
+                ("1", 0, "pca", 0.1, 1e-6),
+                ("1", 1, "pca", 0.2, 1e-6),
+                ("2", 0, "pca", -0.1, 1e-6),
+                ("2", 1, "pca", 0.2, 1e-6),
+                ("1", 0, "vae", -0.1, 1e-6),
+                ("1", 1, "vae", -0.2, 1e-6),
+            ]
+        )
+    )
+    assert told.startswith("Of 3 pairs of a class and another method f-AnoGAN wins 1 and loses 1 at every seed ")
+    assert told.endswith("over all 6 comparisons): it loses to VAE on 1 (0.1500 ahead).")
+
+
+def test_what_is_won_is_corrected_over_the_comparisons_that_are_counted() -> None:
+    own = [("1", 0, "f_anogan_izi", 0.0, 1.0)] * 98
+    told = beaten(compared([*own, ("1", 0, "pca", 0.1, 0.02), ("2", 0, "pca", 0.1, 0.02)]))
+    assert told.startswith("Of 2 pairs of a class and another method f-AnoGAN wins 2 and loses 0 (")
+
+
+def test_methods_that_exceed_their_promise_are_named() -> None:
+    rows = {"method": ["f_anogan", "pca", "f_anogan: neighbours"], "false_alarms_1": [0.02, 0.005, 0.5]}
+    summary = pd.DataFrame(rows).assign(promised_1=0.009)
+    found = Results("base", "MNIST", (), pd.DataFrame(), summary, pd.DataFrame(), {})
+    assert promise(found) == "More false alarms than promised: f-AnoGAN."
+
+
+def test_the_page_names_the_parameters_and_changes_that_a_commit_does_not_hold() -> None:
+    manifest = {
+        "run": {"pipelines": "benchmark", "params": {"benchmark": {"seeds": [0, 1]}}},
+        "git": {"commit": "0123456789abcdef", "is_clean": False},
+        "started": "2026-11-26T12:00:00",
+        "packages": {"torch": "2.13.0"},
+    }
+    assert made_by(manifest, "fashion") == (
+        '`kedro run --env fashion --pipelines benchmark` with `{"benchmark": {"seeds": [0, 1]}}` as parameters '
+        "on 2026-11-26, commit 0123456789 with changes, torch 2.13.0"
+    )
+    manifest |= {"run": {}, "git": {"commit": "0123456789abcdef", "is_clean": True}}
+    assert made_by(manifest, "base").startswith("`kedro run --pipelines benchmark` on 2026-11-26, commit 0123456789, ")

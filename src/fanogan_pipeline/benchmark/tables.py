@@ -10,6 +10,7 @@ from fanogan_pipeline.benchmark.auroc import Ranked, holm, paired_difference, re
 from fanogan_pipeline.detection.evaluation import auroc_with_interval
 from fanogan_pipeline.detection.scoring import conformal_threshold
 
+OURS = "f_anogan"
 CELL = ["normal_class", "seed"]
 RATES = (0.01, 0.05)  # false-alarm rates that recall is told at
 
@@ -70,14 +71,17 @@ def summary(table: pd.DataFrame, scores: pd.DataFrame, resamples: int, seed: int
         `method, auroc, test_spread` (standard deviation over samples of the test images), `seed_spread` (over
         seeds of the mean over classes; NaN with one seed), the means of the table's other numbers, and against
         `f_anogan`: `difference` (its AUROC less the method's), `difference_low`, `difference_high`, `p_value`
-        (normal, two-sided) and `p_holm` (corrected over all methods); best first.
+        (normal, two-sided) and `p_holm` (corrected over whole methods; NaN for parts of one), all of which hold
+        for these trainings and other test images, and `difference_seed_spread` (over seeds); best first.
     """
     samples = resampled_means(scores, resamples, seed)
     means = table.groupby("method", sort=False).mean(numeric_only=True).drop(columns=["seed", "ci_low", "ci_high"])
-    by_seed = table.groupby(["method", "seed"])["auroc"].mean().groupby("method")
+    by_seed = table.pivot_table("auroc", "seed", "method", observed=True)
     found = means.assign(test_spread=samples.std(ddof=1), seed_spread=by_seed.std(ddof=1))
-    if "f_anogan" in found.index:
+    if OURS in found.index:
+        ahead = by_seed.rsub(by_seed[OURS], axis="index")
         found = found.join(_against(samples, means["auroc"], confidence))
+        found["difference_seed_spread"] = ahead.std(ddof=1)
     first = ["auroc", "test_spread", "seed_spread"]
     ordered = found[[*first, *(name for name in found if name not in first)]]
     return ordered.sort_values("auroc", ascending=False).rename_axis("method").reset_index()
@@ -101,19 +105,18 @@ def resampled_means(scores: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
 
 def _against(samples: pd.DataFrame, auroc: pd.Series, confidence: float) -> pd.DataFrame:
     """f-AnoGAN less each other method, paired on the same samples."""
-    ours = "f_anogan"
     tail = 100 * (1 - confidence) / 2
     rows = []
     for method in auroc.index:
-        differences = samples[ours] - samples[method]
+        differences = samples[OURS] - samples[method]
         spread = differences.std(ddof=1)
-        difference = auroc[ours] - auroc[method]
+        difference = auroc[OURS] - auroc[method]
         low, high = np.percentile(differences, [tail, 100 - tail])
         p_value = two_sided(difference / spread) if spread else float(difference == 0)
         rows.append((method, difference, low, high, p_value))
     names = ["method", "difference", "difference_low", "difference_high", "p_value"]
     found = pd.DataFrame(rows, columns=names).set_index("method")
-    others = found.index != ours
+    others = (found.index != OURS) & ~found.index.str.contains(":")
     found.loc[others, "p_holm"] = holm(found.loc[others, "p_value"].to_numpy())
     return found
 
@@ -130,10 +133,10 @@ def comparisons(scores: pd.DataFrame) -> pd.DataFrame:
     for (name, seed), cell in test.groupby(CELL, sort=False, observed=True):
         wide = cell.pivot(index="image_id", columns="method", values="score")
         truth = cell.drop_duplicates("image_id").set_index("image_id").loc[wide.index, "is_anomaly"].to_numpy(bool)
-        if "f_anogan" not in wide or min(truth.sum(), (~truth).sum()) < 2:
+        if OURS not in wide or min(truth.sum(), (~truth).sum()) < 2:
             continue
-        for method in wide.columns.drop("f_anogan"):
-            difference, p_value = paired_difference(wide["f_anogan"].to_numpy(), wide[method].to_numpy(), truth)
+        for method in wide.columns.drop(OURS):
+            difference, p_value = paired_difference(wide[OURS].to_numpy(), wide[method].to_numpy(), truth)
             rows.append((name, seed, method, difference, p_value))
     kinds = {"normal_class": str, "seed": int, "method": str, "difference": float, "p_value": float}
     found = pd.DataFrame(rows, columns=list(kinds)).astype(kinds)

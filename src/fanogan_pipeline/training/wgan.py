@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from fanogan_pipeline.networks import Critic, NetworkSpec, build_critic, build_generator, pixel_range, seeded
 from fanogan_pipeline.parameters import AugmentationParameters, Precision, TrainingParameters, WganParameters
@@ -19,7 +20,7 @@ from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, sample_prior, to_pixels
 from fanogan_pipeline.training.devices import placed
 from fanogan_pipeline.training.distributed import SOLO, Group
-from fanogan_pipeline.training.ema import standing_statistics, update_average
+from fanogan_pipeline.training.ema import update_average
 from fanogan_pipeline.training.loop import Observer, run_phase
 from fanogan_pipeline.training.precision import Passes
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
@@ -197,7 +198,8 @@ def train_wgan(
         sample_prior(parameters.latent_prior, parameters.batch_size, spec.latent_dim, phase.noise)
         for _ in range(STANDING_BATCHES)
     ]
-    standing_statistics(phase.average, latents)
+    # averaged weights do not fit the running statistics of those they were averaged from (Brock et al. 2019)
+    update_bn(latents, phase.average.eval())
     return (
         Wgan(spec, parameters.latent_prior, phase.average, phase.critic.eval().requires_grad_(False)),
         history.reindex(

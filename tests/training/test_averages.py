@@ -9,8 +9,8 @@ from torch import nn
 
 from fanogan_pipeline.networks import NetworkSpec
 from fanogan_pipeline.training.ema import update_average
+from fanogan_pipeline.training.job import TrainingJob, train_wgan
 from fanogan_pipeline.training.schedule import LAST_SHARE, rate_factor
-from fanogan_pipeline.training.wgan import train_wgan
 
 
 def test_the_average_halves_its_distance_every_half_life():
@@ -35,7 +35,7 @@ def test_no_half_life_means_a_copy_and_the_start_is_not_held_on_to():
 def test_batch_norm_s_statistics_are_those_of_the_averaged_weights():
     """Of Wz, z from N(0, 1), the variance is known: the sum of each row's squares."""
     spec, parameters = NetworkSpec("convolutional", (28, 28), 1, 4, 4), wgan_parameters(batch_size=60, steps=2)
-    trained, _ = train_wgan(ones(60), spec, parameters, training_parameters(), 0, torch.device("cpu"))
+    trained, _ = train_wgan(TrainingJob(parameters, training_parameters(), spec, 0, "cpu"), ones(60))
     linear, norm = trained.generator.latent[:2]
     assert torch.allclose(norm.running_var, linear.weight.square().sum(1), rtol=0.25)
     assert not trained.generator.training

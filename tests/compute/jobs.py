@@ -16,7 +16,6 @@ import yaml
 from tests.project import ROOT
 
 from fanogan_pipeline.compute import worker
-from fanogan_pipeline.compute.job import TrainingJob
 from fanogan_pipeline.datasets.idx_format import read_idx
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.networks import NetworkSpec, build_critic, build_generator
@@ -24,6 +23,7 @@ from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameter
 from fanogan_pipeline.training import encoder, wgan
 from fanogan_pipeline.training.data import as_images, to_pixels
 from fanogan_pipeline.training.distributed import Group
+from fanogan_pipeline.training.job import TrainingJob
 from fanogan_pipeline.training.loop import run_phase
 from fanogan_pipeline.training.state import StateSlot
 
@@ -81,6 +81,15 @@ def exactly() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
+def frozen_wgan() -> wgan.Wgan:
+    """What an encoder can be trained on."""
+    torch.manual_seed(5)
+    shape = spec("convolutional")
+    return wgan.Wgan(
+        shape, "normal", build_generator(shape).requires_grad_(False), build_critic(shape).requires_grad_(False)
+    )
+
+
 def phase(case: str, group: Group) -> wgan.WganPhase | encoder.EncoderPhase:
     """A phase of the case; "coupled": the critic's batch norm makes a score depend on the whole batch."""
     images = as_images(digits())
@@ -88,11 +97,9 @@ def phase(case: str, group: Group) -> wgan.WganPhase | encoder.EncoderPhase:
         coupled = {"architecture": "reference", "objective": "wgan_plain"}  # no penalty through batch norm
         settings = wgan_parameters(**(coupled if case == "wgan_coupled" else {}))
         return wgan.WganPhase(images, spec(settings.architecture), settings, 0, CPU, AUGMENTATION, group)
-    torch.manual_seed(5)
-    shape = spec("convolutional")
-    frozen = wgan.Wgan(shape, "normal", build_generator(shape), build_critic(shape))
+    frozen = frozen_wgan()
     for module in (frozen.generator, frozen.critic):
-        module.double().requires_grad_(False)
+        module.double()
     settings = EncoderParameters(**parameters("encoder", steps=STEPS, batch_size=8, latent_weight=0.1))
     return encoder.EncoderPhase(images, frozen, settings, 0, CPU, AUGMENTATION, group)
 

@@ -19,9 +19,8 @@ from tests.damage import no_file_above
 
 from fanogan_pipeline.compute.side_by_side import FRESH_STORE, processes_here, train_first
 from fanogan_pipeline.errors import InputError, TrainingError
-from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.training.distributed import SOLO
-from fanogan_pipeline.training.wgan import train_wgan
+from fanogan_pipeline.training.job import train_wgan
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}  # in float64; a step moves a weight by about 1e-4
 
@@ -66,7 +65,7 @@ def weights(job, slot) -> dict[str, torch.Tensor]:
     """What the training node would store, given what the slot holds."""
     torch.set_num_threads(1)
     images = torch.from_numpy(jobs.digits())
-    trained, curves = train_wgan(images, job.spec, job.parameters, job.training, job.seed, jobs.CPU, slot)
+    trained, curves = train_wgan(replace(job, slot=slot), images)
     named = {f"g.{name}": tensor for name, tensor in trained.generator.state_dict().items()}
     named |= {f"c.{name}": tensor for name, tensor in trained.critic.state_dict().items()}
     return {**named, "curves": torch.from_numpy(curves.to_numpy("float64"))}
@@ -89,7 +88,7 @@ def test_a_killed_process_starts_again_from_the_last_state(finished, tmp_path):
     assert (tmp_path / "begun").read_text() == str(jobs.RESUMED_STEP)
     (tmp_path / "begun").unlink()
     assert remains(tmp_path) == []
-    assert not rest.fresh_start
+    assert not rest.training.fresh_start
     assert_same(weights(job, job.slot), finished)
 
 
@@ -118,7 +117,7 @@ def test_a_process_that_cannot_start_is_told_in_one_line(tmp_path, capfd):
 
 @pytest.mark.parametrize(("limit", "file"), [(8000, "images.npy"), (16000, "wgan.safetensors")])
 def test_what_processes_need_and_the_disk_does_not_take_is_told_in_one_line(limit, file, tmp_path):
-    job = replace(jobs.job(tmp_path, processes=2), wgan_model=Checkpoint({"weight": torch.zeros(8000)}, {}))
+    job = replace(jobs.job(tmp_path, processes=2), wgan=jobs.frozen_wgan())
     with no_file_above(limit), pytest.raises(InputError, match=rf"{file}: cannot be written \("):
         train_first(job, jobs.digits())
     assert remains(tmp_path) == []

@@ -10,8 +10,7 @@ import pytest
 import torch
 from tests.parts import encoder_parameters, group, ones, training_parameters, wgan_parameters
 
-from fanogan_pipeline.compute import side_by_side, worker
-from fanogan_pipeline.compute.job import TrainingJob
+from fanogan_pipeline.compute import job_files, side_by_side
 from fanogan_pipeline.compute.side_by_side import train_first
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.datasets.tensorboard import TensorBoardLogs
@@ -20,7 +19,7 @@ from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.pipelines.encoder import nodes as encoder
 from fanogan_pipeline.pipelines.wgan import nodes as wgan
 from fanogan_pipeline.training.data import as_images
-from fanogan_pipeline.training.distributed import SOLO
+from fanogan_pipeline.training.job import phase_of
 
 COUNT = 32
 NAMES = np.array([f"{row}" for row in range(COUNT)])
@@ -82,9 +81,9 @@ def test_processes_side_by_side_are_given_the_training_that_one_does_alone(
     alone = train(phase, train_set, tmp_path / "alone", {"shift": 4}, "bfloat16")
     job, images = given[-1]
     (folder := tmp_path / "job").mkdir()
-    job.write(folder, images)
-    job, images = TrainingJob.read(folder)
-    as_worker = worker._phase(job, as_images(images), torch.device("cpu"), SOLO)
+    job_files.write(job, folder, images)
+    job, images = job_files.read(folder)
+    as_worker = phase_of(job, as_images(images), torch.device("cpu"))
     for number in range(job.parameters.steps):
         as_worker.step(number)
     for name, tensor in as_worker.modules[network].state_dict().items():

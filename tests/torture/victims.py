@@ -19,10 +19,11 @@ from tests.parts import encoder_parameters, ones, training_parameters, wgan_para
 
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.networks import Checkpoint, NetworkSpec
-from fanogan_pipeline.training.encoder import EncoderPhase, train_encoder
+from fanogan_pipeline.training.encoder import EncoderPhase
+from fanogan_pipeline.training.job import TrainingJob, train_encoder, train_wgan
 from fanogan_pipeline.training.models import encoder_checkpoint, wgan_checkpoint
 from fanogan_pipeline.training.state import StateSlot
-from fanogan_pipeline.training.wgan import WganPhase, train_wgan
+from fanogan_pipeline.training.wgan import WganPhase
 
 OURS = {form: f"fanogan_pipeline.datasets.{form}" for form in ("CheckpointDataset", "ImageSetDataset")} | {
     "ParquetDataset": "fanogan_pipeline.datasets.ParquetDataset",
@@ -34,7 +35,6 @@ STOCK = {
     "JSONDataset": "kedro_datasets.json.JSONDataset",
 }
 SIZES = {"CheckpointDataset": 20_000, "ImageSetDataset": 3_000, "JSONDataset": 50_000}
-CPU = torch.device("cpu")
 SPEC = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
 STEPS = 24
 AT_WORK = "at work"
@@ -92,9 +92,11 @@ def train(folder: Path, report: Report, every: int = 1) -> dict[str, str]:
     torch.set_num_threads(1)
     training = training_parameters(save_every_steps=every, save_every_seconds=1e9, log_every=5)
     phase_1, phase_2 = wgan_parameters(steps=STEPS, width=4), encoder_parameters(steps=STEPS)
-    wgan, curves = train_wgan(ones(60), SPEC, phase_1, training, 0, CPU, slot(folder, "wgan", report))
+    first = TrainingJob(phase_1, training, SPEC, 0, "cpu", slot(folder, "wgan", report))
+    wgan, curves = train_wgan(first, ones(60))
     model = wgan_checkpoint(wgan, {"curves": summed(curves.to_json())})
-    encoder, curves = train_encoder(ones(60), wgan, phase_2, training, 1, CPU, slot(folder, "encoder", report))
+    second = TrainingJob(phase_2, training, SPEC, 1, "cpu", slot(folder, "encoder", report), wgan)
+    encoder, curves = train_encoder(second, ones(60))
     made = encoder_checkpoint(encoder, model, {"curves": summed(curves.to_json())})
     return {"wgan": model.digest, "encoder": made.digest}
 

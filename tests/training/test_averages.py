@@ -1,13 +1,15 @@
 """The averaged generator and the rates over a phase."""
 
-import copy
 import itertools
 
 import pytest
 import torch
+from tests.parts import ones, training_parameters, wgan_parameters
 from torch import nn
 
-from fanogan_pipeline.training.ema import standing_statistics, update_average
+from fanogan_pipeline.networks import NetworkSpec
+from fanogan_pipeline.training.ema import update_average
+from fanogan_pipeline.training.job import TrainingJob, train_wgan
 from fanogan_pipeline.training.schedule import LAST_SHARE, rate_factor
 
 
@@ -30,16 +32,13 @@ def test_no_half_life_means_a_copy_and_the_start_is_not_held_on_to():
     assert average.weight.item() == pytest.approx(3.0 * (1 - 0.5**20))
 
 
-def test_standing_statistics_are_the_plain_average_over_the_latents():
-    torch.manual_seed(0)
-    generator = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, momentum=0.1))
-    latents = [torch.randn(16, 3) for _ in range(5)]
-    plain = copy.deepcopy(generator[0])
-    standing_statistics(generator, latents)
-    means = torch.stack([plain(z).mean(0) for z in latents]).mean(0)
-    assert torch.allclose(generator[1].running_mean, means, atol=1e-6)
-    assert generator[1].momentum == 0.1
-    assert not generator.training
+def test_batch_norm_s_statistics_are_those_of_the_averaged_weights():
+    """Of Wz, z from N(0, 1), the variance is known: the sum of each row's squares."""
+    spec, parameters = NetworkSpec("convolutional", (28, 28), 1, 4, 4), wgan_parameters(batch_size=60, steps=2)
+    trained, _ = train_wgan(TrainingJob(parameters, training_parameters(), spec, 0, "cpu"), ones(60))
+    linear, norm = trained.generator.latent[:2]
+    assert torch.allclose(norm.running_var, linear.weight.square().sum(1), rtol=0.25)
+    assert not trained.generator.training
 
 
 def test_rates_rise_stay_and_fall():

@@ -19,10 +19,10 @@ from tests.project import copy_project, newest
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import TrainingError
 from fanogan_pipeline.networks import Checkpoint, NetworkSpec
+from fanogan_pipeline.training.job import TrainingJob, train_wgan
 from fanogan_pipeline.training.state import StateSlot
-from fanogan_pipeline.training.wgan import WganPhase, train_wgan
+from fanogan_pipeline.training.wgan import WganPhase
 
-CPU = torch.device("cpu")
 SPEC = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
 SELDOM = 1e9
 SMALL = "wgan.steps=6,encoder.steps=6,data_prep.max_train=40,data_prep.max_test=20"
@@ -42,7 +42,7 @@ class Noting(StateSlot):
 
 def train(slot: StateSlot, steps: int = 7, **changes):
     training = training_parameters(**{"save_every_seconds": SELDOM, "log_every": 3, **changes})
-    return train_wgan(ones(60), SPEC, wgan_parameters(steps=steps), training, 0, CPU, slot)
+    return train_wgan(TrainingJob(wgan_parameters(steps=steps), training, SPEC, 0, "cpu", slot), ones(60))
 
 
 def slot_in(folder: Path) -> Noting:
@@ -83,7 +83,7 @@ def test_a_state_of_other_networks_is_not_gone_on_with(tmp_path, caplog):
     wider = NetworkSpec("convolutional", (28, 28), 1, 4, 8)
     training = training_parameters(save_every_seconds=SELDOM)
     with caplog.at_level(logging.INFO):
-        wgan, _ = train_wgan(ones(60), wider, wgan_parameters(steps=2), training, 0, CPU, slot)
+        wgan, _ = train_wgan(TrainingJob(wgan_parameters(steps=2), training, wider, 0, "cpu", slot), ones(60))
     assert "wgan: starting afresh; the state kept here does not fit: generator: found" in caplog.text
     assert wgan.spec.width == 8
 

@@ -15,9 +15,10 @@ from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import TrainingError
 from fanogan_pipeline.networks import NetworkSpec
 from fanogan_pipeline.training import health
-from fanogan_pipeline.training.encoder import EncoderPhase, train_encoder
+from fanogan_pipeline.training.encoder import EncoderPhase
+from fanogan_pipeline.training.job import TrainingJob, train_encoder, train_wgan
 from fanogan_pipeline.training.state import StateSlot
-from fanogan_pipeline.training.wgan import Wgan, WganPhase, train_wgan
+from fanogan_pipeline.training.wgan import Wgan, WganPhase
 
 CPU = torch.device("cpu")
 SPEC = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
@@ -46,7 +47,7 @@ def same(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
 def trained(steps: int = 6, seed: int = 0, slot: StateSlot | None = None, observe=None, **changes) -> Wgan:
     parameters = wgan_parameters(steps=steps, **changes)
     training = training_parameters(save_every_seconds=0.0, log_every=2)
-    return train_wgan(ones(60), SPEC, parameters, training, seed, CPU, slot, observe)
+    return train_wgan(TrainingJob(parameters, training, SPEC, seed, "cpu", slot), ones(60), observe)
 
 
 @pytest.mark.parametrize("objective", ["wgan_gp", "wgan_clip", "wgan_plain"])
@@ -78,7 +79,7 @@ def test_a_wgan_that_was_cut_off_ends_with_the_very_same_weights(architecture, t
     training = training_parameters(save_every_seconds=0.0, log_every=2)
 
     def run(slot=None, observe=None):
-        return train_wgan(ones(60), spec, parameters, training, 0, CPU, slot, observe)
+        return train_wgan(TrainingJob(parameters, training, spec, 0, "cpu", slot), ones(60), observe)
 
     whole, history = run()
     slot = StateSlot(StateStore(tmp_path), "wgan", {"a": 1})
@@ -98,7 +99,7 @@ def test_an_encoder_that_was_cut_off_ends_with_the_very_same_weights(objective, 
     training = training_parameters(save_every_seconds=0.0, log_every=2)
 
     def run(slot=None, observe=None):
-        return train_encoder(ones(60), wgan, parameters, training, 0, CPU, slot, observe)
+        return train_encoder(TrainingJob(parameters, training, SPEC, 0, "cpu", slot, wgan), ones(60), observe)
 
     whole, history = run()
     slot = StateSlot(StateStore(tmp_path), "encoder", {"a": 1})
@@ -125,7 +126,7 @@ def test_changed_parameters_start_afresh_and_say_so(tmp_path, caplog):
 def test_generator_and_critic_stay_as_they_are_while_the_encoder_trains():
     wgan, _ = trained()
     before = weights(wgan.generator) + weights(wgan.critic)  # batch norm's running statistics among them
-    train_encoder(ones(60), wgan, encoder_parameters(steps=4), training_parameters(), 0, CPU)
+    train_encoder(TrainingJob(encoder_parameters(steps=4), training_parameters(), SPEC, 0, "cpu", wgan=wgan), ones(60))
     assert same(before, weights(wgan.generator) + weights(wgan.critic))
     assert not wgan.generator.training
 

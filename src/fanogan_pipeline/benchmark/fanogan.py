@@ -17,10 +17,12 @@ from fanogan_pipeline.detection.refinement import Refinement
 from fanogan_pipeline.detection.residuals import Restorer, batches, residual_terms
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
 from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
-from fanogan_pipeline.parameters import BenchmarkMethod, EncoderParameters
+from fanogan_pipeline.networks import NetworkSpec
+from fanogan_pipeline.parameters import BenchmarkMethod, EncoderParameters, WganParameters
 from fanogan_pipeline.training.data import as_images
-from fanogan_pipeline.training.encoder import SEED_OFFSET, train_encoder
-from fanogan_pipeline.training.wgan import Wgan, network_spec, train_wgan
+from fanogan_pipeline.training.encoder import SEED_OFFSET
+from fanogan_pipeline.training.job import TrainingJob, train_encoder, train_wgan
+from fanogan_pipeline.training.wgan import Wgan, network_spec
 
 # Other encoders on the same WGAN: what differs from the configured one.
 ENCODERS: dict[BenchmarkMethod, dict[str, Any]] = {
@@ -58,10 +60,8 @@ class Judge:
     def fit(cls, split: Split, wgan: Wgan, parameters: EncoderParameters, seed: int, settings: Settings) -> Judge:
         """Train the encoder, fit statistics, choose the score; test images stay untouched."""
         s, device = settings.scoring, torch.device(settings.device)
-        images = as_images(split.train)
-        encoder, _ = train_encoder(
-            images, wgan, parameters, settings.training, seed + SEED_OFFSET, device, **_changes(settings)
-        )
+        job = _job(parameters, wgan.spec, seed + SEED_OFFSET, settings, wgan)
+        encoder, _ = train_encoder(job, as_images(split.train))
         how = Refinement.from_settings(s.model_dump())
         restorer = Restorer.of(wgan, encoder, parameters.image_distance, device, how)
         training_set = fit_training_set(split.train, restorer, s.batch_size, s.poses)
@@ -136,14 +136,20 @@ def _critic_output(images: np.ndarray, judge: Judge) -> np.ndarray:
 
 
 def _train_wgan(split: Split, seed: int, settings: Settings) -> Wgan:
-    spec, device = network_spec(split.train.shape, settings.wgan), torch.device(settings.device)
-    images = as_images(split.train)
-    return train_wgan(images, spec, settings.wgan, settings.training, seed, device, **_changes(settings))[0]
+    job = _job(settings.wgan, network_spec(split.train.shape, settings.wgan), seed, settings)
+    return train_wgan(job, as_images(split.train))[0]
 
 
-def _changes(settings: Settings) -> dict[str, Any]:
-    """What both trainings take besides their own parameters."""
-    return {"augmentation": settings.data_prep.augmentation, "precision": settings.precision}
+def _job(
+    parameters: WganParameters | EncoderParameters,
+    spec: NetworkSpec,
+    seed: int,
+    settings: Settings,
+    wgan: Wgan | None = None,
+) -> TrainingJob:
+    """A phase to train as the settings say, of which nothing is kept."""
+    s = settings
+    return TrainingJob(parameters, s.training, spec, seed, s.device, None, wgan, s.data_prep.augmentation, s.precision)
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

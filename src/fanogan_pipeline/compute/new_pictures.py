@@ -27,7 +27,6 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource, PictureFiles, Tiles, of_runs, picture_runs
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters
-from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.prepare import prepare_readable
 from fanogan_pipeline.training import devices
 
@@ -53,14 +52,10 @@ class NewTerms:
     what: str = "reading pictures"
     pool: Executor | None = None
 
-    @property
-    def geometry(self) -> Geometry:
-        """The detector's own."""
-        return Geometry.from_json(json.loads(self.detector.detector.geometry))
-
     def __call__(self, pictures: slice) -> pd.DataFrame:
         rows = np.arange(pictures.start, pictures.stop)
-        images, tiles, reasons = prepare_readable(self.source, rows, self.geometry, self.workers, self.what)
+        geometry = self.detector.geometry
+        images, tiles, reasons = prepare_readable(self.source, rows, geometry, self.workers, self.what)
         found = pd.DataFrame({"image_id": self.source.table["image_id"].to_numpy(dtype=str)[rows], "reason": reasons})
         if not len(images):
             return found
@@ -128,7 +123,7 @@ def measure(
         ClusterError: the cluster was lost; its finished parts are kept for the next try.
         InputError: pictures that are read with other settings than those that the detector learnt from.
     """
-    NewTerms(source, detector, parameters.workers).geometry.expect_decoding(source.decoding, "new_images")
+    detector.geometry.expect_decoding(source.decoding, "new_images")
     if compute.engine != "local" and source.files is None:
         logger.warning("new_images: these pictures lie in this process's memory; they are computed here")
         compute = compute.model_copy(update={"engine": "local"})

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ import numpy as np
 import torch
 
 from fanogan_pipeline import errors
-from fanogan_pipeline.compute import worker
+from fanogan_pipeline.compute import job_files, worker
 from fanogan_pipeline.compute.files import work_folder
-from fanogan_pipeline.compute.job import TrainingJob
 from fanogan_pipeline.datasets.atomic import one_line
 from fanogan_pipeline.errors import InputError, TrainingError
-from fanogan_pipeline.parameters import TrainingParameters, WganParameters
+from fanogan_pipeline.parameters import WganParameters
+from fanogan_pipeline.training.job import TrainingJob
+from fanogan_pipeline.training.state import StateSlot
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +32,16 @@ logger = logging.getLogger(__name__)
 FRESH_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 
 
-def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], None] = worker.work) -> TrainingParameters:
+def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], None] = worker.work) -> TrainingJob:
     """Let several processes train the job up to its last state, where `training.processes` asks for them.
 
     Args:
-        job: the phase; its slot receives the states.
+        job: the phase; its slot receives the states, in a folder.
         images: uint8 [N, C, H, W].
         entry: what each process runs, on the folder of the job.
 
     Returns:
-        What to train on with: one process that goes on from the state kept in the slot has nothing
+        The job to train on: one process that goes on from the state kept in the slot has nothing
         left to do but to read it.
 
     Raises:
@@ -49,20 +51,21 @@ def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], Non
     """
     processes = processes_here(job)
     if processes * job.training.machines == 1:
-        return job.training
+        return job
+    slot = job.slot
+    assert slot is not None
     way_on = "the same command with --only-missing-outputs"
     if job.training.fresh_start:
-        job.slot.discard()
+        slot.discard()
         way_on += " and without training.fresh_start"
-    rest = job.training.model_copy(update={"fresh_start": False})
-    if not _is_done(job):
-        job = TrainingJob(**{**vars(job), "training": rest})
-        with work_folder(job.slot.store.folder) as folder:
-            job.write(folder, images)
+    job = replace(job, training=job.training.model_copy(update={"fresh_start": False}))
+    if not _is_done(slot, job.parameters.steps):
+        with work_folder(slot.store.folder) as folder:
+            job_files.write(job, folder, images)
             _launch(job, processes, folder, entry, way_on)
-        if not _is_done(job):
+        if not _is_done(slot, job.parameters.steps):
             raise TrainingError(f"{job.phase}: {processes} processes have ended without leaving a finished state")
-    return rest
+    return job
 
 
 def processes_here(job: TrainingJob) -> int:
@@ -88,9 +91,9 @@ def processes_here(job: TrainingJob) -> int:
     return asked
 
 
-def _is_done(job: TrainingJob) -> bool:
-    state = job.slot.load()
-    return state is not None and state.header["step"] == job.parameters.steps
+def _is_done(slot: StateSlot, steps: int) -> bool:
+    state = slot.load()
+    return state is not None and state.header["step"] == steps
 
 
 def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str], None], way_on: str) -> None:

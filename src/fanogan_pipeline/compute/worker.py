@@ -13,18 +13,15 @@ import os
 import sys
 from pathlib import Path
 
-import torch
 import torch.distributed as dist
 
-from fanogan_pipeline.compute.job import TrainingJob
+from fanogan_pipeline.compute import job_files
 from fanogan_pipeline.errors import PlainError
-from fanogan_pipeline.parameters import EncoderParameters, WganParameters
-from fanogan_pipeline.training import devices, models
+from fanogan_pipeline.training import devices
 from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.distributed import Group
-from fanogan_pipeline.training.encoder import EncoderPhase
-from fanogan_pipeline.training.loop import Phase, run_phase
-from fanogan_pipeline.training.wgan import WganPhase
+from fanogan_pipeline.training.job import phase_of
+from fanogan_pipeline.training.loop import run_phase
 
 OUTCOME = "outcome.json"
 
@@ -55,22 +52,13 @@ def work(folder: str) -> None:
 
 
 def _train(folder: Path) -> None:
-    job, images = TrainingJob.read(folder)
+    job, images = job_files.read(folder)
     local_rank, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     device = devices.of_process(job.device, local_rank)
     devices.settle_in(job.training.threads, local_size)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     group = Group(dist.get_rank(), dist.get_world_size())
-    run_phase(_phase(job, as_images(images), device, group), job.parameters.steps, job.training, job.slot)
-
-
-def _phase(job: TrainingJob, images: torch.Tensor, device: torch.device, group: Group) -> Phase:
-    if isinstance(job.parameters, WganParameters):
-        return WganPhase(images, job.spec, job.parameters, job.seed, device, job.augmentation, group, job.precision)
-    assert isinstance(job.parameters, EncoderParameters)
-    assert job.wgan_model is not None
-    wgan = models.load_wgan(job.wgan_model, device)
-    return EncoderPhase(images, wgan, job.parameters, job.seed, device, job.augmentation, group, job.precision)
+    run_phase(phase_of(job, as_images(images), device, group), job.parameters.steps, job.training, job.slot)
 
 
 def _write_outcome(folder: Path, kind: str, message: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from fanogan_pipeline.detection.residuals import TERMS, Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.images import Tiles
 from fanogan_pipeline.networks import Checkpoint
+from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.training import models
 
 
@@ -54,6 +57,11 @@ class AnomalyDetector:
         refinement = Refinement.from_settings(judged.settings)
         restorer = load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], device, refinement)
         return cls(restorer, ResidualStatistics.from_checkpoint(residual_statistics).to(device), judged)
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """Of the pictures that it judges."""
+        return Geometry.from_json(json.loads(self.detector.geometry))
 
     def terms(self, images: np.ndarray, tiles: Tiles | None = None) -> pd.DataFrame:
         """Residual terms of images uint8 [N, C, H, W], whole pictures or their tiles, a row per picture.

@@ -58,22 +58,12 @@ def innermost_units(spec: NetworkSpec) -> int:
 
 
 class ConvCritic(Critic):
-    """x [N, C, H, W] -> score [N]; `features` gives each stage's activations, from the image inwards."""
+    """x [N, C, H, W] -> score [N]."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
-        self.stages = nn.ModuleList(nn.Sequential(layer, nn.LeakyReLU(SLOPE)) for layer in down(spec, bias=True))
+        self.stages = nn.Sequential(*[nn.Sequential(layer, nn.LeakyReLU(SLOPE)) for layer in down(spec, bias=True)])
         self.linear = nn.Linear(innermost_units(spec), 1)
-
-    def features(self, x: Tensor) -> list[Tensor]:
-        found = []
-        for stage in self.stages:
-            x = stage(x)
-            found.append(x)
-        return found
-
-    def head(self, deepest: Tensor) -> Tensor:
-        return self.linear(deepest.flatten(1)).squeeze(1)
 
     def input_gradient(self, x: Tensor) -> Tensor:
         """As every critic's, but written down: the same layers transposed, last to first, under the rectifiers' slopes.

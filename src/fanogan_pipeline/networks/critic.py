@@ -10,18 +10,26 @@ class Critic(nn.Module):
     """x [N, C, H, W] -> score [N], from features that the detector looks at too.
 
     Attributes:
+        stages: from the image inwards.
+        linear: from the last stage's activations to the score.
         couples_images: an image's score depends on its batch while training (batch norm).
     """
 
+    stages: nn.Sequential
+    linear: nn.Linear
     couples_images = False
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations of each stage, from the image inwards."""
-        raise NotImplementedError
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found
 
     def head(self, deepest: Tensor) -> Tensor:
         """Score [N] of the deepest stage's activations."""
-        raise NotImplementedError
+        return self.linear(deepest.flatten(1)).squeeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x)[-1])
@@ -29,7 +37,7 @@ class Critic(nn.Module):
     def input_gradient(self, x: Tensor) -> Tensor:
         """grad D(x) of every image, [N, C, H, W], through which a loss reaches the weights.
 
-        Never of a compiled critic: it is differentiated twice.
+        A critic must not be compiled: this is differentiated twice, and what `torch.compile` makes can be only once.
         """
         x = x.detach().requires_grad_(True)
         return torch.autograd.grad(self(x).sum(), x, create_graph=True)[0]

@@ -38,15 +38,13 @@ def quarter(spec: NetworkSpec) -> tuple[int, int]:
     return height // 4, width // 4
 
 
-def trunk(spec: NetworkSpec) -> nn.ModuleList:
+def trunk(spec: NetworkSpec) -> nn.Sequential:
     """The three stages that critic and encoder share the shape of."""
     w = spec.width
-    return nn.ModuleList(
-        [
-            nn.Sequential(*convolution(spec.channels, w), *convolution(w, w)),
-            nn.Sequential(nn.MaxPool2d(2), *convolution(w, 2 * w), *convolution(2 * w, 2 * w)),
-            nn.Sequential(nn.MaxPool2d(2), *convolution(2 * w, 4 * w), *convolution(4 * w, 4 * w)),
-        ]
+    return nn.Sequential(
+        nn.Sequential(*convolution(spec.channels, w), *convolution(w, w)),
+        nn.Sequential(nn.MaxPool2d(2), *convolution(w, 2 * w), *convolution(2 * w, 2 * w)),
+        nn.Sequential(nn.MaxPool2d(2), *convolution(2 * w, 4 * w), *convolution(4 * w, 4 * w)),
     )
 
 
@@ -60,16 +58,6 @@ class ReferenceCritic(Critic):
         height, width = quarter(spec)
         self.stages = trunk(spec)
         self.linear = nn.Linear(4 * spec.width * height * width, 1)
-
-    def features(self, x: Tensor) -> list[Tensor]:
-        found = []
-        for stage in self.stages:
-            x = stage(x)
-            found.append(x)
-        return found
-
-    def head(self, deepest: Tensor) -> Tensor:
-        return self.linear(deepest.flatten(1)).squeeze(1)
 
 
 class ReferenceGenerator(nn.Module):

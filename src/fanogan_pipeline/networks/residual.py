@@ -14,7 +14,17 @@ from torch.nn import functional
 from fanogan_pipeline.networks.convolutional import MAX_WIDTH_FACTOR
 from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.encoder import Encoder
-from fanogan_pipeline.networks.spec import NetworkSpec, halved_sizes
+from fanogan_pipeline.networks.spec import NetworkSpec
+
+SMALLEST_SIDE = 3  # halving stops before a side would be shorter than this
+
+
+def halved_sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Image sizes (H, W) from the full one down, each side halved and rounded down at every stage."""
+    sizes = [size]
+    while min(sizes[-1]) // 2 >= SMALLEST_SIDE:
+        sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
+    return sizes
 
 
 def block_widths(spec: NetworkSpec) -> list[int]:
@@ -75,16 +85,9 @@ class ResidualTrunk(nn.Module):
         widths = block_widths(spec)
         first = nn.Conv2d(spec.channels, widths[0], 3, padding=1)
         blocks = [DownBlock(before, after, kind) for before, after in itertools.pairwise(widths)]
-        self.stages = nn.ModuleList([nn.Sequential(first, blocks[0]), *blocks[1:]])
+        self.stages = nn.Sequential(nn.Sequential(first, blocks[0]), *blocks[1:])
         height, width = halved_sizes(spec.image_size)[-1]
         self.units = widths[-1] * height * width
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        found = []
-        for stage in self.stages:
-            x = stage(x)
-            found.append(x)
-        return found
 
 
 class ResidualCritic(Critic):
@@ -95,11 +98,9 @@ class ResidualCritic(Critic):
         self.trunk = ResidualTrunk(spec, "layer")
         self.linear = nn.Linear(self.trunk.units, 1)
 
-    def features(self, x: Tensor) -> list[Tensor]:
-        return self.trunk(x)
-
-    def head(self, deepest: Tensor) -> Tensor:
-        return self.linear(deepest.flatten(1)).squeeze(1)
+    @property
+    def stages(self) -> nn.Sequential:  # type: ignore[override]
+        return self.trunk.stages
 
 
 class ResidualGenerator(nn.Module):
@@ -138,6 +139,4 @@ class ResidualEncoder(Encoder):
         return self.trunk.stages[0](x)
 
     def rest(self, first: Tensor) -> Tensor:
-        for stage in self.trunk.stages[1:]:
-            first = stage(first)
-        return first.flatten(1)
+        return self.trunk.stages[1:](first).flatten(1)

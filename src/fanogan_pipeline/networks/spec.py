@@ -7,8 +7,6 @@ from typing import Any
 
 from fanogan_pipeline.errors import InputError
 
-SMALLEST_SIDE = 3  # halving stops before a side would be shorter than this
-
 
 @dataclass(frozen=True)
 class NetworkSpec:
@@ -48,11 +46,3 @@ class NetworkSpec:
                 f"model header: found network {values!r}, expected architecture, image_size, channels, "
                 "latent_dim and width"
             ) from error
-
-
-def halved_sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Image sizes (H, W) from the full one down, each side halved and rounded down at every stage."""
-    sizes = [size]
-    while min(sizes[-1]) // 2 >= SMALLEST_SIDE:
-        sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
-    return sizes

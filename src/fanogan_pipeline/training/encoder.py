@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.networks import Encoder, build_encoder, folded, pixel_range, seeded
-from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, Precision, TrainingParameters
+from fanogan_pipeline.networks import build_encoder, folded, pixel_range, seeded
+from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, Precision
 from fanogan_pipeline.training import objectives
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, corrupt, sample_prior, to_pixels
 from fanogan_pipeline.training.devices import placed
 from fanogan_pipeline.training.distributed import SOLO, Group
-from fanogan_pipeline.training.loop import Observer, run_phase
 from fanogan_pipeline.training.precision import Passes
 from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_rate
-from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import Wgan
 
 SEED_OFFSET = 1000  # the encoder's seed lies so far from its WGAN's
@@ -119,33 +116,3 @@ def _optimiser(parameters: EncoderParameters, encoder: nn.Module) -> torch.optim
     if parameters.optimiser == "rmsprop":
         return torch.optim.RMSprop(encoder.parameters(), parameters.learning_rate, foreach=True)
     return torch.optim.Adam(encoder.parameters(), parameters.learning_rate, fused=True)
-
-
-def train_encoder(
-    images: Tensor,
-    wgan: Wgan,
-    parameters: EncoderParameters,
-    training: TrainingParameters,
-    seed: int,
-    device: torch.device,
-    slot: StateSlot | None = None,
-    observe: Observer | None = None,
-    augmentation: AugmentationParameters | None = None,
-    precision: Precision = "float32",
-) -> tuple[Encoder, pd.DataFrame]:
-    """Train the encoder of a frozen WGAN on normal images.
-
-    Args:
-        images: uint8 [N, C, H, W].
-        wgan: of phase 1.
-        parameters: of the phase; `steps` counts encoder updates.
-        training, seed, device, slot, observe, augmentation, precision: as for `train_wgan`.
-
-    Returns:
-        The encoder in evaluation mode; the curves (columns `step`, `term_izi`, `term_ziz`,
-        `term_features`, `loss_encoder`; NaN where the objective has no such term).
-    """
-    phase = EncoderPhase(images, wgan, parameters, seed, device, augmentation, precision=precision)
-    history = run_phase(phase, parameters.steps, training, slot, observe)
-    columns = ["step", "term_izi", "term_ziz", "term_features", "loss_encoder"]
-    return phase.encoder.eval().requires_grad_(False), history.reindex(columns=columns).astype({"step": int})

@@ -32,7 +32,7 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) ->
     """E[(||grad D(x~)||_2 - 1)^2] at x~ = mix * x + (1 - mix) * G(z): Gulrajani et al. 2017, equation 3.
 
     Args:
-        critic: x [N, C, H, W] -> [N], never a compiled one.
+        critic: x [N, C, H, W] -> score [N].
         real, fake: [N, C, H, W]; no gradient flows into the generator.
         mix: uniform in [0, 1], one number an image [N].
 

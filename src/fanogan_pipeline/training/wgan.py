@@ -8,26 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.networks import Critic, NetworkSpec, build_critic, build_generator, pixel_range, seeded
-from fanogan_pipeline.parameters import AugmentationParameters, Precision, TrainingParameters, WganParameters
+from fanogan_pipeline.parameters import AugmentationParameters, Precision, WganParameters
 from fanogan_pipeline.training import health, objectives
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, sample_prior, to_pixels
 from fanogan_pipeline.training.devices import placed
 from fanogan_pipeline.training.distributed import SOLO, Group
-from fanogan_pipeline.training.ema import standing_statistics, update_average
-from fanogan_pipeline.training.loop import Observer, run_phase
+from fanogan_pipeline.training.ema import update_average
 from fanogan_pipeline.training.precision import Passes
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
-from fanogan_pipeline.training.state import StateSlot
 
 logger = logging.getLogger(__name__)
-
-STANDING_BATCHES = 20  # batches of z that batch norm's statistics of the averaged generator are taken over
 
 
 @dataclass(frozen=True)
@@ -159,48 +154,3 @@ class WganPhase:
         loss.backward()
         self.group.mean_gradients(module)
         optimiser.step()
-
-
-def train_wgan(
-    images: Tensor,
-    spec: NetworkSpec,
-    parameters: WganParameters,
-    training: TrainingParameters,
-    seed: int,
-    device: torch.device,
-    slot: StateSlot | None = None,
-    observe: Observer | None = None,
-    augmentation: AugmentationParameters | None = None,
-    precision: Precision = "float32",
-) -> tuple[Wgan, pd.DataFrame]:
-    """Train generator and critic on normal images.
-
-    Args:
-        images: uint8 [N, C, H, W].
-        spec: the networks to build.
-        parameters: of the phase; `steps` counts generator updates.
-        training: logging, saving and failure, shared by both phases.
-        seed: of weights, noise and order.
-        device: where to train.
-        slot: where the resumable state is kept; None, nothing is kept.
-        observe: called with the step and its terms at every logged step.
-        augmentation: random changes to the images; None, none.
-        precision: of passes through the networks, see `Passes`.
-
-    Returns:
-        The averaged generator and the critic; the curves (columns `step`, `term_real`, `term_fake`,
-        `gradient_penalty`, `loss_critic`, `loss_generator`).
-    """
-    phase = WganPhase(images, spec, parameters, seed, device, augmentation, precision=precision)
-    history = run_phase(phase, parameters.steps, training, slot, observe)
-    latents = [
-        sample_prior(parameters.latent_prior, parameters.batch_size, spec.latent_dim, phase.noise)
-        for _ in range(STANDING_BATCHES)
-    ]
-    standing_statistics(phase.average, latents)
-    return (
-        Wgan(spec, parameters.latent_prior, phase.average, phase.critic.eval().requires_grad_(False)),
-        history.reindex(
-            columns=["step", "term_real", "term_fake", "gradient_penalty", "loss_critic", "loss_generator"]
-        ),
-    )

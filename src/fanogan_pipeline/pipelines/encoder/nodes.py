@@ -8,9 +8,9 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 
 with lazily():
     from fanogan_pipeline import figures
-    from fanogan_pipeline.compute import job, side_by_side
+    from fanogan_pipeline.compute import side_by_side
     from fanogan_pipeline.detection import anomaly_detector, residuals
-    from fanogan_pipeline.training import data, devices, models, state
+    from fanogan_pipeline.training import data, devices, job, models, state
     from fanogan_pipeline.training import encoder as phase
 
 
@@ -40,25 +40,14 @@ def train(
         seed + phase.SEED_OFFSET,
         where.type,
         slot,
-        wgan_model,
+        wgan,
         data_prep.augmentation,
         precision,
     )
-    training = side_by_side.train_first(whole, train_set.images)
+    whole = side_by_side.train_first(whole, train_set.images)
     images = data.as_images(train_set.images)
     with tensorboard.run("encoder") as log:
-        trained, history = phase.train_encoder(
-            images,
-            wgan,
-            parameters,
-            training,
-            seed + phase.SEED_OFFSET,
-            where,
-            slot,
-            log.scalars,
-            data_prep.augmentation,
-            precision,
-        )
+        trained, history = job.train_encoder(whole, images, log.scalars)
         log.network("encoder", trained, images.shape[1:])
     facts |= {"train_images": len(train_set)}
     return models.encoder_checkpoint(trained, wgan_model, facts), history

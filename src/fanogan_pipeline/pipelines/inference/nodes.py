@@ -14,9 +14,9 @@ from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters, 
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSource, StateStore
 
 with lazily():
-    from fanogan_pipeline.compute import new_pictures as shards
+    from fanogan_pipeline.compute import new_pictures
     from fanogan_pipeline.datasets import figure
-    from fanogan_pipeline.detection import anomaly_detector as detectors
+    from fanogan_pipeline.detection import anomaly_detector
     from fanogan_pipeline.detection import new_pictures as batch
     from fanogan_pipeline.preprocessing import prepare
     from fanogan_pipeline.training import devices
@@ -35,7 +35,7 @@ def load_detector(
     """The detector of a complete set of files."""
     devices.settle_in(training.threads)
     where = devices.choose_device(device)
-    return detectors.AnomalyDetector.load(wgan_model, encoder_model, residual_statistics, detector, where)
+    return anomaly_detector.AnomalyDetector.load(wgan_model, encoder_model, residual_statistics, detector, where)
 
 
 def measure_pictures(
@@ -50,7 +50,7 @@ def measure_pictures(
 ) -> DataFrame:
     """Residual terms of every picture, in shards; what is broken has a reason instead."""
     found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
-    table, folder = shards.measure(new_images, anomaly_detector, found, parameters, compute, states.folder)
+    table, folder = new_pictures.measure(new_images, anomaly_detector, found, parameters, compute, states.folder)
     table.attrs["parts"] = str(folder)
     return table
 
@@ -128,7 +128,7 @@ def _overlay_if_readable(source: ImageSource, row: int, anomaly_detector: Any) -
 
 
 def _overlay(source: ImageSource, row: int, anomaly_detector: Any) -> bytes:
-    geometry, picture = shards.NewTerms(source, anomaly_detector, 1).geometry, source.read(row)
+    geometry, picture = anomaly_detector.geometry, source.read(row)
     images, tiles = prepare.prepare_pictures(source, np.array([row]), geometry, 1)
     (found,) = anomaly_detector.maps(images, tiles)
     inside, file = geometry.inside(picture.shape[:2]), io.BytesIO()

@@ -12,8 +12,8 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 
 with lazily():
     from fanogan_pipeline import figures
-    from fanogan_pipeline.compute import job, side_by_side
-    from fanogan_pipeline.training import data, devices, models, sampling, state, wgan
+    from fanogan_pipeline.compute import side_by_side
+    from fanogan_pipeline.training import data, devices, job, models, sampling, state, wgan
 
 
 def train(
@@ -34,11 +34,9 @@ def train(
     facts = state.facts_of(parameters, data_prep, seed, train_set.split_digest, precision)
     slot = state.StateSlot(states, "wgan", facts | {"device": where.type}).unshared()
     whole = job.TrainingJob(parameters, training, spec, seed, where.type, slot, None, data_prep.augmentation, precision)
-    training = side_by_side.train_first(whole, train_set.images)
+    whole = side_by_side.train_first(whole, train_set.images)
     with tensorboard.run("wgan") as log:
-        trained, history = wgan.train_wgan(
-            images, spec, parameters, training, seed, where, slot, log.scalars, data_prep.augmentation, precision
-        )
+        trained, history = job.train_wgan(whole, images, log.scalars)
         log.network("generator", trained.generator, (spec.latent_dim,))
         log.network("critic", trained.critic, images.shape[1:])
         log.images("generated_samples", sampling.samples(trained, 64, seed))

@@ -13,6 +13,7 @@ from PIL import Image
 from tests.project import ROOT
 from tests.test_contract import configuration
 
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import encoder_curves, render_report, report_text, summary_table
 from fanogan_pipeline.pipelines.reporting.nodes import FIGURES
 
@@ -139,3 +140,9 @@ def test_percentages_stay_whole_and_the_chosen_row_is_marked():
     assert " %" not in re.sub("<style>.*</style>", "", html, flags=re.DOTALL)
     (marked,) = re.findall('<tr class="marked">(.*?)</tr>', html)
     assert re.findall("<td.*?>(.*?)</td>", marked) == ["b", "0.6870", "yes"]
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", png(480)[:20]])
+def test_a_figure_that_is_no_png_is_refused(data: bytes) -> None:
+    with pytest.raises(InputError, match=rf"figure roc_curve: found {len(data)} bytes that are no PNG"):
+        render_report("title", METRICS, NO_CLASSES, {"roc_curve": data}, {})

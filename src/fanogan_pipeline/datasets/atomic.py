@@ -14,8 +14,8 @@ from fsspec.implementations.local import LocalFileSystem
 from kedro.io.core import AbstractDataset, DatasetError, get_filepath_str
 
 from fanogan_pipeline.datasets.staging import sweep, whole_file, whole_version
-from fanogan_pipeline.datasets.versions import COMPLETE, VersionsMixin, one_line
-from fanogan_pipeline.errors import InputError, PlainError, SizeError
+from fanogan_pipeline.datasets.versions import COMPLETE, VersionsMixin
+from fanogan_pipeline.errors import InputError, PlainError, SizeError, one_line
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,9 @@ from kedro.io.core import AbstractVersionedDataset, Version, get_protocol_and_pa
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import SizeError
 
+# No deflate stream grows by more than this on decompression (zlib's technical details): to promise more is to lie.
+DEFLATE_MAXIMUM_RATIO = 1032
+
 
 class AtomicFileDataset(AtomicMixin, AbstractVersionedDataset):
     """The mixin on a bare dataset, for forms that no class of kedro-datasets has: give `_read` and `_write`.

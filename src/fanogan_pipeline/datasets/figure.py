@@ -18,7 +18,7 @@ from PIL import Image
 
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
 from fanogan_pipeline.datasets.versions import COMPLETE
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.lazy import lazily
 
 with lazily():
@@ -175,7 +175,7 @@ def checked_png(data: bytes) -> bytes:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             image.verify()
     except Exception as error:  # what Pillow raises on broken files is not limited to its own errors
-        raise InputError(f"the PNG is damaged ({' '.join(str(error).split())[:200]})") from error
+        raise InputError(f"the PNG is damaged ({one_line(error, 200)})") from error
     return data
 
 

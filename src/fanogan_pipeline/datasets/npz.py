@@ -9,11 +9,9 @@ from typing import IO, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from fanogan_pipeline.datasets.atomic_file import check_size
+from fanogan_pipeline.datasets.atomic_file import DEFLATE_MAXIMUM_RATIO, check_size
 from fanogan_pipeline.errors import InputError
 
-# No deflate stream grows by more than this on decompression (zlib's technical details).
-_DEFLATE_MAXIMUM_RATIO = 1032
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 _SUFFIX = ".npy"
 
@@ -38,7 +36,7 @@ def read_arrays(file: BinaryIO, required: set[str], optional: set[str], max_byte
         arrays = {}
         for member in members:
             name = member.filename.removesuffix(_SUFFIX)
-            if member.file_size > max(member.compress_size, 1) * _DEFLATE_MAXIMUM_RATIO:
+            if member.file_size > max(member.compress_size, 1) * DEFLATE_MAXIMUM_RATIO:
                 raise InputError(f"{name}: {member.compress_size:,} bytes cannot unpack to {member.file_size:,}")
             with archive.open(member) as stream:
                 _check_header(stream, name, member.file_size)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from dying import context, exit_code, save_dying_at_step, save_dying_in_file, save_many
 from kedro.io import DataCatalog, DatasetError, Version
-from stored_forms import FORMS, PLACES, dataset, example, leftovers, refusal, same
+from stored_forms import FORMS, OPTIONS, PLACES, dataset, example, leftovers, refusal, same
 from tests.damage import no_file_above
 
 from fanogan_pipeline.datasets.staging import PREFIX, sweep, whole_file, whole_version
@@ -43,6 +43,7 @@ def test_versions_come_back_as_they_were_saved(form, root, tmp_path):
 def test_unversioned_datasets_are_replaced(form, root, tmp_path):
     folder = tmp_path if root == "local" else f"memory://{tmp_path}"
     config = {"type": f"fanogan_pipeline.datasets.{form}", "filepath": f"{folder}/{PLACES[form]}"}
+    config |= OPTIONS.get(form, {})
     catalog = DataCatalog.from_config({"it": config})
     assert not catalog.exists("it")
     with pytest.raises(DatasetError) as caught:
@@ -381,8 +382,8 @@ def test_folders_with_strange_names_and_hidden_or_half_versions(tmp_path):
 
 def test_the_catalog_can_write_down_what_it_holds(tmp_path):
     config = {form: {"type": f"fanogan_pipeline.datasets.{form}", "filepath": str(tmp_path / form)} for form in FORMS}
-    for entry in config.values():
-        entry["versioned"] = True
+    for form, entry in config.items():
+        entry |= {"versioned": True} | OPTIONS.get(form, {})
     written = DataCatalog.from_config(config)
     for form in FORMS:
         assert written[form]._init_config()["filepath"] == config[form]["filepath"]

@@ -46,20 +46,19 @@ def read_arrays(file: BinaryIO, required: set[str], optional: set[str], max_byte
     return arrays
 
 
-def write_arrays(file: BinaryIO, arrays: dict[str, np.ndarray], is_compressed: bool, max_bytes: int) -> None:
+def write_arrays(file: BinaryIO, arrays: dict[str, np.ndarray], max_bytes: int) -> None:
     """The same arrays always make the same bytes.
 
     Args:
         file: open for writing and reading.
         arrays: name -> array.
-        is_compressed: smaller and slower.
         max_bytes: as for `read_arrays`.
 
     Raises:
         SizeError: `read_arrays` would refuse them; mostly before anything is written.
     """
     check_size(sum(array.nbytes for array in arrays.values()), max_bytes)
-    (np.savez_compressed if is_compressed else np.savez)(file, allow_pickle=False, **arrays)
+    np.savez(file, allow_pickle=False, **arrays)
     with zipfile.ZipFile(file) as archive:  # each array has got a header
         _check_unpacked(archive.infolist(), max_bytes)
 

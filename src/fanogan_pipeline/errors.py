@@ -24,3 +24,9 @@ class TrainingError(PlainError):
 
 class ClusterError(PlainError):
     """The machines that work was spread over are lost; what they had finished is kept."""
+
+
+def one_line(error: BaseException, most: int = 300) -> str:
+    """An error's text on one line of at most `most` characters."""
+    text = " ".join(str(error).split())[:most]
+    return text or type(error).__name__

@@ -18,7 +18,8 @@ from kedro.pipeline import Node, Pipeline
 from pydantic import BaseModel
 
 from fanogan_pipeline import provenance
-from fanogan_pipeline.datasets.atomic import AtomicMixin, one_line
+from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.errors import one_line
 from fanogan_pipeline.refusals import plain_line
 
 logger = logging.getLogger(__name__)

@@ -1,9 +1,10 @@
-"""Processes that die by SIGKILL while they save, at a point that the test chooses."""
+"""Processes that are killed while they save, at a point that the test chooses."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -56,14 +57,10 @@ def die_at_step(number: int) -> None:
 
 
 def die_in_file() -> None:
-    """Arm this process: it dies with half of the first piece of a file written through fsspec."""
-    from fsspec.implementations.local import LocalFileOpener
-
-    def half(self: Any, data: bytes) -> None:
-        os.write(self.f.fileno(), bytes(data)[: max(1, len(data) // 2)])
-        die()
-
-    LocalFileOpener.write = half
+    """Arm this process: the system kills it as soon as a file grows beyond a kilobyte."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
 def save_dying_at_step(form: str, folder: str, version: str, data_number: int, step: int) -> None:
@@ -76,7 +73,7 @@ def save_dying_at_step(form: str, folder: str, version: str, data_number: int, s
 
 
 def save_dying_in_file(type_name: str, path: str, version: str, number: int) -> None:
-    """For any class that writes through fsspec, ours or Kedro's own."""
+    """For any class, ours or Kedro's own."""
     from kedro.io import Version
     from kedro.io.core import load_obj
 

@@ -35,7 +35,7 @@ def message_of(dataset: ImageFolderDataset) -> str:
 
 
 def read_one(folder: Path, **arguments) -> np.ndarray:
-    source = ImageFolderDataset(path=str(folder), **arguments).load()
+    source = ImageFolderDataset(filepath=str(folder), **arguments).load()
     assert len(source) == 1
     return source.read(0)
 

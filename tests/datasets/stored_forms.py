@@ -27,6 +27,7 @@ PLACES = {
     "ReportDataset": "report.html",
 }
 FORMS = sorted(PLACES)
+OPTIONS: dict[str, dict[str, Any]] = {"ArrayDataset": {"arrays": {"maps": ("float16", 3)}}}
 
 
 def example(form: str, number: int = 0, n: int = 6) -> Any:
@@ -56,7 +57,9 @@ def example(form: str, number: int = 0, n: int = 6) -> Any:
 
 def dataset(form: str, folder: Path | str, save: str | None = None, load: str | None = None, **more: Any) -> Any:
     """A versioned dataset of this form, as a run with these versions sees it."""
-    return class_of(form)(filepath=f"{folder}/{PLACES[form]}", version=Version(load, save), **more)
+    return class_of(form)(
+        filepath=f"{folder}/{PLACES[form]}", version=Version(load, save), **OPTIONS.get(form, {}), **more
+    )
 
 
 def class_of(form: str) -> type[AbstractDataset]:
@@ -83,7 +86,7 @@ def same(form: str, found: Any, expected: Any) -> bool:
 def png(figure: Figure) -> bytes:
     from fanogan_pipeline.datasets.figure import to_png
 
-    return to_png(figure, 150)
+    return to_png(figure)
 
 
 def leftovers(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kedro.io import DatasetError
-from stored_forms import example
+from stored_forms import OPTIONS, example
 from tests import damage
 
 from fanogan_pipeline.datasets import ArrayDataset
@@ -15,7 +15,7 @@ from fanogan_pipeline.datasets import ArrayDataset
 
 @pytest.fixture
 def maps(tmp_path: Path) -> ArrayDataset:
-    return ArrayDataset(filepath=str(tmp_path / "maps.npz"), texts=["detector"])
+    return ArrayDataset(filepath=str(tmp_path / "maps.npz"), texts=["detector"], **OPTIONS["ArrayDataset"])
 
 
 def test_texts_come_back_beside_the_arrays(maps):
@@ -31,7 +31,7 @@ def test_a_text_is_asked_for_when_arrays_are_saved_and_may_lack_where_they_were_
     data = example("ArrayDataset")
     with pytest.raises(DatasetError, match="lacks detector"):
         maps.save(data)
-    ArrayDataset(filepath=str(tmp_path / "maps.npz")).save(data)
+    ArrayDataset(filepath=str(tmp_path / "maps.npz"), **OPTIONS["ArrayDataset"]).save(data)
     assert "detector" not in maps.load()
 
 

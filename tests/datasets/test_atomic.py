@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import signal
 import subprocess
 import warnings
 from bisect import bisect_left
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from dying import context, exit_code, save_dying_at_step, save_dying_in_file, save_many
 from kedro.io import DataCatalog, DatasetError, Version
-from stored_forms import FORMS, PLACES, dataset, example, leftovers, refusal, same
+from stored_forms import FORMS, OPTIONS, PLACES, dataset, example, leftovers, refusal, same
 from tests.damage import no_file_above
 
 from fanogan_pipeline.datasets.staging import PREFIX, sweep, whole_file, whole_version
@@ -43,6 +44,7 @@ def test_versions_come_back_as_they_were_saved(form, root, tmp_path):
 def test_unversioned_datasets_are_replaced(form, root, tmp_path):
     folder = tmp_path if root == "local" else f"memory://{tmp_path}"
     config = {"type": f"fanogan_pipeline.datasets.{form}", "filepath": f"{folder}/{PLACES[form]}"}
+    config |= OPTIONS.get(form, {})
     catalog = DataCatalog.from_config({"it": config})
     assert not catalog.exists("it")
     with pytest.raises(DatasetError) as caught:
@@ -75,7 +77,7 @@ def test_a_kill_in_the_middle_of_a_file_tears_the_stock_dataset_and_not_ours(tmp
 
     for type_name, kind in ((OURS, "ours"), (STOCK, "stock")):
         path = str(tmp_path / kind)
-        assert exit_code(save_dying_in_file, type_name, path, "v1", 1) == KILLED
+        assert exit_code(save_dying_in_file, type_name, path, "v1", 1) == -signal.SIGXFSZ
     assert not dataset_at(tmp_path / "ours").exists()
     torn = Stock(filepath=str(tmp_path / "stock"), version=Version(None, None))
     assert torn.exists()
@@ -337,7 +339,7 @@ def test_a_read_that_fails_for_want_of_memory_or_an_answer_keeps_the_file(error,
     assert f"cannot be read ({error}), yet it may well be whole; keep it" in refusal(caught.value)
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if form != "JSONDataset"])
+@pytest.mark.parametrize("form", FORMS)
 def test_what_is_too_large_to_be_read_is_not_saved_and_what_was_saved_is_kept(form, tmp_path):
     data = example(form, 1)
     dataset(form, tmp_path, "v1").save(data)
@@ -381,8 +383,8 @@ def test_folders_with_strange_names_and_hidden_or_half_versions(tmp_path):
 
 def test_the_catalog_can_write_down_what_it_holds(tmp_path):
     config = {form: {"type": f"fanogan_pipeline.datasets.{form}", "filepath": str(tmp_path / form)} for form in FORMS}
-    for entry in config.values():
-        entry["versioned"] = True
+    for form, entry in config.items():
+        entry |= {"versioned": True} | OPTIONS.get(form, {})
     written = DataCatalog.from_config(config)
     for form in FORMS:
         assert written[form]._init_config()["filepath"] == config[form]["filepath"]

@@ -117,7 +117,7 @@ def test_a_source_names_the_settings_that_its_grey_values_depend_on_and_no_other
     image.save(tmp_path / f"a.{extension}", **({"transparency": 0} if image.mode == "P" else {"lossless": True}))
     usual = read_one(tmp_path)
     counts = {name for name, value in SETTINGS.items() if (read_one(tmp_path, **{name: value}) != usual).any()}
-    found = ImageFolderDataset(path=str(tmp_path), verify=verify, **SETTINGS).load().decoding
+    found = ImageFolderDataset(filepath=str(tmp_path), verify=verify, **SETTINGS).load().decoding
     assert found == {name: SETTINGS[name] for name in counts}
     assert bool(found) == (form not in ("grey", "colour"))
 
@@ -151,9 +151,9 @@ def test_a_png_is_turned_alike_in_size_and_pixels_wherever_its_orientation_stand
     defects_folder(tmp_path)
     (tmp_path / "test/cut/0.png").write_bytes(content)
     said = "test/cut/0.png: found a mask of 6 x 9"
-    assert said in message_of(ImageFolderDataset(path=str(tmp_path)))
+    assert said in message_of(ImageFolderDataset(filepath=str(tmp_path)))
     (tmp_path / "ground_truth/cut/0_mask.png").write_bytes(content)
-    source = ImageFolderDataset(path=str(tmp_path)).load()
+    source = ImageFolderDataset(filepath=str(tmp_path)).load()
     row = source.table["image_id"].tolist().index("test/cut/0.png")
     assert source.read_mask(row).shape == source.read(row).shape == (9, 6)
 
@@ -173,7 +173,7 @@ def test_sizes_may_differ_and_names_may_lie_about_the_format(tmp_path):
     put(tmp_path, "a.png", size=(3, 4))
     put(tmp_path, "b.png", size=(50, 20))
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
-    source = ImageFolderDataset(path=str(tmp_path)).load()
+    source = ImageFolderDataset(filepath=str(tmp_path)).load()
     assert [source.read(i).shape for i in range(2)] == [(3, 4), (50, 20)]
 
 
@@ -187,7 +187,7 @@ def test_a_photograph_with_a_second_picture_behind_is_one_picture(tmp_path):
 def test_moving_pictures_are_refused_or_give_their_first_frame(tmp_path, extension):
     first, second = (Image.fromarray(np.full((8, 8, 3), value, dtype=np.uint8)) for value in (200, 20))
     first.save(tmp_path / f"a.{extension}", save_all=True, append_images=[second])
-    message = message_of(ImageFolderDataset(path=str(tmp_path)))
+    message = message_of(ImageFolderDataset(filepath=str(tmp_path)))
     assert f"a.{extension}: found an animated or multi-page file, expected a single picture; split it, or" in message
     assert read_one(tmp_path, animated="first_frame").mean() == pytest.approx(200, abs=2)
 

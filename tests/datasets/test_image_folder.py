@@ -20,23 +20,23 @@ from fanogan_pipeline.images import SOURCE_COLUMNS
 
 def test_flat_and_nested_pictures_are_all_normal(tmp_path):
     put(tmp_path, "b.png", "a.JPG", "c.Tiff", "d.bmp", "e.webp")
-    source = ImageFolderDataset(path=str(tmp_path)).load()
+    source = ImageFolderDataset(filepath=str(tmp_path)).load()
     assert tuple(source.table.columns) == (*SOURCE_COLUMNS, "stamp")
     assert source.table["image_id"].tolist() == ["a.JPG", "b.png", "c.Tiff", "d.bmp", "e.webp"]
     assert set(source.table["label"]) == {source.normal_label} == {"normal"}
     assert set(source.table["part"]) == {""}
     np.testing.assert_array_equal(source.read(1), grey(seed=0))
-    nested = ImageFolderDataset(path=str(put(tmp_path, "lot/day/f.png")), layout="flat").load()
+    nested = ImageFolderDataset(filepath=str(put(tmp_path, "lot/day/f.png")), layout="flat").load()
     assert nested.table["image_id"].tolist()[-1] == "lot/day/f.png"
 
 
 def test_a_single_folder_is_still_flat(tmp_path):
-    source = ImageFolderDataset(path=str(put(tmp_path, "good/a.png", "good/x/b.png"))).load()
+    source = ImageFolderDataset(filepath=str(put(tmp_path, "good/a.png", "good/x/b.png"))).load()
     assert set(source.table["label"]) == {"normal"}
 
 
 def test_the_layout_of_the_field_gives_parts_labels_and_masks(tmp_path):
-    source = ImageFolderDataset(path=str(defects_folder(tmp_path))).load()
+    source = ImageFolderDataset(filepath=str(defects_folder(tmp_path))).load()
     rows = source.table.set_index("image_id")
     assert rows["part"].to_dict() == {
         "test/cut/0.png": "test",
@@ -59,22 +59,22 @@ def test_the_layout_of_the_field_gives_parts_labels_and_masks(tmp_path):
     [(["train/good/0.png"], {"train"}), (["test/good/0.png", "test/cut/0.png"], {"test"})],
 )
 def test_the_layout_of_the_field_may_lack_a_part_and_masks(tmp_path, names, parts):
-    source = ImageFolderDataset(path=str(put(tmp_path, *names))).load()
+    source = ImageFolderDataset(filepath=str(put(tmp_path, *names))).load()
     assert set(source.table["part"]) == parts
     assert source.read_mask is None
 
 
 def test_one_folder_a_class(tmp_path):
-    source = ImageFolderDataset(path=str(put(tmp_path, "cat/0.png", "dog/0.png", "dog/1.png"))).load()
+    source = ImageFolderDataset(filepath=str(put(tmp_path, "cat/0.png", "dog/0.png", "dog/1.png"))).load()
     assert source.table["label"].tolist() == ["cat", "dog", "dog"]
     assert source.normal_label == ""
 
 
 def test_a_forced_layout_wins(tmp_path):
     put(tmp_path, "train/cat/x/0.png", "test/dog/0.png")
-    labels = ImageFolderDataset(path=str(tmp_path), layout="classes").load().table["label"]
+    labels = ImageFolderDataset(filepath=str(tmp_path), layout="classes").load().table["label"]
     assert labels.tolist() == ["test", "train"]
-    assert set(ImageFolderDataset(path=str(tmp_path), layout="flat").load().table["label"]) == {"normal"}
+    assert set(ImageFolderDataset(filepath=str(tmp_path), layout="flat").load().table["label"]) == {"normal"}
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_a_forced_layout_wins(tmp_path):
     ],
 )
 def test_an_ambiguous_layout_is_refused(tmp_path, names, found):
-    assert found in message_of(ImageFolderDataset(path=str(put(tmp_path, *names))))
+    assert found in message_of(ImageFolderDataset(filepath=str(put(tmp_path, *names))))
 
 
 def test_the_order_does_not_depend_on_the_file_system(tmp_path):
     names = [f"{i:03d}.png" for i in range(40)]
     put(tmp_path, *np.random.default_rng(0).permutation(names))
-    assert ImageFolderDataset(path=str(tmp_path)).load().table["image_id"].tolist() == names
+    assert ImageFolderDataset(filepath=str(tmp_path)).load().table["image_id"].tolist() == names
 
 
 def test_other_files_are_ignored_and_counted(tmp_path, caplog):
@@ -102,27 +102,27 @@ def test_other_files_are_ignored_and_counted(tmp_path, caplog):
         (tmp_path / name).write_bytes(b"x")
     os.mkfifo(tmp_path / "pipe.png")
     with caplog.at_level(logging.INFO, "fanogan_pipeline"):
-        assert len(ImageFolderDataset(path=str(tmp_path)).load()) == 1
+        assert len(ImageFolderDataset(filepath=str(tmp_path)).load()) == 1
     assert "1 picture, layout flat (normal 1); ignored what is no picture: 7" in caplog.text
 
 
 def test_groups_by_level_and_pattern(tmp_path):
     put(tmp_path, "p1/a_lot7.png", "p1/b_lot8.png", "p2/c_lot7.png")
-    by_level = ImageFolderDataset(path=str(tmp_path), layout="flat", group_by={"level": 1}).load()
+    by_level = ImageFolderDataset(filepath=str(tmp_path), layout="flat", group_by={"level": 1}).load()
     assert by_level.table["group"].tolist() == ["p1", "p1", "p2"]
-    by_pattern = ImageFolderDataset(path=str(tmp_path), layout="flat", group_by={"pattern": r"_(lot\d)\."}).load()
+    by_pattern = ImageFolderDataset(filepath=str(tmp_path), layout="flat", group_by={"pattern": r"_(lot\d)\."}).load()
     assert by_pattern.table["group"].tolist() == ["lot7", "lot8", "lot7"]
 
 
 @pytest.mark.parametrize("group_by", [{"level": 2}, {"pattern": "(lot)"}, {"pattern": "(lot)?"}])
 def test_a_path_without_its_group_is_named(tmp_path, group_by):
-    dataset = ImageFolderDataset(path=str(put(tmp_path, "p/a.png")), group_by=group_by)
+    dataset = ImageFolderDataset(filepath=str(put(tmp_path, "p/a.png")), group_by=group_by)
     assert "p/a.png: found no group in this path by group_by" in message_of(dataset)
 
 
 def test_reading_from_many_threads_gives_each_its_own_picture(tmp_path):
     put(tmp_path, *(f"{seed:02d}.png" for seed in range(60)), size=(20, 20))
-    source = ImageFolderDataset(path=str(tmp_path)).load()
+    source = ImageFolderDataset(filepath=str(tmp_path)).load()
     with ThreadPoolExecutor(8) as executor:
         for seed, array in enumerate(executor.map(source.read, range(60))):
             np.testing.assert_array_equal(array, grey(20, 20, seed=seed))
@@ -134,8 +134,8 @@ def test_a_remote_folder_reads_like_a_local_one(tmp_path):
     put(tmp_path, ".hidden/x.png")
     filesystem.put(str(tmp_path) + "/", "/parts", recursive=True)
     try:
-        remote = ImageFolderDataset(path="memory://parts").load()
-        local = ImageFolderDataset(path=str(tmp_path)).load()
+        remote = ImageFolderDataset(filepath="memory://parts").load()
+        local = ImageFolderDataset(filepath=str(tmp_path)).load()
         assert remote.table.drop(columns="stamp").equals(local.table.drop(columns="stamp"))
         np.testing.assert_array_equal(remote.read_mask(0), local.read_mask(0))
     finally:
@@ -144,20 +144,17 @@ def test_a_remote_folder_reads_like_a_local_one(tmp_path):
 
 def test_it_is_read_only(tmp_path):
     with pytest.raises(DatasetError, match="read-only"):
-        ImageFolderDataset(path=str(tmp_path)).save(object())
+        ImageFolderDataset(filepath=str(tmp_path)).save(object())
 
 
 def test_the_preview_is_a_picture_by_its_annotation(tmp_path):
-    dataset = ImageFolderDataset(path=str(put(tmp_path, *(f"{i}.png" for i in range(5)))))
+    dataset = ImageFolderDataset(filepath=str(put(tmp_path, *(f"{i}.png" for i in range(5)))))
     (tmp_path / "broken.png").write_bytes(b"")
     assert Image.open(io.BytesIO(base64.b64decode(dataset.preview()))).format == "PNG"
     annotation = ImageFolderDataset.preview.__annotations__["return"]
     assert getattr(annotation, "__name__", annotation) == "ImagePreview"
 
 
-def test_the_folder_goes_by_either_name_and_path_wins(tmp_path):
-    folder = put(tmp_path, "a.png")
-    assert len(ImageFolderDataset(filepath=str(folder)).load()) == 1
-    assert len(ImageFolderDataset(filepath="data/01_raw/mnist", path=str(folder)).load()) == 1
+def test_without_a_folder_there_is_no_dataset():
     with pytest.raises(InputError, match="found no filepath"):
         ImageFolderDataset()

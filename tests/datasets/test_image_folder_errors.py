@@ -85,7 +85,7 @@ BAD_PICTURES = {
 def test_a_bad_picture_is_refused_by_name(tmp_path, case):
     data, expected = BAD_PICTURES[case]
     (put(tmp_path, "a.png") / "b.png").write_bytes(data)
-    message = message_of(ImageFolderDataset(path=str(tmp_path), verify="full"))
+    message = message_of(ImageFolderDataset(filepath=str(tmp_path), verify="full"))
     assert message.startswith(f"{tmp_path}/b.png: {expected}")
     assert message.endswith(" (on_error: skip leaves such files out)")
 
@@ -94,7 +94,7 @@ def test_a_bad_picture_is_refused_by_name(tmp_path, case):
 def test_a_bad_picture_is_skipped_and_listed(tmp_path, caplog, case):
     data, expected = BAD_PICTURES[case]
     (put(tmp_path, "a.png", "c.png") / "b.png").write_bytes(data)
-    source = ImageFolderDataset(path=str(tmp_path), verify="full", on_error="skip").load()
+    source = ImageFolderDataset(filepath=str(tmp_path), verify="full", on_error="skip").load()
     assert source.table["image_id"].tolist() == ["a.png", "c.png"]
     np.testing.assert_array_equal(source.read(1), grey(seed=1))
     assert source.skipped["image_id"].tolist() == ["b.png"]
@@ -104,22 +104,22 @@ def test_a_bad_picture_is_skipped_and_listed(tmp_path, caplog, case):
 
 def test_what_only_decoding_shows_is_said_on_reading(tmp_path):
     (tmp_path / "a.jpg").write_bytes(encoded("JPEG")[:-900])
-    source = ImageFolderDataset(path=str(tmp_path)).load()
+    source = ImageFolderDataset(filepath=str(tmp_path)).load()
     with pytest.raises(InputError, match=r"a\.jpg: found a picture that is cut short or damaged"):
         source.read(0)
 
 
 def test_sixteen_bit_values_above_the_maximum_are_refused(tmp_path):
     Image.fromarray(np.array([[0, 5000]], dtype=np.uint16)).save(tmp_path / "a.png")
-    source = ImageFolderDataset(path=str(tmp_path), sixteen_bit_maximum=4095).load()
+    source = ImageFolderDataset(filepath=str(tmp_path), sixteen_bit_maximum=4095).load()
     with pytest.raises(InputError, match=r"a\.png: found values from 0 to 5000, expected 0 to 4095; set sixteen_bit"):
         source.read(0)
 
 
 def test_the_limit_of_pixels_is_a_parameter(tmp_path):
     put(tmp_path, "a.png", size=(6, 9))
-    assert len(ImageFolderDataset(path=str(tmp_path), max_pixels=54).load()) == 1
-    message = message_of(ImageFolderDataset(path=str(tmp_path), max_pixels=53))
+    assert len(ImageFolderDataset(filepath=str(tmp_path), max_pixels=54).load()) == 1
+    message = message_of(ImageFolderDataset(filepath=str(tmp_path), max_pixels=53))
     assert "a.png: found 9 x 6 pixels, expected at most 53 in all; shrink the picture or raise max_pixels" in message
 
 
@@ -165,8 +165,8 @@ BAD_LAYOUTS = {
 @pytest.mark.parametrize("spoil", BAD_LAYOUTS, ids=lambda spoil: spoil.__name__)
 def test_what_does_not_fit_the_layout_is_refused_or_skipped(tmp_path, spoil):
     spoil(defects_folder(tmp_path))
-    assert BAD_LAYOUTS[spoil] in message_of(ImageFolderDataset(path=str(tmp_path)))
-    source = ImageFolderDataset(path=str(tmp_path), on_error="skip").load()
+    assert BAD_LAYOUTS[spoil] in message_of(ImageFolderDataset(filepath=str(tmp_path)))
+    source = ImageFolderDataset(filepath=str(tmp_path), on_error="skip").load()
     assert len(source.skipped) == 1
     assert len(source) in (5, 6)
     assert set(source.skipped["image_id"]).isdisjoint(source.table["image_id"])
@@ -180,9 +180,9 @@ def test_links_that_lead_outside_are_refused_or_skipped(tmp_path, target):
     else:
         (inside / "link.png").symlink_to(outside / "secret.png" if target == "file" else inside / "gone.png")
     expected = "leads nowhere" if target == "nowhere" else "leads outside of the folder"
-    message = message_of(ImageFolderDataset(path=str(inside)))
+    message = message_of(ImageFolderDataset(filepath=str(inside)))
     assert re.search(rf"in/link(\.png)?: found a symbolic link that {expected}", message)
-    source = ImageFolderDataset(path=str(inside), on_error="skip").load()
+    source = ImageFolderDataset(filepath=str(inside), on_error="skip").load()
     assert source.table["image_id"].tolist() == ["a.png"]
     assert len(source.skipped) == 1
 
@@ -192,7 +192,7 @@ def test_links_within_the_folder_and_to_the_folder_are_harmless(tmp_path):
     (folder / "loop").symlink_to(folder)
     (folder / "x" / "b.png").symlink_to(folder / "x" / "a.png")
     (tmp_path / "alias").symlink_to(folder)
-    source = ImageFolderDataset(path=str(tmp_path / "alias")).load()
+    source = ImageFolderDataset(filepath=str(tmp_path / "alias")).load()
     assert source.table["image_id"].tolist() == ["x/a.png", "x/b.png"]
 
 
@@ -200,8 +200,10 @@ def test_links_within_the_folder_and_to_the_folder_are_harmless(tmp_path):
 def test_names_that_no_table_can_hold_are_refused(tmp_path, name):
     put(tmp_path, "a.png")
     shutil.copy(tmp_path / "a.png", os.path.join(os.fsencode(tmp_path), name))
-    assert "found a name with control characters or not in UTF-8" in message_of(ImageFolderDataset(path=str(tmp_path)))
-    assert len(ImageFolderDataset(path=str(tmp_path), on_error="skip").load().skipped) == 1
+    assert "found a name with control characters or not in UTF-8" in message_of(
+        ImageFolderDataset(filepath=str(tmp_path))
+    )
+    assert len(ImageFolderDataset(filepath=str(tmp_path), on_error="skip").load().skipped) == 1
 
 
 @contextlib.contextmanager
@@ -228,8 +230,8 @@ def open_folder():
 def test_a_file_that_may_not_be_read_is_named(open_folder):
     (put(open_folder, "a.png", "b.png") / "b.png").chmod(0)
     with without_privileges():
-        message = message_of(ImageFolderDataset(path=str(open_folder)))
-        skipped = ImageFolderDataset(path=str(open_folder), on_error="skip").load().skipped
+        message = message_of(ImageFolderDataset(filepath=str(open_folder)))
+        skipped = ImageFolderDataset(filepath=str(open_folder), on_error="skip").load().skipped
     assert "b.png: cannot be read (Permission denied); check its place and permissions" in message
     assert skipped["image_id"].tolist() == ["b.png"]
 
@@ -246,20 +248,20 @@ def test_a_file_that_goes_while_the_folder_is_checked_costs_itself_alone(tmp_pat
         return file
 
     monkeypatch.setattr(LocalFileSystem, "open", open_and_remove)
-    source = ImageFolderDataset(path=str(tmp_path), on_error="skip", verify=verify).load()
+    source = ImageFolderDataset(filepath=str(tmp_path), on_error="skip", verify=verify).load()
     assert source.table["image_id"].tolist() == ["a.png", "c.png"]
     gone = "cannot be read (No such file or directory); check its place and permissions"
     assert source.skipped.to_dict("records") == [{"image_id": "b.png", "reason": gone}]
     put(tmp_path, "b.png")
-    message = message_of(ImageFolderDataset(path=str(tmp_path), verify=verify))
+    message = message_of(ImageFolderDataset(filepath=str(tmp_path), verify=verify))
     assert message == f"{tmp_path}/b.png: {gone} (on_error: skip leaves such files out)"
 
 
 def test_a_subfolder_that_may_not_be_read_is_named(open_folder):
     (put(open_folder, "a.png", "sub/b.png") / "sub").chmod(0)
     with without_privileges():
-        message = message_of(ImageFolderDataset(path=str(open_folder)))
-        skipped = ImageFolderDataset(path=str(open_folder), on_error="skip").load().skipped
+        message = message_of(ImageFolderDataset(filepath=str(open_folder)))
+        skipped = ImageFolderDataset(filepath=str(open_folder), on_error="skip").load().skipped
     (open_folder / "sub").chmod(0o755)
     assert "sub: the folder cannot be read (Permission denied)" in message
     assert skipped["image_id"].tolist() == ["sub"]
@@ -268,17 +270,17 @@ def test_a_subfolder_that_may_not_be_read_is_named(open_folder):
 def test_an_empty_missing_or_wrong_folder_is_named(tmp_path):
     (tmp_path / "readme.txt").write_text("nothing here")
     assert "found no picture (what else lies there: 1), expected PNG" in message_of(
-        ImageFolderDataset(path=str(tmp_path))
+        ImageFolderDataset(filepath=str(tmp_path))
     )
-    missing = ImageFolderDataset(path=str(tmp_path / "gone"))
+    missing = ImageFolderDataset(filepath=str(tmp_path / "gone"))
     assert not missing.exists()
     assert "gone: found nothing, expected a folder of pictures" in message_of(missing)
-    assert "readme.txt: found a file, expected" in message_of(ImageFolderDataset(path=str(tmp_path / "readme.txt")))
+    assert "readme.txt: found a file, expected" in message_of(ImageFolderDataset(filepath=str(tmp_path / "readme.txt")))
 
 
 def test_a_folder_without_one_good_picture_is_refused_even_when_skipping(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
-    message = message_of(ImageFolderDataset(path=str(tmp_path), on_error="skip"))
+    message = message_of(ImageFolderDataset(filepath=str(tmp_path), on_error="skip"))
     assert "found no picture that can be used, 1 file skipped, such as a.png: found an empty file" in message
 
 
@@ -303,4 +305,4 @@ def test_a_folder_without_one_good_picture_is_refused_even_when_skipping(tmp_pat
 )
 def test_senseless_parameters_are_refused(arguments, expected):
     with pytest.raises(InputError, match=re.escape(expected)):
-        ImageFolderDataset(path="somewhere", **arguments)
+        ImageFolderDataset(filepath="somewhere", **arguments)

@@ -1,4 +1,4 @@
-"""Tables as parquet files take pandas' own arguments."""
+"""Tables as parquet files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,6 @@ def test_what_is_saved_is_loaded_with_its_notes_and_without_its_index(tmp_path: 
     found = dataset.load()
     pd.testing.assert_frame_equal(found, TABLE.reset_index(drop=True), check_dtype=False)
     assert found.attrs == {"detector": "1234"}
-
-
-def test_pandas_arguments_are_handed_on(tmp_path: Path) -> None:
-    path = str(tmp_path / "table.parquet")
-    ParquetDataset(filepath=path, save_args={"index": True}).save(TABLE)
-    found = ParquetDataset(filepath=path, load_args={"columns": ["score"]}).load()
-    pd.testing.assert_frame_equal(found, TABLE[["score"]])
 
 
 def test_what_is_no_table_is_not_saved(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fanogan_pipeline.cores import cores
-from fanogan_pipeline.datasets.atomic import one_line
-from fanogan_pipeline.errors import ClusterError, InputError
+from fanogan_pipeline.errors import ClusterError, InputError, one_line
 from fanogan_pipeline.parameters import ComputeParameters
 
 CONNECT_SECONDS = 20

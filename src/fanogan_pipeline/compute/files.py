@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from fanogan_pipeline.datasets.atomic import one_line
 from fanogan_pipeline.datasets.staging import private_directory, whole_file
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, one_line
 
 
 @contextmanager

@@ -20,8 +20,7 @@ import torch
 from fanogan_pipeline import errors
 from fanogan_pipeline.compute import job_files, worker
 from fanogan_pipeline.compute.files import work_folder
-from fanogan_pipeline.datasets.atomic import one_line
-from fanogan_pipeline.errors import InputError, TrainingError
+from fanogan_pipeline.errors import InputError, TrainingError, one_line
 from fanogan_pipeline.parameters import WganParameters
 from fanogan_pipeline.training.job import TrainingJob
 from fanogan_pipeline.training.state import StateSlot

@@ -1,8 +1,7 @@
-"""The mixin that makes any versioned Kedro dataset safe: a save is whole or absent, a run reads its own."""
+"""The mixin that makes a versioned dataset safe: a save is whole or absent, a run reads its own."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 import tempfile
 from collections.abc import Callable
@@ -10,12 +9,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from fsspec.implementations.local import LocalFileSystem
 from kedro.io.core import AbstractDataset, DatasetError, get_filepath_str
 
 from fanogan_pipeline.datasets.staging import sweep, whole_file, whole_version
-from fanogan_pipeline.datasets.versions import COMPLETE, VersionsMixin, one_line
-from fanogan_pipeline.errors import InputError, PlainError, SizeError
+from fanogan_pipeline.datasets.versions import COMPLETE, VersionsMixin
+from fanogan_pipeline.errors import InputError, PlainError, SizeError, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +27,10 @@ class AtomicMixin(VersionsMixin):
     be looked into or is only too large. All these errors reach the caller as Kedro's `DatasetError` with
     the `InputError` as cause.
 
-    Works on a class that asks `_get_save_path` and `_get_load_path` for its place and `_fs` for its file
-    system, as those of kedro-datasets do; others give `_read` and `_write`.
+    Works on a class of versioned datasets that gives `_read`, `_write` and what `VersionsMixin` asks for.
     """
 
     _FORM = "file"
-    _draft: Path | None = None
     is_kept_up = False  # a file that its run saves again as it goes on, each time in place of the one before
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -50,23 +46,17 @@ class AtomicMixin(VersionsMixin):
         def _clear_version_cache(self) -> None: ...
         def resolve_save_version(self) -> str | None: ...
 
-    # What the class behind does, on a place that is settled.
+    # What each form gives, on a place that is settled.
 
     def _read(self, path: str) -> Any:
         """The data at a path of this dataset's file system."""
-        return inspect.unwrap(super().load.__func__)(self)  # type: ignore[misc]
+        raise NotImplementedError
 
     def _write(self, path: Path, data: Any) -> None:
         """Draft the data at a local path where nothing is yet."""
-        filesystem, self._fs, self._draft = self._fs, LocalFileSystem(auto_mkdir=True), path
-        try:
-            inspect.unwrap(super().save.__func__)(self, data)  # type: ignore[misc]
-        finally:
-            self._fs, self._draft = filesystem, None
+        raise NotImplementedError
 
     def _get_save_path(self) -> PurePosixPath:
-        if self._draft:
-            return PurePosixPath(self._draft)
         if self.is_kept_up and (version := self.resolve_save_version()):
             return self._get_versioned_path(version)  # Kedro's own refuses one that is there
         return super()._get_save_path()  # type: ignore[misc]

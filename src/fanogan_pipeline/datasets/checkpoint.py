@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kedro_datasets._typing import JSONPreview
 
-from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
 
@@ -39,9 +39,7 @@ class CheckpointDataset(AtomicFileDataset):
     def _write(self, path: Path, data: networks.Checkpoint) -> None:
         if not isinstance(data, networks.Checkpoint):
             raise InputError(f"found {type(data).__name__}, expected a Checkpoint")
-        content = safetensors_format.to_bytes(data)
-        check_size(len(content), self._max_bytes)
-        path.write_bytes(content)
+        self._write_bytes(path, safetensors_format.to_bytes(data))
 
     def preview(self) -> JSONPreview:
         """What kedro-viz shows: network and parameters first, then the digests and the tensors."""

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, one_line
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 EXTENSIONS = frozenset({"png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"})
@@ -131,7 +131,7 @@ def _opened(opener: Opener, name: str, settings: DecodingSettings) -> Iterator[I
         ) from error
     # damaged bytes make decoders raise anything from SyntaxError to KeyError
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(
                 f"{name}: cannot be read ({error.strerror or reason}); check its place and permissions"

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from kedro.io import Version
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
 from fanogan_pipeline.datasets.versions import COMPLETE
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.lazy import lazily
 
 with lazily():
@@ -36,7 +35,6 @@ class FigureDataset(AtomicFileDataset):
 
     Args:
         filepath, version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
-        dpi: dots an inch, whatever the user's matplotlib settings say.
 
     Raises:
         InputError: (as the cause of Kedro's `DatasetError`) what is loaded or saved is no whole PNG.
@@ -44,36 +42,11 @@ class FigureDataset(AtomicFileDataset):
 
     _FORM = "PNG file"
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        dpi: int = 150,
-        version: Version | None = None,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        max_bytes: int = 4 << 30,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        if isinstance(dpi, bool) or not isinstance(dpi, int) or not 1 <= dpi <= 2400:
-            raise InputError(f"{type(self).__name__}: dpi is {dpi!r}, expected a whole number from 1 to 2400")
-        self._dpi = dpi
-        super().__init__(
-            filepath=filepath,
-            version=version,
-            credentials=credentials,
-            fs_args=fs_args,
-            max_bytes=max_bytes,
-            metadata=metadata,
-        )
-
     def _read(self, path: str) -> Any:
         return checked_png(self._read_bytes(path))
 
     def _write(self, path: Path, data: Any) -> None:
-        content = to_png(data, self._dpi)
-        check_size(len(content), self._max_bytes)
-        path.write_bytes(content)
+        self._write_bytes(path, to_png(data))
 
     def preview(self) -> ImagePreview:
         """The figure for kedro-viz: a PNG in base64."""
@@ -88,36 +61,11 @@ class FigureFolderDataset(FigureDataset):
     none to save after all. A folder cannot be replaced in one step, so the catalog must say `versioned: true`.
 
     Args:
-        filepath, dpi, version, credentials, fs_args, max_bytes, metadata: see `FigureDataset`.
+        filepath, version, credentials, fs_args, max_bytes, metadata: see `FigureDataset`.
     """
 
     _FORM = "folder of PNG files"
     _IS_FOLDER = True
-
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        dpi: int = 150,
-        version: Version | None = None,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        max_bytes: int = 4 << 30,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        if version is None:
-            raise InputError(
-                f"{filepath}: FigureFolderDataset without versions, expected versioned: true in the catalog"
-            )
-        super().__init__(
-            filepath=filepath,
-            dpi=dpi,
-            version=version,
-            credentials=credentials,
-            fs_args=fs_args,
-            max_bytes=max_bytes,
-            metadata=metadata,
-        )
 
     def _read(self, path: str) -> dict[str, bytes]:
         sizes = {found: facts["size"] or 0 for found, facts in self._fs.find(path, detail=True).items()}
@@ -138,7 +86,7 @@ class FigureFolderDataset(FigureDataset):
                 )
             picture = value() if callable(value) else value
             if picture is not None:
-                content = to_png(picture, self._dpi)
+                content = to_png(picture)
                 size += len(content)
                 check_size(size, self._max_bytes)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -150,14 +98,14 @@ class FigureFolderDataset(FigureDataset):
         return ImagePreview(base64.b64encode(next(iter(pictures.values()), b"")).decode("ascii"))
 
 
-def to_png(picture: Picture, dpi: int) -> bytes:
-    """A PNG of a figure, which is closed; PNG bytes are checked and passed on."""
+def to_png(picture: Picture) -> bytes:
+    """A PNG of a figure at its own resolution, which is closed; PNG bytes are checked and passed on."""
     if isinstance(picture, bytes):
         return checked_png(picture)
     if not isinstance(picture, figure.Figure):
         raise InputError(f"found {type(picture).__name__}, expected a matplotlib Figure or the bytes of a PNG")
     buffer = io.BytesIO()
-    picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    picture.savefig(buffer, format="png", dpi="figure", metadata={"Software": None})
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close(picture)
     return buffer.getvalue()
@@ -175,7 +123,7 @@ def checked_png(data: bytes) -> bytes:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             image.verify()
     except Exception as error:  # what Pillow raises on broken files is not limited to its own errors
-        raise InputError(f"the PNG is damaged ({' '.join(str(error).split())[:200]})") from error
+        raise InputError(f"the PNG is damaged ({one_line(error, 200)})") from error
     return data
 
 

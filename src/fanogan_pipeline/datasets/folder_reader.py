@@ -11,9 +11,8 @@ import fsspec
 import numpy as np
 from tqdm import tqdm
 
-from fanogan_pipeline.datasets.atomic import one_line
 from fanogan_pipeline.datasets.decoding import DecodingSettings, Header, Opener, decode, decode_mask, picture_header
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.in_order import in_order
 
 _BATCH = 2048  # pictures under check at a time

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kedro_datasets._typing import HTMLPreview
 
-from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import InputError
 
 
@@ -25,9 +25,7 @@ class ReportDataset(AtomicFileDataset):
     def _write(self, path: Path, data: str) -> None:
         if not isinstance(data, str):
             raise InputError(f"found {type(data).__name__}, expected text")
-        content = data.encode("utf-8")
-        check_size(len(content), self._max_bytes)
-        path.write_bytes(content)
+        self._write_bytes(path, data.encode("utf-8"))
 
     def preview(self) -> HTMLPreview:
         """The page for kedro-viz."""

@@ -15,14 +15,13 @@ from typing import IO, Any
 import fsspec
 import numpy as np
 
+from fanogan_pipeline.datasets.atomic_file import DEFLATE_MAXIMUM_RATIO
 from fanogan_pipeline.errors import InputError
 
 KINDS = {1: "labels", 3: "pictures"}
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
-# No deflate stream grows by more than this on decompression, so a header that promises more lies.
-_DEFLATE_MAXIMUM_RATIO = 1032
 
 
 def read_idx(path: str, dimensions: int, max_bytes: int = 4 << 30, credentials: dict | None = None) -> np.ndarray:
@@ -46,7 +45,7 @@ def read_idx(path: str, dimensions: int, max_bytes: int = 4 << 30, credentials: 
         with filesystem.open(inner_path, "rb") as raw:
             packed = raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
             raw.seek(0)
-            most = math.inf if size is None else size * (_DEFLATE_MAXIMUM_RATIO if packed else 1)
+            most = math.inf if size is None else size * (DEFLATE_MAXIMUM_RATIO if packed else 1)
             if not packed:
                 return _read_stream(raw, path, dimensions, max_bytes, most)
             with gzip.GzipFile(fileobj=raw) as stream:

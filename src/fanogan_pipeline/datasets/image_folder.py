@@ -40,7 +40,6 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
 
     Args:
         filepath: the folder, or a URL that fsspec knows.
-        path: another name for it, which wins where both are given.
         layout: "auto" (see `detect_layout`), "flat", "defects" or "classes".
         on_error: "refuse" the whole folder for one bad file, or "skip" it: then `ImageSource.skipped` lists it.
         verify: "header" checks each file's header on loading; "full" also decodes each once, so that a file
@@ -61,7 +60,6 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         self,
         *,
         filepath: str = "",
-        path: str = "",
         layout: str = "auto",
         on_error: str = "refuse",
         verify: str = "header",
@@ -84,9 +82,9 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         _check_number("float_maximum", float_maximum, 1e-30, 1e30, whole=False)
         _check_number("max_pixels", max_pixels, 1, 2**31 - 1)
         _check_number("workers", workers, 1, 256)
-        if not (path or filepath):
+        if not filepath:
             raise InputError("ImageFolderDataset: found no filepath, expected the folder that the pictures lie in")
-        self._path = str(path or filepath)
+        self._path = str(filepath)
         self._layout = layout
         self._on_error = on_error
         self._verify = verify

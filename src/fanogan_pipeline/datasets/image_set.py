@@ -24,34 +24,13 @@ _TEXTS = ("split_digest", "geometry")  # one text each, not one an image
 class _NpzDataset(AtomicFileDataset):
     _FORM = "npz file"
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        is_compressed: bool = False,
-        version: Version | None = None,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        max_bytes: int = 4 << 30,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        self._is_compressed = is_compressed
-        super().__init__(
-            filepath=filepath,
-            version=version,
-            credentials=credentials,
-            fs_args=fs_args,
-            max_bytes=max_bytes,
-            metadata=metadata,
-        )
-
     def _read_arrays(self, path: str, required: set[str], optional: set[str]) -> dict[str, np.ndarray]:
         with self._fs.open(path, "rb") as file:
             return read_arrays(file, required, optional, self._max_bytes)
 
     def _write_arrays(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
         with path.open("w+b") as file:
-            write_arrays(file, arrays, self._is_compressed, self._max_bytes)
+            write_arrays(file, arrays, self._max_bytes)
 
 
 class ImageSetDataset(_NpzDataset):
@@ -62,7 +41,6 @@ class ImageSetDataset(_NpzDataset):
 
     Args:
         filepath: local path or URL that fsspec knows.
-        is_compressed: smaller on the disk, several times slower to save and load.
         version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
 
     Raises:
@@ -117,10 +95,9 @@ class ArrayDataset(_NpzDataset):
     Args:
         filepath: local path or URL that fsspec knows.
         arrays: name -> dtype and number of dimensions of each array beside `image_id`, for example
-            `{maps: [float16, 3]}`, which is the default: residual maps [N, H, W].
+            `{maps: [float16, 3]}` for residual maps [N, H, W].
         texts: names of one text each, such as the digest of what the arrays were made with; files saved before
             a text was wanted lack it.
-        is_compressed: smaller on the disk, several times slower to save and load.
         version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
 
     Raises:
@@ -132,20 +109,18 @@ class ArrayDataset(_NpzDataset):
         self,
         *,
         filepath: str,
-        arrays: dict[str, tuple[str, int]] | None = None,
+        arrays: dict[str, tuple[str, int]],
         texts: list[str] | None = None,
-        is_compressed: bool = False,
         version: Version | None = None,
         credentials: dict[str, Any] | None = None,
         fs_args: dict[str, Any] | None = None,
         max_bytes: int = 4 << 30,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._arrays = {name: (np.dtype(kind), int(ndim)) for name, (kind, ndim) in _given(arrays).items()}
+        self._arrays = {name: (np.dtype(kind), int(ndim)) for name, (kind, ndim) in arrays.items()}
         self._texts = tuple(texts or ())
         super().__init__(
             filepath=filepath,
-            is_compressed=is_compressed,
             version=version,
             credentials=credentials,
             fs_args=fs_args,
@@ -201,10 +176,6 @@ def _pop_texts(arrays: dict[str, np.ndarray], names: Iterable[str]) -> dict[str,
         check_text(name, array, is_unique=False)
         texts[name] = str(array)
     return texts
-
-
-def _given(arrays: dict[str, tuple[str, int]] | None) -> dict[str, tuple[str, int]]:
-    return {"maps": ("float16", 3)} if arrays is None else arrays
 
 
 def _named(names: tuple[str, ...]) -> list[str]:

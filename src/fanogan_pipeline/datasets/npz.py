@@ -9,11 +9,9 @@ from typing import IO, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from fanogan_pipeline.datasets.atomic_file import check_size
+from fanogan_pipeline.datasets.atomic_file import DEFLATE_MAXIMUM_RATIO, check_size
 from fanogan_pipeline.errors import InputError
 
-# No deflate stream grows by more than this on decompression (zlib's technical details).
-_DEFLATE_MAXIMUM_RATIO = 1032
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 _SUFFIX = ".npy"
 
@@ -38,7 +36,7 @@ def read_arrays(file: BinaryIO, required: set[str], optional: set[str], max_byte
         arrays = {}
         for member in members:
             name = member.filename.removesuffix(_SUFFIX)
-            if member.file_size > max(member.compress_size, 1) * _DEFLATE_MAXIMUM_RATIO:
+            if member.file_size > max(member.compress_size, 1) * DEFLATE_MAXIMUM_RATIO:
                 raise InputError(f"{name}: {member.compress_size:,} bytes cannot unpack to {member.file_size:,}")
             with archive.open(member) as stream:
                 _check_header(stream, name, member.file_size)
@@ -48,20 +46,19 @@ def read_arrays(file: BinaryIO, required: set[str], optional: set[str], max_byte
     return arrays
 
 
-def write_arrays(file: BinaryIO, arrays: dict[str, np.ndarray], is_compressed: bool, max_bytes: int) -> None:
+def write_arrays(file: BinaryIO, arrays: dict[str, np.ndarray], max_bytes: int) -> None:
     """The same arrays always make the same bytes.
 
     Args:
         file: open for writing and reading.
         arrays: name -> array.
-        is_compressed: smaller and slower.
         max_bytes: as for `read_arrays`.
 
     Raises:
         SizeError: `read_arrays` would refuse them; mostly before anything is written.
     """
     check_size(sum(array.nbytes for array in arrays.values()), max_bytes)
-    (np.savez_compressed if is_compressed else np.savez)(file, allow_pickle=False, **arrays)
+    np.savez(file, allow_pickle=False, **arrays)
     with zipfile.ZipFile(file) as archive:  # each array has got a header
         _check_unpacked(archive.infolist(), max_bytes)
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from kedro_datasets._typing import JSONPreview
 
-from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.lazy import lazily
-
-with lazily():
-    from fanogan_pipeline.datasets import onnx_format
 
 
 class OnnxDataset(AtomicFileDataset):
@@ -31,10 +28,27 @@ class OnnxDataset(AtomicFileDataset):
     def _write(self, path: Path, data: bytes) -> None:
         if not isinstance(data, bytes) or not data:
             raise InputError(f"found {type(data).__name__}, expected the bytes of an ONNX model")
-        check_size(len(data), self._max_bytes)
-        path.write_bytes(data)
+        self._write_bytes(path, data)
 
     def preview(self) -> JSONPreview:
         """Inputs, outputs and metadata for kedro-viz."""
-        facts: dict[str, Any] = onnx_format.describe(self.load())
-        return JSONPreview(json.dumps(facts))
+        return JSONPreview(json.dumps(describe(self.load())))
+
+
+def describe(data: bytes) -> dict[str, Any]:
+    """Size and digest of a model; inputs, outputs, operators and metadata too where onnx is installed."""
+    facts: dict[str, Any] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    try:
+        import onnx
+    except ImportError:
+        return facts
+    model = onnx.load_model_from_string(data)
+    shapes = {"inputs": _shapes(model.graph.input), "outputs": _shapes(model.graph.output)}
+    operators = sorted({node.op_type for node in model.graph.node})
+    return {**facts, **shapes, "operators": operators, **{entry.key: entry.value for entry in model.metadata_props}}
+
+
+def _shapes(values: Any) -> dict[str, list[int | str]]:
+    """Name -> sides, a name for a free one."""
+    sides = {value.name: value.type.tensor_type.shape.dim for value in values}
+    return {name: [side.dim_param or side.dim_value for side in dims] for name, dims in sides.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import safetensors.torch
 from safetensors import SafetensorError
 
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.networks.checkpoint import Checkpoint
 
 KEY = "header"
@@ -38,7 +38,7 @@ def from_bytes(data: bytes, origin: str = "") -> Checkpoint:
     try:
         tensors = safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise InputError(f"not a readable safetensors file ({' '.join(str(error).split())[:300]})") from error
+        raise InputError(f"not a readable safetensors file ({one_line(error)})") from error
     return Checkpoint(dict(sorted(tensors.items())), header, origin)
 
 

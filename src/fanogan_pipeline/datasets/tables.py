@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-from kedro.io import Version
 from kedro_datasets._typing import TablePreview
 
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset, check_size
@@ -36,15 +34,13 @@ class _TableDataset(AtomicFileDataset):
 
 
 class ParquetDataset(_TableDataset):
-    """A pandas DataFrame as one parquet file, without its index unless `save_args` says so.
+    """A pandas DataFrame as one parquet file, without its index.
 
-    It takes what `kedro_datasets.pandas.ParquetDataset` takes, whose package would import every kind of table there is,
-    databases too, whenever a pipeline is run or listed.
+    Kedro's own `pandas.ParquetDataset` would import every kind of table there is, databases too, whenever a pipeline is
+    run or listed.
 
     Args:
         filepath, version, credentials, fs_args, metadata: see `AtomicFileDataset`.
-        load_args: for `pandas.read_parquet`.
-        save_args: for `pandas.DataFrame.to_parquet`.
         max_bytes: a file whose table would take more memory is neither saved nor read.
 
     Raises:
@@ -54,40 +50,14 @@ class ParquetDataset(_TableDataset):
 
     _FORM = "parquet file"
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        load_args: dict[str, Any] | None = None,
-        save_args: dict[str, Any] | None = None,
-        version: Version | None = None,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        max_bytes: int = 4 << 30,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(
-            filepath=filepath,
-            version=version,
-            credentials=credentials,
-            fs_args=fs_args,
-            max_bytes=max_bytes,
-            metadata=metadata,
-        )
-        self._load_args = load_args or {}
-        self._save_args = {"index": False, **(save_args or {})}
-
-    def _describe(self) -> dict[str, Any]:
-        return {**super()._describe(), "load_args": self._load_args, "save_args": self._save_args}
-
     def _read(self, path: str) -> pd.DataFrame:
         with self._fs.open(path, "rb") as file:
             self._check_unpacked(pq.ParquetFile(file).metadata)
             file.seek(0)
-            return pd.read_parquet(file, **self._load_args)
+            return pd.read_parquet(file)
 
     def _write_table(self, path: Path, table: pd.DataFrame) -> None:
-        table.to_parquet(path, **self._save_args)
+        table.to_parquet(path, index=False)
         self._check_unpacked(pq.read_metadata(path))
 
     def _check_unpacked(self, facts: pq.FileMetaData) -> None:

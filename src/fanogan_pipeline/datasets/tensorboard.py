@@ -17,8 +17,6 @@ with lazily():
     from torch import jit, nn
     from torch.utils import tensorboard
 
-    from fanogan_pipeline import figures
-
 
 class PhaseLog:
     """What a phase writes: scalars while it trains, the graphs of its networks, sheets of images."""
@@ -41,8 +39,7 @@ class PhaseLog:
 
     def images(self, name: str, images: np.ndarray) -> None:
         """A sheet of images uint8 [N, C, H, W]."""
-        sheet = figures.contact_sheet(images)
-        self.writer.add_image(f"{self._phase}/{name}", sheet, dataformats="HW" if sheet.ndim == 2 else "HWC")
+        self.writer.add_images(f"{self._phase}/{name}", images)
 
     def network(self, name: str, module: nn.Module, shape: Sequence[int]) -> None:
         """The graph of a network for one input of the given shape; TensorBoard keeps one in each folder."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import fsspec
 from kedro.io.core import Version, VersionNotFoundError, get_filepath_str
 
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, one_line
 
 # Written last into a folder on a remote store, where nothing can be renamed in one step.
 COMPLETE = ".complete"
@@ -139,9 +139,3 @@ class VersionsMixin:
         if other is None:
             return f"delete {broken} and {again}"
         return f"delete {broken}, or read another with --load-versions {self._filepath.stem}:{other}"
-
-
-def one_line(error: BaseException, most: int = 300) -> str:
-    """An error's text on one line of at most `most` characters."""
-    text = " ".join(str(error).split())[:most]
-    return text or type(error).__name__

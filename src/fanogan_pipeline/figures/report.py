@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import report_text as text
@@ -17,8 +19,6 @@ from fanogan_pipeline.figures.pixel_text import pixel_note
 from fanogan_pipeline.figures.report_template import TEMPLATE
 from fanogan_pipeline.figures.style import DPI, near_one, number, percent
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PNG_HEADER = 33  # bytes of the signature and the first chunk, which holds the width in pixels at 16 to 20
 SPECIAL_FACTS = ("normal_classes", "sets")
 
 
@@ -194,14 +194,20 @@ def _figures(figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
     known = [name for name in text.FIGURES if name in figures]
     drawn = []
     for name in known + [name for name in figures if name not in text.FIGURES]:
-        if not bytes(figures[name]).startswith(PNG_SIGNATURE) or len(figures[name]) < PNG_HEADER:
-            raise InputError(f"figure {name}: found {len(figures[name])} bytes that are no PNG, expected a PNG file")
         title, reading, failure = text.figure_words(name)
         png = base64.b64encode(figures[name]).decode("ascii")
-        inches = int.from_bytes(figures[name][16:20]) / DPI
         words = {"title": title, "reading": reading, "failure": failure, "data": text.DATA.get(name, ())}
-        drawn.append({**words, "png": png, "inches": f"{inches:.3g}"})
+        drawn.append({**words, "png": png, "inches": f"{_width(name, figures[name]) / DPI:.3g}"})
     return drawn
+
+
+def _width(name: str, png: bytes) -> int:
+    """Of a figure, in pixels."""
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            return image.width
+    except OSError as error:
+        raise InputError(f"figure {name}: found {len(png)} bytes that are no PNG, expected a PNG file") from error
 
 
 def _listed(values: Mapping[str, Any], what: str) -> Rows:

@@ -19,7 +19,7 @@ from fanogan_pipeline.errors import InputError
 
 BLUE, VERMILION, ORANGE, SKY, BLACK, GREY = "#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#000000", "#666666"
 HATCH = "////"  # marks what is anomalous
-DPI = 120
+DPI = 150  # of a figure as it is saved; the report shows it at its own size in inches
 LONGEST_LABEL = 24  # characters of a class name on an axis
 
 

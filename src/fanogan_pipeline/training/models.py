@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.errors import InputError, MismatchError
+from fanogan_pipeline.errors import InputError, MismatchError, one_line
 from fanogan_pipeline.networks import Checkpoint, Encoder, NetworkSpec, build_critic, build_encoder, build_generator
 from fanogan_pipeline.training.devices import Network, placed
 from fanogan_pipeline.training.wgan import Wgan
@@ -120,7 +120,7 @@ def _filled(module: Network, model: Checkpoint, prefix: str, device: torch.devic
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        first = str(error).replace("\n", " ").replace("\t", " ")[:300]
+        first = one_line(error)
         raise InputError(
             f"{model.origin or prefix}: tensors do not fit the network its header names: {first}"
         ) from error

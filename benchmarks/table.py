@@ -19,7 +19,7 @@ import pandas as pd
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from fanogan_pipeline import provenance
+from benchmarks.machine import processor
 from fanogan_pipeline.datasets import FigureDataset
 from fanogan_pipeline.detection.scoring import MIXES
 from fanogan_pipeline.figures.benchmark import benchmark_aurocs, method_name
@@ -197,7 +197,7 @@ def section(results: Results) -> str:
     FigureDataset(filepath=str(ROOT / "docs" / image)).save(benchmark_aurocs(table))
     ours = table[table["method"] == OURS]
     fanogan = ours["fit_seconds"].sum() + ours["score_seconds"].sum()
-    thread = f"one CPU thread a seed ({provenance.processor()}, {m['cores']} cores)"
+    thread = f"one CPU thread a seed ({processor()}, {m['cores']} cores)"
     git = str((m["git"] or {}).get("commit", "unknown"))[:10]
     read = listed(results.design)
     seeds = listed([str(seed) for seed in sorted(table["seed"].unique())])

@@ -179,10 +179,10 @@ def told_of_choices(results: Results) -> str:
 
 def beaten(results: Results) -> str:
     """Where another whole method is better, after Holm's correction."""
-    rivals = results.comparisons[~results.comparisons["method"].str.startswith(OURS)]
-    worse = rivals[(rivals["difference"] < 0) & (rivals["p_holm"] < 0.05)]
-    better = rivals[(rivals["difference"] > 0) & (rivals["p_holm"] < 0.05)]
-    told = f"Of {len(rivals)} comparisons f-AnoGAN wins {len(better)} and loses {len(worse)} (DeLong, Holm, p < 0.05)"
+    others = results.comparisons[~results.comparisons["method"].str.startswith(OURS)]
+    worse = others[(others["difference"] < 0) & (others["p_holm"] < 0.05)]
+    better = others[(others["difference"] > 0) & (others["p_holm"] < 0.05)]
+    told = f"Of {len(others)} comparisons f-AnoGAN wins {len(better)} and loses {len(worse)} (DeLong, Holm, p < 0.05)"
     lost = [
         f"{words(row.method)} on {row.normal_class}, seed {row.seed} ({-row.difference:.4f} ahead)"
         for row in worse.itertuples()

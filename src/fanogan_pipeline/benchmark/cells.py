@@ -12,7 +12,7 @@ import torch
 
 from fanogan_pipeline.benchmark import autoencoders, fanogan
 from fanogan_pipeline.benchmark.baselines import Score, baselines
-from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock
+from fanogan_pipeline.benchmark.shared import Scored, Settings, Split, clock
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import groups_of
 from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, DataPrepParameters, did_you_mean

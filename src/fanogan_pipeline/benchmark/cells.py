@@ -82,7 +82,7 @@ def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: i
 
     Args:
         images, table, normal_class: as for `split_class`.
-        seed: of the split, of every training and of the made-up anomalies.
+        seed: of the split, of every training and of the synthetic anomalies.
         settings: everything else.
 
     Returns:

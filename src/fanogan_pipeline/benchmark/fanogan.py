@@ -90,7 +90,7 @@ def score_all(
 
     Args:
         split: images of each side.
-        seed: of every training and of the made-up anomalies.
+        seed: of every training and of the synthetic anomalies.
         settings: parameters.
         wanted: names of `ENCODERS`.
 

@@ -194,7 +194,7 @@ def _whole(image_set: ImageSet) -> list[np.ndarray]:
 
 CHOICE_TEXT = (
     "Each residual term's logarithm is standardised on the selection set. Which terms are summed was chosen by how "
-    "well each mix tells made-up anomalies (boxes moved, blanked, pasted or turned, images joined or warped) from "
+    "well each mix tells synthetic anomalies (boxes moved, blanked, pasted or turned, images joined or warped) from "
     "normal images that were kept apart: an AUROC for each kind, then their mean and its lead over the first mix, "
     "which is kept unless another leads it by more than two standard errors. No label and no test image had a say. "
     "Where the parameter scoring.score names a score, nothing is chosen and only its name stands here."

@@ -103,7 +103,7 @@ def choose_score(
     parameters: ScoringParameters,
     seed: int,
 ) -> DataFrame:
-    """What the score is made of: as the parameter says, or chosen with the help of made-up anomalies."""
+    """What the score is made of: as the parameter says, or chosen with the help of synthetic anomalies."""
     models.expect_split(wgan_model, selection_set.split_digest)
     if parameters.score != "chosen":
         return choice.as_given(parameters.score)

@@ -7,11 +7,11 @@ import os
 import platform
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from benchmarks.children import ROOT
-from fanogan_pipeline import provenance
 from fanogan_pipeline.cores import cores
 
 
@@ -44,9 +44,19 @@ def load() -> float:
     return os.getloadavg()[0]
 
 
+def processor() -> str:
+    """Name of the CPU, or of its architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
 def this_machine() -> Machine:
     return Machine(
-        processor=provenance.processor(),
+        processor=processor(),
         cores=cores(),
         threads=torch.get_num_threads(),
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,

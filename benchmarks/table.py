@@ -19,7 +19,7 @@ import pandas as pd
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from fanogan_pipeline import provenance
+from benchmarks.machine import processor
 from fanogan_pipeline.benchmark.auroc import holm
 from fanogan_pipeline.benchmark.tables import OURS
 from fanogan_pipeline.datasets import FigureDataset
@@ -183,19 +183,19 @@ def told_of_choices(results: Results) -> str:
 
 def beaten(results: Results) -> str:
     """On how many classes each other method is worse or better at every seed, after Holm's correction over them all."""
-    rivals = results.comparisons[~results.comparisons["method"].str.startswith(OURS)]
-    is_sure = holm(rivals["p_value"].to_numpy()) < SURE
+    others = results.comparisons[~results.comparisons["method"].str.startswith(OURS)]
+    is_sure = holm(others["p_value"].to_numpy()) < SURE
     pairs = ["normal_class", "method"]
-    told = rivals.assign(is_better=is_sure & (rivals["difference"] > 0), is_worse=is_sure & (rivals["difference"] < 0))
+    told = others.assign(is_better=is_sure & (others["difference"] > 0), is_worse=is_sure & (others["difference"] < 0))
     always = told.groupby(pairs, sort=False)[["is_better", "is_worse"]].all()
     lost = always.index[always["is_worse"]]
-    mean = rivals.groupby(pairs)["difference"].mean()
+    mean = others.groupby(pairs)["difference"].mean()
     where = [f"{words(method)} on {name} ({-mean[name, method]:.4f} ahead)" for name, method in lost]
-    seeds = rivals["seed"].nunique()
+    seeds = others["seed"].nunique()
     return (
         f"Of {len(always)} pairs of a class and another method f-AnoGAN wins {always['is_better'].sum()} and loses "
         f"{len(lost)}{' at every seed' if seeds > 1 else ''} (DeLong, p < {SURE} after Holm's correction over all "
-        f"{len(rivals)} comparisons){': it loses to ' + listed(where) if where else ''}."
+        f"{len(others)} comparisons){': it loses to ' + listed(where) if where else ''}."
     )
 
 
@@ -213,9 +213,8 @@ def made_by(manifest: dict[str, Any], environment: str) -> str:
     told = f" with `{json.dumps(stated)}` as parameters" if stated else ""
     git = manifest["git"] or {}
     commit = f"{git.get('commit', 'unknown')[:10]}{'' if git.get('is_clean', True) else ' with changes'}"
-    return (
-        f"`{command}`{told} on {manifest['started'][:10]}, commit {commit}, torch {manifest['packages'].get('torch')}"
-    )
+    torch = manifest["packages"].get("torch")
+    return f"`{command}`{told} on {manifest['started'][:10]}, commit {commit}, torch {torch}"
 
 
 def section(results: Results) -> str:
@@ -225,7 +224,7 @@ def section(results: Results) -> str:
     FigureDataset(filepath=str(ROOT / "docs" / image)).save(benchmark_aurocs(table))
     ours = table[table["method"] == OURS]
     fanogan = ours["fit_seconds"].sum() + ours["score_seconds"].sum()
-    thread = f"one CPU thread a seed ({provenance.processor()}, {m['cores']} cores)"
+    thread = f"one CPU thread a seed ({processor()}, {m['cores']} cores)"
     read = listed(results.design)
     seeds = listed([str(seed) for seed in sorted(table["seed"].unique())])
     means = listed([f"{mean:.4f}" for mean in ours.groupby("seed")["auroc"].mean()])

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from tests.parts import group
 from tests.project import ROOT
 
-from fanogan_pipeline.parameters import GLOBALS, GROUPS, complaint
+from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, complaint
 
 WRONG = [
     ("data_prep", "image_size", [8, 28]),
@@ -41,6 +41,8 @@ WRONG = [
     ("scoring", "false_alarm_rate", 1.0),
     ("scoring", "method", "guess"),
     ("benchmark", "classes", []),
+    ("benchmark", "classes", "1"),
+    ("benchmark", "classes", ["1", "1"]),
     ("benchmark", "seeds", []),
     ("benchmark", "seeds", [-1]),
     ("benchmark", "methods", ["f_anogan", "knn"]),
@@ -64,7 +66,14 @@ def test_a_senseless_value_is_refused_in_one_line_that_names_it(name, parameter,
     assert "\n" not in line
     assert line.startswith(name)
     assert parameter in line
-    assert repr(value) in line or "found" in line or "class '1' is listed twice" in line or "= " in line
+    assert repr(value) in line or "found" in line or "'1' is listed twice" in line or "= " in line
+
+
+@pytest.mark.parametrize("seed", [1.0, True, "1", None])
+def test_a_seed_that_is_no_whole_number_as_it_stands_is_refused(seed):
+    with pytest.raises(ValidationError) as caught:
+        Globals.model_validate({"seed": seed, "device": "cpu", "precision": "float32"})
+    assert complaint("", caught.value).startswith("seed: ")
 
 
 def test_an_unknown_key_is_refused_with_the_one_that_was_meant():

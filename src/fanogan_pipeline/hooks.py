@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
@@ -18,7 +18,7 @@ from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.freshness import FreshnessHooks
 from fanogan_pipeline.manifest import ManifestHooks
-from fanogan_pipeline.parameters import GLOBALS, GROUPS, Device, Precision, complaint, did_you_mean
+from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, Group, complaint, did_you_mean
 from fanogan_pipeline.tracking import TrackingHooks
 
 logger = logging.getLogger(__name__)
@@ -38,20 +38,15 @@ class ParameterHooks:
             if name not in known:
                 raise InputError(f"parameters: unknown key '{name}'; {did_you_mean(name, known)}")
             if name in GROUPS:
-                try:
-                    GROUPS[name].model_validate(value)
-                except ValidationError as error:
-                    raise InputError(complaint(name, error)) from error
-        _check_globals(parameters)
+                _check(name, GROUPS[name], value)
+        _check("", Globals, {name: value for name, value in parameters.items() if name in GLOBALS})
 
 
-def _check_globals(parameters: dict[str, Any]) -> None:
-    seed = parameters.get("seed")
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
-        raise InputError(f"seed: found {seed!r}, expected a whole number from 0 to {2**31 - 1}")
-    for name, choices in (("device", get_args(Device)), ("precision", get_args(Precision))):
-        if parameters.get(name) not in choices:
-            raise InputError(f"{name}: found {parameters.get(name)!r}, expected one of {', '.join(choices)}")
+def _check(name: str, model: type[Group], values: Any) -> None:
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        raise InputError(complaint(name, error)) from error
 
 
 class ForesightHooks:

@@ -79,16 +79,6 @@ def machine() -> dict[str, Any]:
     return {"python": platform.python_version(), "platform": platform.platform(), "cores": cores()}
 
 
-def processor() -> str:
-    """Name of the CPU, or of its architecture where the system does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def has_sum(dataset: AbstractDataset) -> bool:
     """Whether there is anything to sum up: not in what lives in memory, nor in a folder that runs only write into."""
     return isinstance(dataset, AtomicMixin) or hasattr(dataset, "contents")

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from tests.parts import group, mnist, ones
 from tests.project import copy_project, kedro, newest
 
-from fanogan_pipeline.benchmark import autoencoders, cells, fanogan, rivals
+from fanogan_pipeline.benchmark import autoencoders, baselines, cells, fanogan
 from fanogan_pipeline.benchmark.auroc import holm
 from fanogan_pipeline.benchmark.tables import RATES, benchmark_table, comparisons, summary
 from fanogan_pipeline.datasets import validators
@@ -18,7 +18,7 @@ from fanogan_pipeline.networks import NetworkSpec
 from fanogan_pipeline.pipelines.benchmark import nodes
 from fanogan_pipeline.preprocessing import prepare, splits
 
-RIVALS = rivals.rivals(group("scoring").poses)
+BASELINES = baselines.baselines(group("scoring").poses)
 KEYS = ["normal_class", "seed", "method"]
 
 
@@ -169,17 +169,17 @@ def test_every_label_of_the_training_part_is_a_class():
 
 
 def test_every_method_that_may_be_asked_for_has_its_row_in_one_table():
-    rows = [*fanogan.ENCODERS, *RIVALS, *autoencoders.AUTOENCODERS]
+    rows = [*fanogan.ENCODERS, *BASELINES, *autoencoders.AUTOENCODERS]
     assert sorted(rows) == sorted(cells.METHODS)
 
 
-@pytest.mark.parametrize("name", sorted(RIVALS))
-def test_rivals_tell_noise_from_digits(name):
+@pytest.mark.parametrize("name", sorted(BASELINES))
+def test_baselines_tell_noise_from_digits(name):
     source = mnist()
     rows = np.flatnonzero(source.table["label"] == "1")[:300]
     digits = np.stack([source.read(int(row)) for row in rows])[:, None]
     noise = np.random.default_rng(0).integers(0, 256, (20, 1, 28, 28)).astype(np.uint8)
-    score = RIVALS[name](digits[:250], 0)
+    score = BASELINES[name](digits[:250], 0)
     assert score(noise).min() > np.median(score(digits[250:]))
 
 

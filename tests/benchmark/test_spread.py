@@ -9,7 +9,7 @@ import pytest
 from tests.parts import group, mnist
 
 from fanogan_pipeline.benchmark.cells import run_cell
-from fanogan_pipeline.benchmark.ground import Settings
+from fanogan_pipeline.benchmark.shared import Settings
 from fanogan_pipeline.compute import benchmark
 from fanogan_pipeline.preprocessing.prepare import picture_sums
 

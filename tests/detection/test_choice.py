@@ -1,4 +1,4 @@
-"""Made-up anomalies and the choice that they settle."""
+"""Synthetic anomalies and the choice that they settle."""
 
 import numpy as np
 import pandas as pd
@@ -15,21 +15,21 @@ from fanogan_pipeline.detection.choice import (
     choose_mix,
     chosen_mix,
 )
-from fanogan_pipeline.detection.made_up import MAKERS, made_up_anomalies
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
+from fanogan_pipeline.detection.synthetic_anomalies import MAKERS, synthetic_anomalies
 from fanogan_pipeline.errors import InputError
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, (28, 28)), (3, (17, 40))])
 def test_every_kind_changes_images_and_keeps_their_form(channels, size):
     images = np.random.default_rng(0).integers(0, 256, (6, channels, *size)).astype(np.uint8)
-    made = made_up_anomalies(images, seed=3)
+    made = synthetic_anomalies(images, seed=3)
     assert set(made) == set(MAKERS)
     for kind, changed in made.items():
         assert changed.dtype == np.uint8
         assert changed.shape == images.shape
         assert (changed != images).any(axis=(1, 2, 3)).mean() > 0.5, kind  # a box may land where it was
-    again = made_up_anomalies(images, seed=3)
+    again = synthetic_anomalies(images, seed=3)
     assert all(np.array_equal(again[kind], made[kind]) for kind in made)
 
 

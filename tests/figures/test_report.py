@@ -33,11 +33,12 @@ NO_PIXELS = {**dict.fromkeys(PIXELS), "pixel_threshold": 3.25, "n_regions": 0}
 NAMES = ("pixel AUROC", "AUPRO", "Dice at the calibrated threshold", "best Dice")
 
 
+FACTS = {"normal_classes": ["1"], "sets": {"train_set": {"images": 40, "anomalous": 0}}}
 NO_CLASSES = pd.DataFrame(columns=["label", "is_anomaly", "share"])
 
 
 def page(metrics: dict) -> str:
-    return render_report("title", metrics, NO_CLASSES, {}, {})
+    return render_report("title", metrics, NO_CLASSES, {}, {}, FACTS)
 
 
 def png(width: int) -> bytes:
@@ -103,7 +104,7 @@ def test_where_calibration_images_are_of_groups_chance_explains_nothing_and_the_
 
 def test_shares_that_are_told_are_those_of_so_many_calibration_images():
     assert report_text.beyond_three_sigma(40) == pytest.approx(0.0026, abs=1e-4)
-    assert report_text.beyond_three_sigma(None) == pytest.approx(0.00135, abs=1e-5)
+    assert report_text.beyond_three_sigma(10**6) == pytest.approx(0.00135, abs=1e-5)
     assert "of 1,000 normal images, about\n50 have a p-value of 0.0500 or less" in page(METRICS | NO_PIXELS)
     assert "10 have a p-value of 0.0100 or less" in page(METRICS | NO_PIXELS | {"n_calibration": 600})
 
@@ -126,9 +127,10 @@ def test_every_figure_names_the_stored_data_it_is_drawn_from(name):
     catalog = configuration("catalog")
     (node,) = [node for node in pipelines["__default__"].nodes if name in node.outputs]
     drawn_from = [entry for entry in node.inputs if not entry.startswith("params:")]
-    assert list(report_text.DATA[name]) == drawn_from
+    *_, data = report_text.FIGURES[name]
+    assert list(data) == drawn_from
     assert set(drawn_from) <= set(catalog)
-    html = render_report("title", METRICS, NO_CLASSES, {name: png(480)}, {})
+    html = render_report("title", METRICS, NO_CLASSES, {name: png(480)}, {}, FACTS)
     caption = html.split("<figcaption>")[1].split("</figcaption>")[0]
     assert re.findall("<code>(.*?)</code>", caption) == drawn_from
 
@@ -136,7 +138,7 @@ def test_every_figure_names_the_stored_data_it_is_drawn_from(name):
 def test_percentages_stay_whole_and_the_chosen_row_is_marked():
     table = pd.DataFrame({"mix": ["a", "b"], "mean": [0.5, 0.687], "chosen": [False, True]})
     note = {"title": "Choice", "table": table, "marked": table["chosen"].tolist()}
-    html = render_report("title", METRICS, NO_CLASSES, {}, {}, notes=[note])
+    html = render_report("title", METRICS, NO_CLASSES, {}, {}, FACTS, [note])
     assert "80.0\N{NO-BREAK SPACE}%" in html
     assert " %" not in re.sub("<style>.*</style>", "", html, flags=re.DOTALL)
     (marked,) = re.findall('<tr class="marked">(.*?)</tr>', html)

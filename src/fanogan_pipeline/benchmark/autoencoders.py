@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.benchmark.rivals import Score
+from fanogan_pipeline.benchmark.baselines import Score
 from fanogan_pipeline.networks import NetworkSpec, build_encoder, build_generator, pixel_range, seeded
 from fanogan_pipeline.parameters import AugmentationParameters, BenchmarkMethod
 from fanogan_pipeline.training.augmentation import Augmenter

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 
 from fanogan_pipeline.benchmark import autoencoders, fanogan
-from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock
-from fanogan_pipeline.benchmark.rivals import Score, rivals
+from fanogan_pipeline.benchmark.baselines import Score, baselines
+from fanogan_pipeline.benchmark.shared import Scored, Settings, Split, clock
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import groups_of
 from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, DataPrepParameters, did_you_mean
@@ -82,7 +82,7 @@ def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: i
 
     Args:
         images, table, normal_class: as for `split_class`.
-        seed: of the split, of every training and of the made-up anomalies.
+        seed: of the split, of every training and of the synthetic anomalies.
         settings: everything else.
 
     Returns:
@@ -108,7 +108,7 @@ def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: i
 def _all_methods(split: Split, seed: int, settings: Settings) -> Iterator[tuple[str, Scored]]:
     wanted = settings.benchmark.methods or METHODS
     yield from fanogan.score_all(split, seed, settings, [name for name in wanted if name in fanogan.ENCODERS])
-    for name, fit in rivals(settings.scoring.poses).items():
+    for name, fit in baselines(settings.scoring.poses).items():
         if name in wanted:
             yield name, _timed(partial(fit, split.train, seed), split, settings)
     for name, build in autoencoders.AUTOENCODERS.items():

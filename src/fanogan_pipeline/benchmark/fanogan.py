@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fanogan_pipeline.benchmark.ground import Scored, Settings, Split, clock
+from fanogan_pipeline.benchmark.shared import Scored, Settings, Split, clock
 from fanogan_pipeline.detection import choice, scoring
 from fanogan_pipeline.detection.expectation import ratio_name
 from fanogan_pipeline.detection.refinement import Refinement
@@ -90,7 +90,7 @@ def score_all(
 
     Args:
         split: images of each side.
-        seed: of every training and of the made-up anomalies.
+        seed: of every training and of the synthetic anomalies.
         settings: parameters.
         wanted: names of `ENCODERS`.
 

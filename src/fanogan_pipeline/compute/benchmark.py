@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from fanogan_pipeline.benchmark.cells import run_cell
-from fanogan_pipeline.benchmark.ground import Settings
+from fanogan_pipeline.benchmark.shared import Settings
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, processes
 from fanogan_pipeline.compute.files import work_file

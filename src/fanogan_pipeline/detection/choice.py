@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from fanogan_pipeline.detection.groups import belonging
-from fanogan_pipeline.detection.made_up import made_up_anomalies
 from fanogan_pipeline.detection.residuals import Restorer, residual_terms
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
 from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.detection.synthetic_anomalies import synthetic_anomalies
 from fanogan_pipeline.detection.training_set import TrainingSet
 from fanogan_pipeline.errors import InputError
 
@@ -35,23 +35,24 @@ def choose_mix(
     pictures: np.ndarray | None = None,
     group: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Score made-up anomalies against normal images with each mix of terms.
+    """Score synthetic anomalies against normal images with each mix of terms.
 
     The selection set is halved: statistics and rules are fitted on one half, and the other half's images are compared
     with anomalies made up from them, `DRAWS` of each kind; then the other way round. No label and no test image is
     seen. Restoration is what this method is about: the first of `MIXES`, which has it, is taken unless the best one
-    leads it by more than `CLEARLY` standard errors, for made-up anomalies are not real ones and small leads say little.
+    leads it by more than `CLEARLY` standard errors, for synthetic anomalies are not real ones and small leads say
+    little.
 
     Args:
         images: uint8 [N, C, H, W] of the selection set.
         measure: fits statistics on its first argument and gives the residual terms of the sets in its second.
-        seed: of the halves and the made-up anomalies.
+        seed: of the halves and the synthetic anomalies.
         pictures: str [N], which picture each image is a tile of; None, each is one. A picture's tiles stay together,
             for they overlap and are alike.
         group: str [N], of each image's picture, "" where it stands alone; None, all do. A group stays together too.
 
     Returns:
-        A row a mix: `mix`, an AUROC for each kind of made-up anomaly, their mean `made_up_auroc`, `lead` over the
+        A row a mix: `mix`, an AUROC for each kind of synthetic anomaly, their mean `made_up_auroc`, `lead` over the
         first mix with its `standard_error`, and `chosen`. The first mix alone where pictures are of fewer than four
         groups, by which no lead is clear.
 
@@ -113,10 +114,10 @@ def _some_of_each(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 def _shares(
     fitted_on: np.ndarray, compared: np.ndarray, measure: Measure, seed: tuple[int, int]
 ) -> dict[str, pd.DataFrame]:
-    """For each mix what every image compared (a row) contributes to the AUROC of each kind of made-up anomaly."""
-    draws = [made_up_anomalies(compared, (*seed, draw)) for draw in range(DRAWS)]
-    made_up = [images for draw in draws for images in draw.values()]
-    fitted, normal, *changed = measure(fitted_on, [fitted_on, compared, *made_up])
+    """For each mix what every image compared (a row) contributes to the AUROC of each kind of synthetic anomaly."""
+    draws = [synthetic_anomalies(compared, (*seed, draw)) for draw in range(DRAWS)]
+    synthetic = [images for draw in draws for images in draw.values()]
+    fitted, normal, *changed = measure(fitted_on, [fitted_on, compared, *synthetic])
     rules = {mix: fit_mix(mix, fitted) for mix in MIXES}
     shares = {}
     for mix, rule in rules.items():

@@ -27,11 +27,8 @@ def benjamini_hochberg(p_values: np.ndarray, rate: float) -> np.ndarray:
     Returns:
         bool [N].
     """
-    ordered = np.sort(p_values)
-    bounds = rate * np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
     # conformal p-values are fractions that meet a bound exactly, and rounding must not decide
-    below = np.flatnonzero(ordered <= bounds * (1 + 1e-9))
-    return p_values <= (ordered[below[-1]] if len(below) else -1.0)
+    return stats.false_discovery_control(p_values) <= rate * (1 + 1e-9)
 
 
 def drift_p_value(scores: np.ndarray, calibration_scores: np.ndarray) -> float:

@@ -23,13 +23,7 @@ VERDICTS = {
 }
 
 
-def restoration(
-    images: np.ndarray,
-    restored: np.ndarray,
-    labels: Sequence[str],
-    is_anomaly: Sequence[bool],
-    scores: Sequence[float] | None = None,
-) -> Figure:
+def restoration(images: np.ndarray, restored: np.ndarray, labels: Sequence[str], is_anomaly: Sequence[bool]) -> Figure:
     """Each image above its restoration G(E(x)) and their difference.
 
     Args:
@@ -37,7 +31,6 @@ def restoration(
         restored: uint8 or float [N, C, H, W], on the scale of the images, 0..255.
         labels: class of each image.
         is_anomaly: truth of each image.
-        scores: of each image, for its caption.
     """
     images, restored = style.need_images(images, "images"), _same_shape(images, restored)
     difference = (images.astype(np.float64) - restored).mean(axis=1)
@@ -52,7 +45,10 @@ def restoration(
     axes = figure.subplots(3 * len(bands), 1, squeeze=False)[:, 0]
     columns = min(IN_A_ROW, len(images))
     pair: dict[str, Any] = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit}
-    captions = _captions(labels, is_anomaly, scores)
+    captions = [
+        f"{_ending(str(label))}, {'anomalous' if anomalous else 'normal'}"
+        for label, anomalous in zip(labels, is_anomaly, strict=True)
+    ]
     for k, band in enumerate(bands):
         top, middle, bottom = axes[3 * k : 3 * k + 3]
         style.image_strip(top, style.channels_last(images)[band], "image x", captions[band], columns)
@@ -92,7 +88,7 @@ def heatmap_gallery(
     masks: np.ndarray | None,
     image_ids: Sequence[str],
     scores: Sequence[float],
-    threshold: float | None,
+    threshold: float,
 ) -> Figure:
     """Where images are restored badly: image, restoration, residual map, overlay, and truth where known.
 
@@ -103,7 +99,7 @@ def heatmap_gallery(
         masks: bool [N, H, W], true where anomalous, or None.
         image_ids: of each image.
         scores: of each image.
-        threshold: residual from which a pixel is outlined in the overlay, or None.
+        threshold: residual from which a pixel is outlined in the overlay.
     """
     images, restored = style.need_images(images, "images"), _same_shape(images, restored)
     maps = np.asarray(maps, np.float64)
@@ -127,14 +123,11 @@ def heatmap_gallery(
     style.image_strip(axes[0], pictures, "image x", captions[:columns])
     style.image_strip(axes[1], seen, "restoration G(z)")
     drawn = style.image_strip(axes[2], maps[:columns], "residual map", **scale)
-    overlay = "overlay of map and image" + (
-        "" if threshold is None else f"; outlined: residual above {style.number(threshold)}"
-    )
+    overlay = f"overlay of map and image; outlined: residual above {style.number(threshold)}"
     placed = style.image_strip(axes[3], _blend(pictures, maps[:columns] / scale["vmax"]), overlay)
-    if threshold is not None:
-        for artist, residual in zip(placed, maps, strict=False):
-            if residual.max() > threshold > residual.min():
-                _outline(axes[3], artist.get_extent(), residual, threshold)
+    for artist, residual in zip(placed, maps, strict=False):
+        if residual.max() > threshold > residual.min():
+            _outline(axes[3], artist.get_extent(), residual, threshold)
     if masks is not None:
         style.image_strip(
             axes[4], masks[:columns].astype(float), "truth (white: anomalous)", cmap="gray", vmin=0, vmax=1
@@ -148,14 +141,6 @@ def _same_shape(images: np.ndarray, restored: np.ndarray) -> np.ndarray:
     if restored.shape != images.shape:
         raise InputError(f"restored images: found shape {list(restored.shape)}, expected {list(images.shape)}")
     return restored
-
-
-def _captions(labels: Sequence[str], is_anomaly: Sequence[bool], scores: Sequence[float] | None) -> list[str]:
-    captions = []
-    for k, (label, anomalous) in enumerate(zip(labels, is_anomaly, strict=True)):
-        name = f"{_ending(str(label))}, {'anomalous' if anomalous else 'normal'}"
-        captions.append(name if scores is None else f"{name}\nscore {style.number(float(scores[k]))}")
-    return captions
 
 
 def _ending(text: str, longest: int = 18) -> str:

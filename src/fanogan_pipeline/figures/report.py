@@ -38,7 +38,7 @@ def render_report(
     per_class: pd.DataFrame,
     figures: Mapping[str, bytes],
     parameters: Mapping[str, Any],
-    facts: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any],
     notes: Sequence[Mapping[str, Any]] = (),
     confidence: float = 0.95,
 ) -> str:
@@ -50,8 +50,8 @@ def render_report(
         per_class: table of `detection.evaluation.per_class`.
         figures: name -> PNG; known names come first, each with words on how to read it.
         parameters: all parameters, nested as they are.
-        facts: `normal_classes` (list), `sets` (name -> number of images, or a mapping with `images`
-            and `anomalous`), and anything else (versions, digests, nested at will) for the end.
+        facts: `normal_classes` (list), `sets` (name -> a mapping with `images` and `anomalous`, `train_set`
+            among them), and anything else (versions, digests, nested at will) for the end.
         notes: further sections, each with `title`, perhaps `text` (paragraphs parted by blank lines)
             and perhaps `table` (DataFrame, or a list of mappings) with `marked` (bool, a row).
         confidence: of the intervals in `metrics`.
@@ -59,19 +59,18 @@ def render_report(
     Raises:
         InputError: a figure that is no PNG.
     """
-    facts = facts or {}
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_unbroken
     )
-    n_calibration = metrics.get("n_calibration")
-    some_p = max(0.01, 1 / ((n_calibration or 99) + 1))  # with few calibration images no p-value is as small as 0.01
+    smallest_p = 1 / (metrics["n_calibration"] + 1)
+    some_p = max(0.01, smallest_p)  # with few calibration images no p-value is as small as 0.01
     return environment.from_string(TEMPLATE).render(
         title=title,
-        opening=_opening(facts, per_class, metrics),
+        opening=_opening(facts, metrics),
         cards=_cards(metrics, confidence),
         verdict=text.verdict(metrics, confidence),
-        sets=_sets(facts.get("sets") or {}),
-        smallest_p=number(1 / (n_calibration + 1)) if n_calibration else "",
+        sets=_sets(facts["sets"]),
+        smallest_p=number(smallest_p),
         some_p=number(some_p),
         of_a_thousand=round(1000 * some_p),
         classes=_classes(per_class),
@@ -90,18 +89,14 @@ def _unbroken(value: Any) -> Any:
     return value.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(value, str) else value
 
 
-def _opening(facts: Mapping[str, Any], per_class: pd.DataFrame, metrics: Mapping[str, Any]) -> str:
-    normal = facts.get("normal_classes")
-    if normal is None:
-        normal = per_class.loc[per_class["is_anomaly"].eq(False), "label"].tolist() if len(per_class) else []
-    sets = facts.get("sets") or {}
-    trained = _count(sets["train_set"])[0] if "train_set" in sets else None
-    images = f"{trained:,} normal images" if trained is not None else "normal images"
-    named = (
-        f" of the normal {'class' if len(normal) == 1 else 'classes'} {', '.join(map(str, normal))}" if normal else ""
+def _opening(facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    normal = facts["normal_classes"]
+    trained = (
+        f"{facts['sets']['train_set']['images']:,} normal images of the normal "
+        f"{'class' if len(normal) == 1 else 'classes'} {', '.join(map(str, normal))}"
     )
-    tested = f"{metrics.get('n_normal') or 0:,} normal and {metrics.get('n_anomalous') or 0:,} anomalous images"
-    return f"An f-AnoGAN detector trained on {images}{named}, tested on {tested}."
+    tested = f"{metrics['n_normal']:,} normal and {metrics['n_anomalous']:,} anomalous images"
+    return f"An f-AnoGAN detector trained on {trained}, tested on {tested}."
 
 
 def _cards(metrics: Mapping[str, Any], confidence: float) -> list[dict[str, str]]:
@@ -113,39 +108,30 @@ def _cards(metrics: Mapping[str, Any], confidence: float) -> list[dict[str, str]
     interval = (
         "" if low is None or high is None else f"{100 * confidence:g}% interval {near_one(low)} to {near_one(high)}"
     )
-    auroc, threshold = metrics.get("auroc"), metrics.get("threshold")
-    boundary = metrics.get("three_sigma_threshold")
+    auroc = metrics.get("auroc")
     return [
         {"name": "AUROC", "value": "not measured" if auroc is None else near_one(auroc), "remark": interval},
         {
             "name": "Anomalous images caught (recall)",
             "value": share("recall"),
-            "remark": f"of {metrics.get('n_anomalous') or 0:,}, at threshold "
-            + ("not set" if threshold is None else number(threshold)),
+            "remark": f"of {metrics['n_anomalous']:,}, at threshold {number(metrics['threshold'])}",
         },
         {
             "name": "False alarms among normal images",
             "value": share("false_alarm_rate"),
-            "remark": f"of {metrics.get('n_normal') or 0:,}; promised: at most {share('promised_false_alarm_rate')}",
+            "remark": f"of {metrics['n_normal']:,}; promised: at most {share('promised_false_alarm_rate')}",
         },
         {
             "name": "False alarms of mean + 3 sigma",
             "value": share("three_sigma_false_alarm_rate"),
-            "remark": f"with recall {share('three_sigma_recall')}, at "
-            + ("not set" if boundary is None else number(boundary)),
+            "remark": f"with recall {share('three_sigma_recall')}, at {number(metrics['three_sigma_threshold'])}",
         },
     ]
 
 
-def _sets(sets: Mapping[str, Any]) -> Rows:
-    body = [[name.replace("_", " "), *(_cell(count) for count in _count(value))] for name, value in sets.items()]
+def _sets(sets: Mapping[str, Mapping[str, int]]) -> Rows:
+    body = [[name.replace("_", " "), _cell(found["images"]), _cell(found["anomalous"])] for name, found in sets.items()]
     return Rows(["set", "images", "of them anomalous"], body, [False, True, True])
-
-
-def _count(value: Any) -> tuple[int, int | None]:
-    if isinstance(value, Mapping):
-        return int(value["images"]), None if value.get("anomalous") is None else int(value["anomalous"])
-    return int(value), None
 
 
 def _classes(per_class: pd.DataFrame) -> Rows:
@@ -194,9 +180,9 @@ def _figures(figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
     known = [name for name in text.FIGURES if name in figures]
     drawn = []
     for name in known + [name for name in figures if name not in text.FIGURES]:
-        title, reading, failure = text.figure_words(name)
+        title, reading, failure, data = text.figure_words(name)
         png = base64.b64encode(figures[name]).decode("ascii")
-        words = {"title": title, "reading": reading, "failure": failure, "data": text.DATA.get(name, ())}
+        words = {"title": title, "reading": reading, "failure": failure, "data": data}
         drawn.append({**words, "png": png, "inches": f"{_width(name, figures[name]) / DPI:.3g}"})
     return drawn
 

@@ -93,7 +93,7 @@ code { font-size: .88em; }
 <p>The networks saw normal images only. Four sets without an image in common served four ends: the training set
 taught the networks, the selection set put the parts of the score on one scale and settled every choice, the
 calibration set gave the threshold and the p-values and nothing else, and the test set was only looked at.</p>
-{% if sets.body %}{{ table(sets, "Images in each set") }}{% endif %}
+{{ table(sets, "Images in each set") }}
 </section>
 <section id="score">
 <h2>How to read a score</h2>
@@ -104,8 +104,8 @@ images, as they are or slightly turned or moved, in what the encoder sees of the
 as lively has anyway (neighbour ratio). What yours is made of stands below. Higher is more anomalous; the scale has no
 unit and belongs to these models alone, so scores of two trainings cannot be compared.</p>
 <p>The p-value puts a score into words: a p-value of 0.02 says that about 2 in 100 normal images score as high or
-higher. Its smallest possible value is 1/(n + 1) with n calibration images{% if smallest_p %}, here {{ smallest_p
-}}{% endif %}. Among many images, small p-values of normal ones are to be expected: of 1,000 normal images, about
+higher. Its smallest possible value is 1/(n + 1) with n calibration images, here {{ smallest_p
+}}. Among many images, small p-values of normal ones are to be expected: of 1,000 normal images, about
 {{ of_a_thousand }} have a p-value of {{ some_p }} or less. Both hold for images of the same origin and preparation as
 the calibration images; after a change of device, camera or site, calibrate again. A high score says that an image is
 unusual, not why.</p>

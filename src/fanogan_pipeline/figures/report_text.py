@@ -9,8 +9,9 @@ from scipy import stats
 
 from fanogan_pipeline.figures.style import near_one, number, percent
 
-# name of the figure: title, how to read it, how a bad one looks; in the order of the report
-FIGURES = {
+# name of the figure: title, how to read it, how a bad one looks, the stored datasets it is drawn from; in the order of
+# the report
+FIGURES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "score_boxplot": (
         "Scores by class",
         "Each box holds the middle half of one class's scores, with the median as a line. Boxes right of the solid "
@@ -18,6 +19,7 @@ FIGURES = {
         "normal ones first. The column on the right says how much of each class was flagged.",
         "Boxes of other classes that overlap the normal box: those anomalies look too much like normal images, and no "
         "threshold will catch them without false alarms.",
+        ("test_scores", "metrics"),
     ),
     "score_histogram": (
         "Scores of normal and anomalous images",
@@ -25,6 +27,7 @@ FIGURES = {
         "Below: anomalous test images, on the same axis. The less the two halves overlap, the better.",
         "An outline that lies clearly left of the filled bars: the test set's normal images differ from those the "
         "threshold was set on, and there will be more false alarms than promised.",
+        ("test_scores", "calibration_scores", "metrics"),
     ),
     "roc_curve": (
         "Anomalous images caught against false alarms",
@@ -33,6 +36,7 @@ FIGURES = {
         "where a detector is used. AUROC is the area under the curve: the chance that a random anomalous "
         "image scores higher than a random normal one.",
         "A curve near the dotted line is guessing; one below it ranks normal images as the more anomalous.",
+        ("test_scores",),
     ),
     "precision_recall_curve": (
         "How far a flag can be trusted",
@@ -40,6 +44,7 @@ FIGURES = {
         "are: the dotted line, the prevalence in this test set, is what guessing reaches. Where anomalies are rarer "
         "in practice than here, precision will be lower there.",
         "A curve that drops to the dotted line early: beyond that recall, flags say nothing.",
+        ("test_scores",),
     ),
     "refinement_curve": (
         "What a search for a better z buys",
@@ -47,12 +52,14 @@ FIGURES = {
         "many gradient steps (f-AnoGAN), and where the search starts at a random z (AnoGAN). Further up is better, "
         "further left is faster; the whiskers are intervals.",
         "Points of the search from a random z above all those from E(x): the encoder was trained too short, or badly.",
+        ("refinement_quality",),
     ),
     "decision_gallery": (
         "Verdict and truth",
         "Test images in four rows, named decided_true: in_in judged normal and normal, in_out missed, out_in false "
         "alarms, out_out caught. Look at the two rows in the middle: they show what the detector gets wrong.",
         "False alarms that look like any other normal image, or missed images that anyone would spot.",
+        ("test_set", "test_scores"),
     ),
     "heatmap_gallery": (
         "Where images are restored badly",
@@ -60,6 +67,10 @@ FIGURES = {
         "restored worse than normal images are there; only a score of the map (scoring.score: map) is made of them, "
         "others may see more or less. Where the truth is known pixel by pixel, it stands below.",
         "Maps that follow every edge of normal images too: the restorations are blurred, and fine defects drown.",
+        (
+            *("test_set", "test_scores", "residual_maps", "wgan_model", "encoder_model"),
+            *("residual_statistics", "detector"),
+        ),
     ),
     "restoration": (
         "Images and their restorations",
@@ -67,6 +78,7 @@ FIGURES = {
         "difference. A normal image should come back nearly as it was, so that the difference is faint.",
         "Restorations that all look alike (a collapsed generator or an encoder that learnt nothing), are blurred, or "
         "show another shape than the image.",
+        ("selection_set", "wgan_model", "encoder_model"),
     ),
     "generated_samples": (
         "Generated images",
@@ -74,12 +86,14 @@ FIGURES = {
         "those do, since an image can only be restored to something the generator can make.",
         "The same image over and over is mode collapse; noise, blank or half-finished images mean that phase 1 "
         "was too short or its learning rates too high.",
+        ("wgan_model",),
     ),
     "latent_walk": (
         "A walk through the latent space",
         "Images along two directions of z, evenly spaced. Neighbours should differ little, and the walk should pass "
         "through many kinds of normal image.",
         "Sudden jumps, or large areas of the same image: parts of the latent space that the generator makes no use of.",
+        ("wgan_model",),
     ),
     "wgan_curves": (
         "Phase 1: the WGAN's training",
@@ -88,6 +102,7 @@ FIGURES = {
         "clipping it rises at first, then shrinks slowly or levels off. Loss G is the negative term fake.",
         "Terms that grow without end: the critic diverges, as it may without penalty or clipping. A distance that "
         "falls to zero at once: the critic has stopped telling real from generated, and teaches nothing.",
+        ("wgan_history",),
     ),
     "encoder_curves": (
         "Phase 2: the encoder's training",
@@ -95,32 +110,14 @@ FIGURES = {
         "features the critic's view of the former. Those that are part of the objective should fall and level off.",
         "A loss that never falls (learning rate too low, generator collapsed) or one that still falls steeply at the "
         "last step (train longer).",
+        ("encoder_history",),
     ),
 }
 
-# name of the figure: the stored datasets it is drawn from
-DATA = {
-    "score_boxplot": ("test_scores", "metrics"),
-    "score_histogram": ("test_scores", "calibration_scores", "metrics"),
-    "roc_curve": ("test_scores",),
-    "precision_recall_curve": ("test_scores",),
-    "refinement_curve": ("refinement_quality",),
-    "decision_gallery": ("test_set", "test_scores"),
-    "heatmap_gallery": (
-        *("test_set", "test_scores", "residual_maps", "wgan_model", "encoder_model"),
-        *("residual_statistics", "detector"),
-    ),
-    "restoration": ("selection_set", "wgan_model", "encoder_model"),
-    "generated_samples": ("wgan_model",),
-    "latent_walk": ("wgan_model",),
-    "wgan_curves": ("wgan_history",),
-    "encoder_curves": ("encoder_history",),
-}
 
-
-def figure_words(name: str) -> tuple[str, str, str]:
-    """Title, how to read it, how a bad one looks; a bare title for a figure not known here."""
-    return FIGURES.get(name, (name.replace("_", " ").capitalize(), "", ""))
+def figure_words(name: str) -> tuple[str, str, str, tuple[str, ...]]:
+    """What `FIGURES` says of a figure; a bare title for one not known there."""
+    return FIGURES.get(name, (name.replace("_", " ").capitalize(), "", "", ()))
 
 
 def rate(metrics: Mapping[str, Any], name: str) -> str:
@@ -154,7 +151,7 @@ def in_keeping(promised: float, n_calibration: int, n_normal: int, confidence: f
 
 def verdict(metrics: Mapping[str, Any], confidence: float) -> list[str]:
     """What the numbers say, a sentence or two for each matter."""
-    n_normal, n_anomalous = metrics.get("n_normal") or 0, metrics.get("n_anomalous") or 0
+    n_normal, n_anomalous = metrics["n_normal"], metrics["n_anomalous"]
     words = [_ranking(metrics, confidence, n_normal, n_anomalous), _promise(metrics, n_normal, confidence)]
     if metrics.get("recall") is not None:
         words.append(
@@ -167,36 +164,28 @@ def verdict(metrics: Mapping[str, Any], confidence: float) -> list[str]:
             f"Pixel by pixel, the residual maps tell anomalous from normal with an AUROC of "
             f"{near_one(metrics['pixel_auroc'])}; what else the masks say stands in a table of its own below."
         )
-    return [sentence for sentence in words if sentence]
+    return words
 
 
 def _ranking(metrics: Mapping[str, Any], confidence: float, n_normal: int, n_anomalous: int) -> str:
     if metrics.get("auroc") is None:
         lacking = "normal" if not n_normal else "anomalous"
         return f"AUROC was not measured: the test set holds no {lacking} images."
-    sentence = (
+    return (
         f"AUROC is {auroc(metrics, confidence)}: that is the chance that a random anomalous test image scores "
-        f"higher than a random normal one."
+        f"higher than a random normal one. Average precision is {near_one(metrics['average_precision'])}, where "
+        f"guessing would reach {near_one(metrics['prevalence'])}, the share of anomalous images in the test set."
     )
-    if metrics.get("average_precision") is not None and metrics.get("prevalence") is not None:
-        sentence += (
-            f" Average precision is {near_one(metrics['average_precision'])}, where guessing would reach "
-            f"{near_one(metrics['prevalence'])}, the share of anomalous images in the test set."
-        )
-    return sentence
 
 
 def _promise(metrics: Mapping[str, Any], n_normal: int, confidence: float) -> str:
-    promised, n_calibration = metrics.get("promised_false_alarm_rate"), metrics.get("n_calibration")
-    if promised is None or metrics.get("threshold") is None:
-        return ""
+    promised, n_calibration = metrics["promised_false_alarm_rate"], metrics["n_calibration"]
     groups = metrics.get("n_calibration_groups")
-    kept_apart = f"{n_calibration:,} normal images" if n_calibration else "normal images"
     of_groups, of_these = (f" of {groups:,} groups", " of these groups") if groups else ("", "")
     sentence = (
-        f"Images that score above {number(metrics['threshold'])} are flagged. That threshold was set on {kept_apart}"
-        f"{of_groups} kept apart from training and test, and promises that on average at most {percent(promised)} of "
-        f"new normal images{of_these} are flagged."
+        f"Images that score above {number(metrics['threshold'])} are flagged. That threshold was set on "
+        f"{n_calibration:,} normal images{of_groups} kept apart from training and test, and promises that on average "
+        f"at most {percent(promised)} of new normal images{of_these} are flagged."
     )
     if groups:
         sentence += " Images of one group are alike: for those of other groups this is no promise."
@@ -204,7 +193,7 @@ def _promise(metrics: Mapping[str, Any], n_normal: int, confidence: float) -> st
     if measured is None:
         return f"{sentence} The test set holds no normal images to measure it on."
     sentence += f" Measured on the {n_normal:,} normal test images: {rate(metrics, 'false_alarm_rate')}."
-    if groups or not n_calibration:
+    if groups:
         return sentence  # test images are of other groups, for which chance has no known law
     low, high = in_keeping(promised, n_calibration, n_normal, confidence)
     span = f"{percent(low)} to {percent(high)}"
@@ -219,8 +208,6 @@ def _promise(metrics: Mapping[str, Any], n_normal: int, confidence: float) -> st
 
 
 def _three_sigma(metrics: Mapping[str, Any]) -> str:
-    if metrics.get("three_sigma_threshold") is None:
-        return ""
     measured = [
         f"{rate(metrics, f'three_sigma_{name}')} of the {kind} {noun}"
         for name, kind, noun in (("false_alarm_rate", "normal", "test images"), ("recall", "anomalous", "ones"))
@@ -229,11 +216,11 @@ def _three_sigma(metrics: Mapping[str, Any]) -> str:
     return (
         f"The customary boundary, mean + 3 standard deviations of the calibration scores "
         f"({number(metrics['three_sigma_threshold'])}), promises nothing unless scores follow a normal law, under "
-        f"which it would flag {percent(beyond_three_sigma(metrics.get('n_calibration')))} of normal images. "
+        f"which it would flag {percent(beyond_three_sigma(metrics['n_calibration']))} of normal images. "
         f"It really flagged {' and '.join(measured) or 'nothing that the test set holds'}."
     )
 
 
-def beyond_three_sigma(n: int | None) -> float:
+def beyond_three_sigma(n: int) -> float:
     """Share of a normal law above mean + 3 standard deviations of n draws: Student's law, for both are estimates."""
-    return float(stats.t.sf(3 / (1 + 1 / n) ** 0.5, n - 1)) if n and n > 1 else float(stats.norm.sf(3))
+    return float(stats.t.sf(3 / (1 + 1 / n) ** 0.5, n - 1))

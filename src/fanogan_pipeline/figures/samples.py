@@ -56,17 +56,12 @@ def generated_samples(images: np.ndarray, latent_dim: int) -> Figure:
     return figure
 
 
-def latent_walk(
-    images: np.ndarray,
-    extent: tuple[float, float, float, float],
-    axes_names: tuple[str, str] = ("first latent coordinate", "second latent coordinate"),
-) -> Figure:
+def latent_walk(images: np.ndarray, extent: tuple[float, float, float, float]) -> Figure:
     """A plane through the latent space: at each point the image generated there.
 
     Args:
         images: uint8 [R, K, C, H, W]; the first row has the highest second coordinate.
         extent: z of the outermost images: first min, first max, second min, second max.
-        axes_names: of the two coordinates.
     """
     images = style.need_images(images, "images of the latent walk", ndim=5)
     rows, columns, _, height, width = images.shape
@@ -83,6 +78,6 @@ def latent_walk(
     sheet = contact_sheet(images.reshape(-1, *images.shape[2:]), columns, margin=0)
     pixel = (borders[1] - borders[0]) / sheet.shape[1], (borders[3] - borders[2]) / sheet.shape[0]
     axis.imshow(sheet, extent=borders, aspect=pixel[0] / pixel[1])
-    axis.set_xlabel(axes_names[0], fontsize=10)
-    axis.set_ylabel(axes_names[1], fontsize=10)
+    axis.set_xlabel("first latent coordinate", fontsize=10)
+    axis.set_ylabel("second latent coordinate", fontsize=10)
     return figure

@@ -1,4 +1,4 @@
-"""The scores of the test set: how they spread, and how well they tell normal from anomalous."""
+"""How the scores of the test set spread: class by class, and of normal and anomalous images."""
 
 from __future__ import annotations
 

@@ -25,19 +25,16 @@ def summary_table(metrics: Mapping[str, Any], report_path: str, confidence: floa
         value = metrics.get(name)
         return "not measured" if value is None else percent(value)
 
-    def value(name: str) -> str:
-        return "none" if metrics.get(name) is None else number(metrics[name])
-
-    n_normal, n_anomalous = metrics.get("n_normal") or 0, metrics.get("n_anomalous") or 0
+    n_normal, n_anomalous = metrics["n_normal"], metrics["n_anomalous"]
     rows = [
         ("AUROC", text.auroc(metrics, confidence)),
-        ("threshold", value("threshold")),
+        ("threshold", number(metrics["threshold"])),
         ("false alarms promised", f"at most {share('promised_false_alarm_rate')}"),
         ("false alarms measured", _of(share("false_alarm_rate"), n_normal, "normal")),
         ("recall", _of(share("recall"), n_anomalous, "anomalous")),
         (
             "mean + 3 sigma",
-            f"{value('three_sigma_threshold')}: false alarms {share('three_sigma_false_alarm_rate')}, "
+            f"{number(metrics['three_sigma_threshold'])}: false alarms {share('three_sigma_false_alarm_rate')}, "
             f"recall {share('three_sigma_recall')}",
         ),
     ]

@@ -1,7 +1,5 @@
 """The parameter groups as typed models: what is out of range or unknown is refused before any node runs."""
 
-from typing import Literal
-
 from fanogan_pipeline.parameters.benchmark import BenchmarkMethod, BenchmarkParameters
 from fanogan_pipeline.parameters.data_prep import AugmentationParameters, DataPrepParameters, TilingParameters
 from fanogan_pipeline.parameters.detection import (
@@ -11,7 +9,7 @@ from fanogan_pipeline.parameters.detection import (
     ScoringParameters,
 )
 from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean
-from fanogan_pipeline.parameters.running import ComputeParameters, TrackingParameters
+from fanogan_pipeline.parameters.running import ComputeParameters, Device, Globals, Precision, TrackingParameters
 from fanogan_pipeline.parameters.training import (
     CorruptionParameters,
     EncoderParameters,
@@ -31,6 +29,7 @@ __all__ = [
     "DataPrepParameters",
     "Device",
     "EncoderParameters",
+    "Globals",
     "Group",
     "InferenceParameters",
     "Precision",
@@ -45,9 +44,6 @@ __all__ = [
     "did_you_mean",
 ]
 
-Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["float32", "bfloat16"]
-
 GROUPS: dict[str, type[Group]] = {
     "data_prep": DataPrepParameters,
     "wgan": WganParameters,
@@ -60,7 +56,7 @@ GROUPS: dict[str, type[Group]] = {
     "compute": ComputeParameters,
     "tracking": TrackingParameters,
 }
-GLOBALS = ("seed", "device", "precision")
+GLOBALS = tuple(Globals.model_fields)
 
 # Group -> its parameters that change no result: who computes it, what is saved on the way, where it is logged.
 # Threads, processes and machines change the order in which sums are taken, and so last bits; left at 0 or auto they are

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
-from fanogan_pipeline.parameters.group import Fraction, Group, Steps
+from fanogan_pipeline.parameters.group import ClassNames, Fraction, Group, Seed, Steps, each_once
 
 # The methods of the table, in its order; `mypy` and a test hold the rows that fit them to these names.
 BenchmarkMethod = Literal[
@@ -27,23 +27,9 @@ BenchmarkMethod = Literal[
 class BenchmarkParameters(Group):
     """`params:benchmark`: f-AnoGAN beside other methods, each class normal in turn."""
 
-    classes: list[str] | None
-    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(min_length=1)
-    methods: Annotated[list[BenchmarkMethod], Field(min_length=1)] | None
+    classes: ClassNames | None
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(each_once)]
+    methods: Annotated[list[BenchmarkMethod], Field(min_length=1), AfterValidator(each_once)] | None
     autoencoder_steps: Steps
     resamples: Annotated[int, Field(ge=2, le=100_000)]
     confidence: Fraction
-
-    @field_validator("classes", mode="before")
-    @classmethod
-    def _names(cls, value: Any) -> Any:
-        if value is not None and not (isinstance(value, list) and value):
-            raise ValueError(f"expected a list of class names or null, found {value!r}")
-        return value and [str(name) for name in value]
-
-    @field_validator("classes", "seeds", "methods")
-    @classmethod
-    def _each_once(cls, value: Any) -> Any:
-        if twice := sorted({name for name in value or [] if value.count(name) > 1}):
-            raise ValueError(f"'{twice[0]}' is listed twice")
-        return value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from fanogan_pipeline.parameters.group import Fraction, Group
+from fanogan_pipeline.parameters.group import ClassNames, Fraction, Group
 
 
 class TilingParameters(Group):
@@ -31,7 +31,7 @@ class DataPrepParameters(Group):
     """`params:data_prep`: which images are normal, how they are split and brought to one size."""
 
     protocol: Literal["official", "reference"]
-    normal_classes: list[str] = Field(min_length=1)
+    normal_classes: ClassNames
     image_size: tuple[Annotated[int, Field(ge=16, le=256)], Annotated[int, Field(ge=16, le=256)]]
     channels: Literal[1, 3]
     fit: Literal["resize", "pad"]
@@ -46,17 +46,6 @@ class DataPrepParameters(Group):
     max_test: Annotated[int, Field(ge=1)] | None
     duplicates: Literal["refuse", "drop"]
     workers: Annotated[int, Field(ge=1, le=256)]
-
-    @field_validator("normal_classes", mode="before")
-    @classmethod
-    def _classes(cls, value: Any) -> Any:
-        if not isinstance(value, list):
-            raise ValueError(f"expected a list of class names, found {value!r}")
-        names = [str(name) for name in value]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"class '{twice[0]}' is listed twice")
-        return names
 
     @model_validator(mode="after")
     def _strides(self) -> DataPrepParameters:

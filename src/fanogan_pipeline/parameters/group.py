@@ -5,13 +5,39 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Steps = Annotated[int, Field(ge=1, le=100_000_000)]
 Batch = Annotated[int, Field(ge=1, le=65_536)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def _as_names(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list of class names, found {value!r}")
+    return [str(name) for name in value]
+
+
+def each_once(value: list[Any]) -> list[Any]:
+    """The list as it is; ValueError where it names a thing twice."""
+    if twice := sorted({name for name in value if value.count(name) > 1}):
+        raise ValueError(f"'{twice[0]}' is listed twice")
+    return value
+
+
+ClassNames = Annotated[list[str], Field(min_length=1), BeforeValidator(_as_names), AfterValidator(each_once)]
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -57,9 +83,9 @@ class Group(BaseModel):
 
 
 def complaint(group: str, error: ValidationError) -> str:
-    """The first thing wrong with a group, on one line: parameter, what was found, what was expected."""
+    """The first thing wrong with a group ("" for the globals) on one line: parameter, what was found and expected."""
     first = error.errors()[0]
-    name = ".".join([group, *(str(part) for part in first["loc"])])
+    name = ".".join(filter(None, [group, *(str(part) for part in first["loc"])]))
     reason = first["msg"].removeprefix("Value error, ")
     silent = first["type"] in ("value_error", "missing") or "found" in reason
     found = "" if silent else f"; found {first['input']!r}"

@@ -1,4 +1,4 @@
-"""What a run is spread over, and where it is logged beside the catalog."""
+"""What holds for a whole run: seed, device and precision, what it is spread over, where it is logged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fanogan_pipeline.parameters.group import Group
+from fanogan_pipeline.parameters.group import Group, Seed
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
+
+
+class Globals(Group):
+    """The parameters of no group."""
+
+    seed: Annotated[Seed, Field(strict=True)]  # nodes get it as it stands: 1.0 would stay no whole number
+    device: Device
+    precision: Precision
 
 
 class ComputeParameters(Group):

@@ -18,7 +18,7 @@ from fanogan_pipeline.pipelines.hints import DataFrame, Figure, ImageSource, Sta
 
 with lazily():
     from fanogan_pipeline import figures, provenance
-    from fanogan_pipeline.benchmark import cells, ground, tables
+    from fanogan_pipeline.benchmark import cells, shared, tables
     from fanogan_pipeline.compute import benchmark as spread
     from fanogan_pipeline.preprocessing import prepare
     from fanogan_pipeline.training import devices
@@ -60,7 +60,7 @@ def score_cells(
             "scoring.score: found 'map', expected a score of residual terms in the benchmark, as 'chosen' is"
         )
     where = devices.choose_device(device).type
-    settings = ground.Settings(
+    settings = shared.Settings(
         data_prep=data_prep,
         wgan=wgan,
         encoder=encoder,

@@ -4,6 +4,7 @@ import numpy as np
 
 from fanogan_pipeline.errors import MismatchError
 from fanogan_pipeline.lazy import lazily
+from fanogan_pipeline.manifest import plain
 from fanogan_pipeline.parameters import EncoderParameters, ReportingParameters, TrainingParameters
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet
 
@@ -128,7 +129,7 @@ def draw_galleries(test_set: ImageSet, test_scores: DataFrame) -> Figure:
     for name, (flagged, anomalous) in GALLERIES.items():
         here = (test_scores["is_flagged"] == flagged) & (test_scores["is_anomaly"] == anomalous)
         rows = test_scores[here].sort_values("score", ascending=not flagged, kind="stable").index
-        rows = rows.to_numpy()[np.linspace(0, len(rows) - 1, min(len(rows), 12)).astype(int)]
+        rows = rows.to_numpy()[_evenly(len(rows), 12)]
         found = test_set.take(pictures.picture_rows(test_set, rows))
         groups[name] = (_whole(found), test_scores["score"].to_numpy()[rows])
     shown = pictures.framed([picture for found, _ in groups.values() for picture in found], 255).astype(np.uint8)
@@ -161,9 +162,9 @@ def draw_heatmaps(
     rows = np.array([place[image_id] for image_id in residual_maps["image_id"]], int)
     if not len(rows):
         none = test_set.images[:0]
-        return figures.heatmap_gallery(none, none, none[:, 0], None, [], [], None)
+        return figures.heatmap_gallery(none, none, none[:, 0], None, [], [], judged.pixel_threshold)
     order = np.argsort(test_scores["score"].to_numpy()[rows], kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, min(len(order), 8)).astype(int)]
+    chosen = order[_evenly(len(order), 8)]
     some = test_set.take(pictures.picture_rows(test_set, rows[chosen]))
     judge = anomaly_detector.AnomalyDetector.load(
         wgan_model, encoder_model, residual_statistics, detector, devices.choose_device("cpu")
@@ -181,6 +182,11 @@ def draw_heatmaps(
     )
 
 
+def _evenly(count: int, most: int) -> np.ndarray:
+    """At most so many of `count` rows, the first and the last among them."""
+    return np.linspace(0, count - 1, min(count, most)).astype(int)
+
+
 def _whole(image_set: ImageSet) -> list[np.ndarray]:
     """The pictures of a set as the networks were given them, [C, h, w] each."""
     return [np.rint(picture) for picture in pictures.whole(image_set.images, image_set.tiles)]
@@ -188,7 +194,7 @@ def _whole(image_set: ImageSet) -> list[np.ndarray]:
 
 CHOICE_TEXT = (
     "Each residual term's logarithm is standardised on the selection set. Which terms are summed was chosen by how "
-    "well each mix tells made-up anomalies (boxes moved, blanked, pasted or turned, images joined or warped) from "
+    "well each mix tells synthetic anomalies (boxes moved, blanked, pasted or turned, images joined or warped) from "
     "normal images that were kept apart: an AUROC for each kind, then their mean and its lead over the first mix, "
     "which is kept unless another leads it by more than two standard errors. No label and no test image had a say. "
     "Where the parameter scoring.score names a score, nothing is chosen and only its name stands here."
@@ -220,10 +226,6 @@ def write_report(
         "sets": {f"{split}_set": {name: int(n) for name, n in row.items()} for split, row in counts.iterrows()},
         "digests": {"detector": judged.digest, **judged.belongs_to},
     }
-    plain = {
-        name: group.model_dump(mode="json") if hasattr(group, "model_dump") else group
-        for name, group in parameters.items()
-    }
     choice_table = score_choice.rename(columns={"made_up_auroc": "mean"}).round(4)
     marked = score_choice["chosen"].tolist()
     notes = [{"title": "What the score is made of", "text": CHOICE_TEXT, "table": choice_table, "marked": marked}]
@@ -239,7 +241,7 @@ def write_report(
         metrics,
         class_recall,
         shown,
-        plain,
+        {name: plain(group) for name, group in parameters.items()},
         facts,
         notes,
         confidence=parameters["reporting"].confidence,

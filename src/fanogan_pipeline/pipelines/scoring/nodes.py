@@ -71,25 +71,28 @@ def measure(
     parameters: ScoringParameters,
     compute: ComputeParameters,
     states: StateStore,
+    *,
+    with_map: bool = False,
 ) -> DataFrame:
-    """Residual terms of a set, a row per picture; those of the residual map only where the score needs them."""
+    """Residual terms of a set, a row per picture; those of the residual map where wanted, or needed by the score."""
+    models.expect_split(wgan_model, image_set.split_digest)
+    belongs_to = residual_statistics.header.get("belongs_to", {})
+    models.expect_member("residual_statistics", belongs_to, "wgan_model", wgan_model, detectors.MEND)
     found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
-    return _terms(image_set, restorer, found, parameters, compute, states, parameters.score == "map")
+    settings = terms.Settings(
+        restorer.image_distance,
+        restorer.device.type,
+        parameters.batch_size,
+        pictures.Pooling.from_settings(parameters.model_dump()),
+        with_map or parameters.score == "map",
+        restorer.refinement,
+    )
+    return terms.measure(image_set, restorer, found, settings, compute, states.folder)
 
 
-def measure_with_map(
-    image_set: ImageSet,
-    restorer: Restorer,
-    residual_statistics: Checkpoint,
-    wgan_model: Checkpoint,
-    encoder_model: Checkpoint,
-    parameters: ScoringParameters,
-    compute: ComputeParameters,
-    states: StateStore,
-) -> DataFrame:
+def measure_with_map(*inputs: Any) -> DataFrame:
     """Residual terms of a set, a row per picture, with those of the residual map."""
-    found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
-    return _terms(image_set, restorer, found, parameters, compute, states, with_map=True)
+    return measure(*inputs, with_map=True)
 
 
 def choose_score(
@@ -100,7 +103,7 @@ def choose_score(
     parameters: ScoringParameters,
     seed: int,
 ) -> DataFrame:
-    """What the score is made of: as the parameter says, or chosen with the help of made-up anomalies."""
+    """What the score is made of: as the parameter says, or chosen with the help of synthetic anomalies."""
     models.expect_split(wgan_model, selection_set.split_digest)
     if parameters.score != "chosen":
         return choice.as_given(parameters.score)
@@ -215,25 +218,6 @@ def _calibrated_on(
         name = "residual_statistics"
         models.expect_member("detector", judged.belongs_to, name, residual_statistics, detectors.MEND)
     return judged
-
-
-def _terms(
-    image_set: ImageSet,
-    restorer: Restorer,
-    found: dict[str, Checkpoint],
-    parameters: ScoringParameters,
-    compute: ComputeParameters,
-    states: StateStore,
-    with_map: bool,
-) -> DataFrame:
-    models.expect_split(found["wgan_model"], image_set.split_digest)
-    belongs_to = found["residual_statistics"].header.get("belongs_to", {})
-    models.expect_member("residual_statistics", belongs_to, "wgan_model", found["wgan_model"], detectors.MEND)
-    pooling = pictures.Pooling.from_settings(parameters.model_dump())
-    settings = terms.Settings(
-        restorer.image_distance, restorer.device.type, parameters.batch_size, pooling, with_map, restorer.refinement
-    )
-    return terms.measure(image_set, restorer, found, settings, compute, states.folder)
 
 
 def _maps(

@@ -1,4 +1,4 @@
-"""Made-up anomalies from normal images: what a choice can be judged by where no real anomaly may be seen."""
+"""Synthetic anomalies from normal images: what a choice can be judged by where no real anomaly may be seen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRIES = 20  # boxes drawn in search of content
 Maker = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 
-def made_up_anomalies(images: np.ndarray, seed: int | tuple[int, ...]) -> dict[str, np.ndarray]:
+def synthetic_anomalies(images: np.ndarray, seed: int | tuple[int, ...]) -> dict[str, np.ndarray]:
     """Each image changed in each of several ways.
 
     Args:

@@ -90,7 +90,7 @@ def isolation_forest(train: np.ndarray, seed: int) -> Score:
     return lambda images: -fitted.score_samples(pixels(images)).astype(np.float64)
 
 
-def rivals(poses: Sequence[Pose]) -> dict[BenchmarkMethod, Fit]:
+def baselines(poses: Sequence[Pose]) -> dict[BenchmarkMethod, Fit]:
     """The methods by their names, with the poses of `scoring.poses` for the one that uses them."""
     return {
         "pca": pca,

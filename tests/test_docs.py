@@ -10,8 +10,10 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 import yaml
+from kedro.framework.cli.cli import KedroCLI
 from kedro.framework.project import configure_project, pipelines
 from tests.project import ROOT
 from tests.test_contract import configuration
@@ -106,6 +108,32 @@ def test_every_command_names_what_exists(page, line):
             for name in re.findall(r"([a-z_.]+)=", value):
                 group, _, parameter = name.partition(".")
                 assert group in GLOBALS or parameter.split(".")[0] in GROUPS[group].model_fields, f"{page}: {line}"
+
+
+def in_messages() -> list[tuple[str, str]]:
+    """Module and every command of Kedro's that one of its texts names."""
+    found = []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        texts = [one.value for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Constant)]
+        lines = [line for text in texts if isinstance(text, str) for line in re.findall(r"\bkedro [^'`\n;]+", text)]
+        found += [(path.name, line) for line in lines]
+    return found
+
+
+def test_every_command_is_one_of_kedros():
+    known = KedroCLI(ROOT)
+    told = in_messages()
+    assert len(told) > 5
+    for page, line in [*((page, line) for page, line in commands() if line.startswith("kedro ")), *told]:
+        words = line.split()[1:]
+        command = known
+        while isinstance(command, click.Group) and words:
+            command = command.get_command(click.Context(command), words[0])
+            assert command, f"{page}: {line}"
+            words = words[1:]
+        if command.name == "run":
+            options = {option for parameter in command.params for option in parameter.opts}
+            assert {word.split("=")[0] for word in words if word.startswith("--")} <= options, f"{page}: {line}"
 
 
 def test_python_blocks_and_scripts_compile():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import yaml
 from tests.in_process import copy_of, run_here
 from tests.project import kedro, newest
 
@@ -50,15 +51,26 @@ def test_runners_that_share_memory_do_and_the_other_is_refused(smoke_project: Pa
     project = copy_of(smoke_project, tmp_path / "project")
     done = run_here(project, "--env", "smoke", "--pipelines", "data_prep", "--runner", "ThreadRunner")
     assert done.status == 0, done.output
-    done = run_here(project, "--env", "smoke", "--pipelines", "data_prep", "--runner", "ParallelRunner")
-    assert done.status == 1
-    assert done.line.startswith("Error: --runner: found ParallelRunner, expected SequentialRunner or ThreadRunner")
+    # nothing passes in memory between the nodes of the second
+    for part in (("--pipelines", "data_prep"), ("--nodes", "wgan.draw_generated_samples,wgan.draw_latent_walk")):
+        done = run_here(project, "--env", "smoke", *part, "--runner", "ParallelRunner")
+        assert done.status == 1
+        assert done.line.startswith("Error: --runner: found ParallelRunner, expected SequentialRunner or ThreadRunner")
 
 
-def test_what_several_processes_have_written_is_in_one_manifest(smoke_project: Path, tmp_path: Path) -> None:
+def test_the_summary_names_the_report_of_this_run_alone(smoke_project: Path, tmp_path: Path) -> None:
     project = copy_of(smoke_project, tmp_path / "project")
-    nodes = "wgan.draw_generated_samples,wgan.draw_latent_walk"
-    kedro(project, "run", "--env", "smoke", "--nodes", nodes, "--runner", "ParallelRunner")
-    manifest = json.loads(newest(project, "run_manifest.json").read_text())
-    assert manifest["is_complete"]
-    assert set(manifest["written"]) == {"generated_samples", "latent_walk"}
+    entries = {
+        "report": {"type": "fanogan_pipeline.datasets.ReportDataset", "filepath": "data/08_reporting/one.html"},
+        "run_manifest": {"type": "fanogan_pipeline.datasets.JSONDataset", "filepath": "data/08_reporting/one.json"},
+    }
+    (project / "conf/smoke/catalog.yml").write_text(yaml.safe_dump(entries))
+    nodes = ["--env", "smoke", "--nodes"]
+    done = run_here(project, *nodes, "reporting.measure_quality")
+    assert done.status == 0, done.output
+    assert "AUROC" in done.output
+    assert "report: " not in done.output
+    done = run_here(project, *nodes, "reporting.measure_quality,reporting.write_report")
+    assert done.status == 0, done.output
+    assert f"report: {project / 'data/08_reporting/one.html'}\n" in done.output
+    assert json.loads((project / "data/08_reporting/one.json").read_text())["is_complete"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -195,6 +196,39 @@ def test_the_manifest_works_as_a_configuration_of_the_command(smoke_project, tmp
     assert again["parameters"] == first["parameters"]
     sums = [{name: fact["sha256"] for name, fact in one["written"].items()} for one in (first, again)]
     assert sums[0] == sums[1]
+
+
+def test_configuration_that_lies_elsewhere_is_named_in_the_command(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    (project / "conf").rename(project / "ours")
+    (project / "ours/smoke/parameters.yml").write_text("data_prep: {max_train: 50, max_test: 20}")
+    arguments = ["--conf-source", "ours", "--env", "smoke", "--pipelines", "data_prep"]
+    assert run_here(project, *arguments).status == 0
+    first = manifest_of(project)
+    assert shlex.split(first["command"]) == ["kedro", "run", *arguments]
+    assert first["run"]["conf_source"] == "ours"
+    place = newest(project, "run_manifest.json").relative_to(project)
+    assert run_here(project, "--config", str(place)).status == 0
+    again = manifest_of(project)
+    assert (again["command"], again["parameters"]) == (first["command"], first["parameters"])
+
+
+def test_the_command_repeats_parameters_that_are_taken_from_what_was_said(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    encoder, local = project / "conf/base/parameters_encoder.yml", project / "conf/local/parameters.yml"
+    text = re.sub("(?m)^  steps: .*", "  steps: ${runtime_params:wgan.steps}", encoder.read_text())
+    text = re.sub("(?m)^  batch_size: .*", "  batch_size: ${runtime_params:wgan.batch_size, 24}", text)
+    encoder.write_text(text)
+    local.parent.mkdir(exist_ok=True)
+    local.write_text("wgan: {batch_size: 40}")
+    said = "wgan.steps=7,data_prep.max_train=50,data_prep.max_test=20"
+    outcome = run_here(project, "--pipelines", "data_prep", "--params", said)
+    assert outcome.status == 0, outcome.output
+    first = manifest_of(project)
+    assert (first["parameters"]["encoder"]["steps"], first["parameters"]["encoder"]["batch_size"]) == (7, 24)
+    local.unlink()
+    assert run_here(project, *shlex.split(first["command"])[2:]).status == 0
+    assert manifest_of(project)["parameters"] == first["parameters"]
 
 
 @pytest.mark.parametrize("break_it", ["no git", "no repository"])

@@ -15,7 +15,7 @@ from kedro.io import DataCatalog, Version
 from kedro.pipeline import Node, Pipeline
 from tests.project import ROOT
 
-from fanogan_pipeline.datasets import FigureDataset, JSONDataset, ParquetDataset
+from fanogan_pipeline.datasets import FigureDataset, FigureFolderDataset, JSONDataset, ParquetDataset
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.parameters import WganParameters
 from fanogan_pipeline.tracking import TrackingHooks, flat
@@ -35,11 +35,15 @@ def parameters(mlflow: bool, uri: str = "unused") -> dict[str, Any]:
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> DataCatalog:
+    return catalog_in(str(tmp_path))
+
+
+def catalog_in(folder: str) -> DataCatalog:
     kinds = (ParquetDataset, JSONDataset, FigureDataset, JSONDataset)
     files = ("wgan_history.parquet", "metrics.json", "roc_curve.png", "run_manifest.json")
     return DataCatalog(
         {
-            name: kind(filepath=str(tmp_path / file), version=Version(None, VERSION))
+            name: kind(filepath=f"{folder}/{file}", version=Version(None, VERSION))
             for name, kind, file in zip(NAMES, kinds, files, strict=True)
         }
     )
@@ -128,6 +132,21 @@ def test_a_run_that_is_open_is_joined_and_left_open(
         assert mlflow.active_run().info.run_id == opened.info.run_id
     assert mlflow.get_run(opened.info.run_id).data.metrics["auroc"] == 0.75
     assert not (tmp_path / "unused.db").exists()
+
+
+def test_figures_on_a_store_are_logged_too(mlflow: Any, pipeline: Pipeline, tmp_path: Path) -> None:
+    catalog = catalog_in("memory://tracking")
+    catalog["sheets"] = FigureFolderDataset(filepath="memory://tracking/sheets", version=Version(None, VERSION))
+    sheets = Pipeline([Node(lambda seed: None, "params:seed", "sheets", name="sheets")])
+    catalog.save("sheets", {"one.png": matplotlib.figure.Figure()})
+    uri = f"sqlite:///{tmp_path}/runs.db"
+    run(catalog, pipeline + sheets, uri)
+    client, found = only_run(mlflow, uri)
+    logged = {entry.path for entry in client.list_artifacts(found.info.run_id, "figures")}
+    assert logged == {"figures/roc_curve.png", "figures/sheets"}
+    assert [entry.path for entry in client.list_artifacts(found.info.run_id, "figures/sheets")] == [
+        "figures/sheets/one.png"
+    ]
 
 
 def test_off_until_configured(catalog: DataCatalog, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
+from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from fanogan_pipeline import provenance
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.manifest import NAME as MANIFEST
-from fanogan_pipeline.manifest import is_parameter, plain
+from fanogan_pipeline.manifest import plain
 from fanogan_pipeline.parameters import WITHOUT_EFFECT
 
 logger = logging.getLogger(__name__)

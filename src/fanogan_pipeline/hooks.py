@@ -10,6 +10,7 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
+from kedro.io.core import is_parameter
 from kedro.pipeline import Node, Pipeline
 from kedro.validation.exceptions import DataValidationError
 from pydantic import ValidationError
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.freshness import FreshnessHooks
-from fanogan_pipeline.manifest import ManifestHooks
+from fanogan_pipeline.manifest import ManifestHooks, saved_at
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, Group, complaint, did_you_mean
 from fanogan_pipeline.tracking import TrackingHooks
 
@@ -63,7 +64,7 @@ class ForesightHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         whole = sum((pipelines[name] for name in run_params["pipeline_names"] or ["__default__"]), Pipeline([]))
-        _check_runner(str(run_params.get("runner")), pipeline, catalog)
+        _check_runner(str(run_params.get("runner")))
         _check_start(pipeline, whole, catalog)
         self._trained = [name for name in PHASES if f"{name}_model" in pipeline.all_outputs()]
         for name in self._load_versions:
@@ -86,11 +87,11 @@ class ForesightHooks:
                 check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(data))
 
 
-def _check_runner(runner: str, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-    if "ParallelRunner" in runner and any(_is_passing(name, catalog) for name in pipeline.datasets()):
+def _check_runner(runner: str) -> None:
+    if "ParallelRunner" in runner:
         raise InputError(
             "--runner: found ParallelRunner, expected SequentialRunner or ThreadRunner: nodes hand each other models "
-            "in memory; training.processes and compute.engine spread work over processes"
+            "in memory, and a run keeps one manifest; training.processes and compute.engine spread work over processes"
         )
 
 
@@ -113,7 +114,7 @@ def _check_start(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) 
 
 
 def _is_passing(name: str, catalog: CatalogProtocol) -> bool:
-    return name in catalog and isinstance(catalog[name], MemoryDataset) and not name.startswith("param")
+    return name in catalog and isinstance(catalog[name], MemoryDataset) and not is_parameter(name)
 
 
 def _try_out(name: str, catalog: CatalogProtocol) -> None:
@@ -177,7 +178,7 @@ class SummaryHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        if dataset_name in ("metrics", "new_summary", *VERDICTS):
+        if dataset_name in ("metrics", "report", "new_summary", *VERDICTS):
             self._saved[dataset_name] = data
 
     @hook_impl
@@ -187,16 +188,13 @@ class SummaryHooks:
         from fanogan_pipeline.figures import summary_table, verdict_summary
 
         if metrics := self._saved.pop("metrics", None):
-            print(summary_table(metrics, _saved_at(catalog, "report"), self._reporting.confidence))
+            report = saved_at(catalog["report"]) if "report" in self._saved else None
+            print(summary_table(metrics, report, self._reporting.confidence))
         if summary := self._saved.pop("new_summary", None):
-            paths = {kind: _saved_at(catalog, name) for name, kind in VERDICTS.items() if name in self._saved}
+            places = {kind: saved_at(catalog[name]) for name, kind in VERDICTS.items() if name in self._saved}
+            paths = {kind: place for kind, place in places.items() if place}
             print(verdict_summary(summary, paths))
         self._saved.clear()
-
-
-def _saved_at(catalog: CatalogProtocol, name: str) -> str:
-    """Where a versioned dataset has been saved in this run."""
-    return str(catalog[name]._get_versioned_path(catalog[name].resolve_save_version()))
 
 
 MANIFEST_HOOKS = ManifestHooks()

@@ -7,14 +7,17 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import settings
 from kedro.io import CatalogProtocol
+from kedro.io.core import is_parameter
 from kedro.pipeline import Node, Pipeline
+from kedro.utils import is_kedro_project
 from pydantic import BaseModel
 
 from fanogan_pipeline import provenance
@@ -125,15 +128,12 @@ class ManifestHooks:
             for name, version in self._read.items()
             if version and (name in self._pinned or name not in self._written)
         }
-        options = self._options(versions)
-        place = PurePosixPath(self._catalog[NAME]._get_versioned_path(self._catalog[NAME].resolve_save_version()))
-        if place.is_relative_to(project := self._context.project_path.as_posix()):
-            place = place.relative_to(project)
+        options, start = self._options(versions), self._start()
         return {
-            "command": provenance.command(options, str(place)),
+            "command": provenance.command(options, self._from_here(saved_at(self._catalog[NAME])), start),
             "is_complete": is_complete,
             "error": error,
-            "run": provenance.as_config(options),
+            start[-1]: provenance.as_config(options),  # the section that `--config` reads is called as the command is
             "environment": run_params["env"] or self._loader().default_run_env,
             "pipelines": run_params["pipeline_names"] or ["__default__"],
             "seed": self._parameters.get("seed"),
@@ -154,7 +154,21 @@ class ManifestHooks:
             run_params = {**run_params, "only_missing_outputs": False, "node_names": nodes}
         elif run_params["only_missing_outputs"]:  # nothing was to be done, and what was kept has been read by nobody
             versions = {name: version for name, version in versions.items() if name in self._pinned}
-        return provenance.run_options(run_params, self._stated, versions)
+        return provenance.run_options(run_params, self._stated, versions, self._conf_source())
+
+    def _conf_source(self) -> str:
+        """Where the configuration lies, unless it is where Kedro looks by itself."""
+        source, usual = str(self._loader().conf_source), self._context.project_path / settings.CONF_SOURCE
+        return "" if source == str(usual) else self._from_here(source)
+
+    def _from_here(self, place: str) -> str:
+        """A path as it is said in the project's folder."""
+        path, project = PurePosixPath(place), self._context.project_path.as_posix()
+        return str(path.relative_to(project)) if path.is_relative_to(project) else place
+
+    def _start(self) -> list[str]:
+        """The words of a run: away from the source only the package's own command knows it."""
+        return ["kedro", "run"] if is_kedro_project(self._context.project_path) else [Path(__file__).parent.name]
 
     def _summed(self, versions: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
         for name, version in versions.items() - self._sums.keys():
@@ -173,16 +187,36 @@ class ManifestHooks:
         return cast(OmegaConfigLoader, self._context.config_loader)
 
     def _stated_parameters(self) -> dict[str, Any]:
-        """Parameters of this run that another run with the tracked configuration would not have by itself."""
+        """What another run with the tracked configuration has to be told to have the parameters of this one."""
+        loader = self._loader()
+        parameters, stated = loader["parameters"], provenance.dotted(loader.runtime_params)
+        while True:  # what is stated may change what `${runtime_params:...}` gives elsewhere
+            found = provenance.differences(parameters, self._tracked(stated))
+            if not found.keys() - stated.keys():
+                return stated
+            stated = found | stated
+
+    def _tracked(self, stated: dict[str, Any]) -> dict[str, Any]:
+        """The parameters of the tracked configuration with others stated over it."""
         loader = self._loader()
         tracked = type(loader)(
             conf_source=loader.conf_source,
             env=loader.base_env if self._context.env in (None, loader.default_run_env) else self._context.env,
+            runtime_params=provenance.nested(stated),
             base_env=loader.base_env,
             default_run_env=loader.base_env,
             merge_strategy=loader.merge_strategy,
         )
-        return provenance.differences(loader["parameters"], tracked["parameters"])
+        return tracked["parameters"]
+
+
+def saved_at(dataset: Any) -> str:
+    """Where a dataset has been saved in this run; "" where that is no file."""
+    if not hasattr(dataset, "_get_versioned_path"):
+        return ""
+    version = dataset.resolve_save_version()
+    path = str(dataset._get_versioned_path(version) if version else dataset._filepath)
+    return path if dataset._protocol == "file" else str(dataset._fs.unstrip_protocol(path))
 
 
 def written_versions(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, str]:
@@ -212,7 +246,3 @@ def _fact(version: str | None, total: str | None) -> dict[str, str | None]:
 def plain(value: Any) -> Any:
     """A parameter as JSON can hold it."""
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-
-
-def is_parameter(name: str) -> bool:
-    return name == "parameters" or name.startswith("params:")

@@ -9,7 +9,7 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -132,15 +132,19 @@ def version_read(dataset: AbstractDataset) -> str | None:
     return dataset.resolve_load_version() if isinstance(dataset, AtomicMixin) else None
 
 
-def run_options(run_params: dict[str, Any], stated: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
+def run_options(
+    run_params: dict[str, Any], stated: dict[str, Any], versions: dict[str, str], conf_source: str = ""
+) -> dict[str, Any]:
     """What has to be said to `kedro run` to have a run again.
 
     Args:
         run_params: of Kedro's hooks.
         stated: parameters (dotted name -> value) that the configuration alone does not give.
         versions: dataset -> version that was read.
+        conf_source: where the configuration lies; "" where Kedro finds it by itself.
     """
-    options: dict[str, Any] = {"env": run_params["env"], "pipelines": ",".join(run_params["pipeline_names"] or [])}
+    options: dict[str, Any] = {"conf-source": conf_source, "env": run_params["env"]}
+    options["pipelines"] = ",".join(run_params["pipeline_names"] or [])
     options |= {option: ",".join(run_params.get(name) or []) for name, option in _FILTERS.items()}
     runner = str(run_params.get("runner", "")).split(" object at")[0].rsplit(".", 1)[-1].strip("<>")
     options["runner"] = "" if runner == "SequentialRunner" else runner
@@ -150,19 +154,20 @@ def run_options(run_params: dict[str, Any], stated: dict[str, Any], versions: di
     return {name: value for name, value in options.items() if value}
 
 
-def command(options: dict[str, Any], manifest: str) -> str:
+def command(options: dict[str, Any], manifest: str, start: Sequence[str] = ("kedro", "run")) -> str:
     """The one line that repeats a run; it names the manifest itself where an option cannot say a value.
 
     Args:
         options: of `run_options`.
         manifest: path of the manifest, which holds the options too.
+        start: the words before the options.
     """
-    words = ["kedro", "run"]
+    words = [*start]
     for name, value in options.items():
         if name == "params":
             text = ",".join(f"{key}={_text(one)}" for key, one in value.items())
-            if _as_read(text) != _nested(value):
-                return shlex.join(["kedro", "run", "--config", manifest])
+            if _as_read(text) != nested(value):
+                return shlex.join([*start, "--config", manifest])
             value = text
         words += [f"--{name}"] if value is True else [f"--{name}", value]
     return shlex.join(words)
@@ -171,9 +176,9 @@ def command(options: dict[str, Any], manifest: str) -> str:
 def as_config(options: dict[str, Any]) -> dict[str, Any]:
     """The options as `kedro run --config` reads them from a file's section `run`."""
     names = {option: name for name, option in _FILTERS.items()}
-    names |= {option: option.replace("-", "_") for option in ("load-versions", "only-missing-outputs")}
+    names |= {option: option.replace("-", "_") for option in ("conf-source", "load-versions", "only-missing-outputs")}
     config = {names.get(option, option): value for option, value in options.items() if option != "params"}
-    return config | ({"params": _nested(options["params"])} if options.get("params") else {})
+    return config | ({"params": nested(options["params"])} if options.get("params") else {})
 
 
 def differences(values: dict[str, Any], base: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -187,16 +192,24 @@ def differences(values: dict[str, Any], base: dict[str, Any], prefix: str = "") 
     return found
 
 
-def _nested(parameters: dict[str, Any]) -> dict[str, Any]:
+def dotted(groups: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Parameters by their dotted names, of groups within groups."""
+    found: dict[str, Any] = {}
+    for name, value in groups.items():
+        found |= dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found
+
+
+def nested(parameters: dict[str, Any]) -> dict[str, Any]:
     """Groups within groups, of parameters by their dotted names."""
-    nested: dict[str, Any] = {}
-    for dotted, value in parameters.items():
-        *groups, last = dotted.split(".")
-        place = nested
+    whole: dict[str, Any] = {}
+    for name, value in parameters.items():
+        *groups, last = name.split(".")
+        place = whole
         for group in groups:
             place = place.setdefault(group, {})
         place[last] = value
-    return nested
+    return whole
 
 
 def _text(value: Any) -> str:

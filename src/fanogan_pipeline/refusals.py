@@ -54,7 +54,7 @@ def _from_kedro(error: BaseException) -> str | None:
         pipelines.set_requested(None)
         return f"--pipelines: found '{found[1]}', no such pipeline; {did_you_mean(found[1], list(pipelines))}"
     if isinstance(error, DatasetNotFoundError) and (found := re.search(r"'load_versions' keys \[(.*?)\]", text)):
-        return f"--load-versions: found '{found[1]}', no such dataset; 'kedro catalog list-datasets' lists them"
+        return f"--load-versions: found '{found[1]}', no such dataset; 'kedro catalog describe-datasets' lists them"
     if isinstance(error, MissingConfigException) and (found := re.search(r"directory: (.+?)(?:\. Error: .*)?$", text)):
         folder = Path(found[1])
         known = sorted(path.name for path in folder.parent.glob("*/"))

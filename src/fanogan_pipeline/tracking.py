@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
@@ -13,6 +16,7 @@ from kedro.io import CatalogProtocol
 from kedro.io.core import get_filepath_str
 from kedro.pipeline import Pipeline
 
+from fanogan_pipeline.datasets.versions import COMPLETE
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.manifest import NAME as MANIFEST
 from fanogan_pipeline.manifest import plain, written_versions
@@ -110,7 +114,23 @@ def _log_dataset(client: MlflowClient, run_id: str, name: str, dataset: Any, ver
             if isinstance(value, int | float) and math.isfinite(value):
                 client.log_metric(run_id, metric, value)
     elif folder := FILES.get(type(dataset).__name__):
-        client.log_artifact(run_id, get_filepath_str(dataset._get_versioned_path(version), dataset._protocol), folder)
+        with _local(dataset, version) as path:
+            client.log_artifact(run_id, path, folder)
+
+
+@contextmanager
+def _local(dataset: Any, version: str | None) -> Iterator[str]:
+    """Where MLflow can read a saved file or folder: in its place, or as a copy of what lies on no local disk."""
+    path = get_filepath_str(dataset._get_versioned_path(version), dataset._protocol)
+    if dataset._protocol == "file":
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="fanogan-") as folder:
+        copy = Path(folder) / dataset._filepath.name
+        dataset._fs.get(path, str(copy), recursive=True)
+        if copy.is_dir():
+            (copy / COMPLETE).unlink(missing_ok=True)
+        yield str(copy)
 
 
 def _log_curves(client: MlflowClient, run_id: str, phase: str, history: pd.DataFrame) -> None:

@@ -159,8 +159,14 @@ def test_a_test_part_of_one_kind_is_refused_before_anything_is_trained(tested, l
     table = pd.DataFrame({"label": ["good"] * 9 + tested, "part": ["train"] * 9 + ["test"] * 2})
     with pytest.raises(InputError, match=rf"benchmark\.classes: found 'good'.*without any of {lacking}"):
         cells.wanted_cells(table, group("benchmark"))
-    untested = table.assign(part="")
+    untested = pd.DataFrame({"label": ["good"] * 9 + ["bad"], "part": ""})
     assert cells.wanted_cells(untested, group("benchmark", classes=["good"])) == [("good", 0)]
+
+
+def test_pictures_of_one_class_alone_are_refused_before_anything_is_trained():
+    table = pd.DataFrame({"label": ["normal"] * 9, "part": [""] * 9})
+    with pytest.raises(InputError, match=r"found 'normal', the only class of raw_images.*two classes or more"):
+        cells.wanted_cells(table, group("benchmark"))
 
 
 def test_every_label_of_the_training_part_is_a_class():

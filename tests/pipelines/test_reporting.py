@@ -19,7 +19,7 @@ from fanogan_pipeline.datasets import ArrayDataset, CheckpointDataset, ImageSetD
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.detection.residuals import restore
-from fanogan_pipeline.errors import MismatchError
+from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.figures import style
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.pipelines.reporting import nodes
@@ -99,6 +99,13 @@ def test_the_heat_maps_show_the_restorations_that_the_detector_judges_by(made, m
     plain = made["detector"] | {"settings": made["detector"]["settings"] | {"refinement_steps": 0}}
     unrefined = AnomalyDetector.load(*(made[name] for name in MODELS), plain, torch.device("cpu"))
     assert drawn["restored"] != pytest.approx(restore(some.images, unrefined.restorer, 64))
+
+
+def test_scores_that_came_back_without_their_attributes_name_what_keeps_them(made):
+    bare = made["test_scores"].copy()
+    bare.attrs.clear()
+    with pytest.raises(InputError, match=r"test_scores: found no digest of its \w+.*ParquetDataset does"):
+        nodes.draw_heatmaps(**made | {"test_scores": bare})
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, None])

@@ -28,7 +28,8 @@ def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[t
     """Class and seed of every cell.
 
     Raises:
-        InputError: a class that the source does not have, or whose test part has images of one kind only.
+        InputError: a class that the source does not have, that is its only one, or whose test part has images of one
+            kind only.
     """
     labels = sorted(table["label"].unique())
     for name in parameters.classes or []:
@@ -38,6 +39,11 @@ def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[t
             )
     names = parameters.classes or sorted(table.loc[table["part"] != "test", "label"].unique())
     tested = set(table.loc[table["part"] == "test", "label"])
+    if not tested and len(labels) == 1:
+        raise InputError(
+            f"benchmark.classes: found '{labels[0]}', the only class of raw_images, beside which nothing is anomalous; "
+            "expected images of two classes or more, each in a folder of its own, or a test part with anomalies"
+        )
     for name in names if tested else ():
         if tested == {name} or name not in tested:
             lacking = "others" if name in tested else "its own"

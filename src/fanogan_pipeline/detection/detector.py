@@ -96,7 +96,7 @@ class Detector:
 
 def expect_judged(name: str, table: pd.DataFrame, detector: Detector) -> None:
     """Refuse a score table that another detector has judged (MismatchError)."""
-    expect_same(f"{name} was judged by the detector", _of(table, "detector"), detector.digest, "", "", MEND)
+    expect_same(f"{name} was judged by the detector", _of(name, table, "detector"), detector.digest, "", "", MEND)
 
 
 def expect_measured(name: str, facts: Mapping[str, Any], detector: Detector) -> None:
@@ -107,14 +107,20 @@ def expect_measured(name: str, facts: Mapping[str, Any], detector: Detector) -> 
 
 def expect_scores_of(name: str, table: pd.DataFrame, image_set: ImageSet) -> None:
     """Refuse a score table of another split than the data's (MismatchError)."""
-    expect_same(f"{name} was made on a split", _of(table, "split"), image_set.split_digest, "", "", MEND)
+    expect_same(f"{name} was made on a split", _of(name, table, "split"), image_set.split_digest, "", "", MEND)
 
 
 def expect_same_detector(one: pd.DataFrame, other: pd.DataFrame) -> None:
     """Refuse two score tables that different detectors have judged (MismatchError)."""
-    found = _of(other, "detector")
-    expect_same("test_scores was judged by the detector", _of(one, "detector"), found, "", "calibration_scores", MEND)
+    judged, found = _of("test_scores", one, "detector"), _of("calibration_scores", other, "detector")
+    expect_same("test_scores was judged by the detector", judged, found, "", "calibration_scores", MEND)
 
 
-def _of(table: pd.DataFrame, kind: str) -> str:
-    return str(table.attrs.get(kind, "unknown"))
+def _of(name: str, table: pd.DataFrame, kind: str) -> str:
+    """The digest among a table's attributes. Raises InputError where it came back without them."""
+    if kind not in table.attrs:
+        raise InputError(
+            f"{name}: found no digest of its {kind}, expected one in the table's attributes; give it a dataset in the "
+            f"catalog that keeps DataFrame.attrs, as fanogan_pipeline.datasets.ParquetDataset does, and run '{MEND}'"
+        )
+    return str(table.attrs[kind])

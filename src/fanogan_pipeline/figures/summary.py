@@ -12,12 +12,12 @@ from fanogan_pipeline.figures.style import near_one, number, percent
 WIDTH = 80
 
 
-def summary_table(metrics: Mapping[str, Any], report_path: str, confidence: float) -> str:
+def summary_table(metrics: Mapping[str, Any], report_path: str | None, confidence: float) -> str:
     """The run's numbers as a table in plain text, at most 80 columns wide, without colour.
 
     Args:
         metrics: as for the report; values may be None.
-        report_path: where the report lies; stands unbroken on the last line.
+        report_path: where the report lies; stands unbroken on the last line. None: there is no such line.
         confidence: of the interval of AUROC.
     """
 
@@ -42,7 +42,7 @@ def summary_table(metrics: Mapping[str, Any], report_path: str, confidence: floa
         rows.append(("pixel AUROC, AUPRO", f"{near_one(metrics['pixel_auroc'])}, {near_one(metrics['aupro'])}"))
         dice = f"{near_one(metrics['dice'])} at the calibrated threshold, {near_one(metrics['dice_best'])} at best"
         rows.append(("Dice of the maps", dice))
-    return "\n".join([*_boxed(rows), f"report: {report_path}"])
+    return "\n".join([*_boxed(rows), *([f"report: {report_path}"] if report_path else [])])
 
 
 def verdict_summary(summary: Mapping[str, Any], paths: Mapping[str, str]) -> str:

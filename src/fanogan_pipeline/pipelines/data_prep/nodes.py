@@ -70,7 +70,8 @@ def build_sets(
     sets = []
     for split in splits.SPLITS:
         part = settled_split[settled_split["split"] == split]
-        rows = np.concatenate([np.empty(0, int), *(np.arange(len(images))[runs[place]] for place in part.index)])
+        each = [runs[place] for place in part.index]
+        rows = np.concatenate([np.empty(0, int), *(np.arange(run.start, run.stop) for run in each)])
         here = None if tiles is None else tiles.take(rows)
         raw_rows = part["raw_row"].to_numpy()
         masks = prepare.read_masks(raw_images, raw_rows, geometry, here) if split == "test" else None

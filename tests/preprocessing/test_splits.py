@@ -199,6 +199,21 @@ def test_what_is_promised_of_copies_of_a_source_s_own_test_images_is_said(caplog
     assert "15 copies of images on another side of the split dropped; the promised false-alarm rate" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("count", "alike", "said"),
+    [
+        (20, ["selection"], "the selection split would get 1 images, expected at least 2; 1 copy of another image was"),
+        (40, SPLITS, "images, expected at least 2; 39 copies of other images were dropped"),
+    ],
+)
+def test_what_copies_leave_too_little_of_is_refused_and_they_are_named(count, alike, said):
+    parameters = group("data_prep", normal_classes=["good"])
+    plan = split_images(source_table(["good"] * count), parameters, "", 0)
+    sums = plan["image_id"].where(~plan["split"].isin(alike), "frame")
+    with pytest.raises(InputError, match=f"{said}.*add images that differ$"):
+        settle_split(plan, (None, None, sums.tolist()), parameters)
+
+
 def test_a_normal_copy_of_an_anomaly_goes_and_the_anomaly_stays():
     split = split_of(("a", "train", "1"), ("b", "test", "1"), ("c", "test", "1")).assign(draws_test=True)
     split["is_anomaly"] = split["image_id"] == "b"

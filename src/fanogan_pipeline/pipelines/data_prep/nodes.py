@@ -53,6 +53,8 @@ def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataP
                 "cover the pictures that they are copies of"
             )
         logger.warning("data_prep: " + said, copies)
+        which = "copies of other images were dropped" if copies > 1 else "copy of another image was dropped"
+        splits.expect_enough(kept, f"{copies:,} {which}; add images that differ")
     for split in splits.SPLITS:
         part = kept[kept["split"] == split]
         logger.info("%s: %d images, %d of them anomalous", split, len(part), int(part["is_anomaly"].sum()))

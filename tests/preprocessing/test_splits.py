@@ -119,6 +119,16 @@ def test_a_class_that_does_not_exist_is_named_with_those_that_do():
         split_images(source_table(["good"] * 20), group("data_prep", normal_classes=["godo"]), "", 0)
 
 
+def test_folders_that_may_be_no_classes_are_told_of_the_flat_layout():
+    days = source_table(["monday"] * 20 + ["tuesday"] * 20)
+    with pytest.raises(
+        InputError, match=r"monday, tuesday \(set layout: flat in the catalog's entry if all are good\)"
+    ):
+        split_images(days, group("data_prep"), "", 0)
+    with pytest.raises(InputError, match=r"known are: 2, 3$"):  # a source with parts of its own has no layout
+        split_images(source_table(["2", "3"], ["train", "test"]), group("data_prep"), "", 0)
+
+
 def test_too_few_images_for_a_split_are_refused():
     with pytest.raises(InputError, match=r"the (selection|calibration|train) split would get \d images"):
         split_images(source_table(["good"] * 6), group("data_prep", normal_classes=["good"]), "", 0)

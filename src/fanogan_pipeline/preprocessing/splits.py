@@ -70,10 +70,10 @@ def normal_classes(table: pd.DataFrame, parameters: DataPrepParameters, normal_l
         return [normal_label]
     for name in parameters.normal_classes:
         if name not in labels:
-            raise InputError(
-                f"data_prep.normal_classes: found '{name}', but raw_images has no such class; "
-                f"{did_you_mean(name, labels)}"
-            )
+            known = did_you_mean(name, labels)
+            if not normal_label and (table["part"] == "").all():  # folders, which need not be classes
+                known += " (set layout: flat in the catalog's entry if all are good)"
+            raise InputError(f"data_prep.normal_classes: found '{name}', but raw_images has no such class; {known}")
     return parameters.normal_classes
 
 
@@ -201,9 +201,8 @@ def _assemble(
 
 def expect_enough(split: pd.DataFrame, there_is: str) -> None:
     """Refuse a side (column `split`) of too few images (InputError); `there_is` goes on in words."""
-    for name in SPLITS:
-        found, least = int((split["split"] == name).sum()), 1 if name == "test" else 2
-        if found < least:
+    for name, least in zip(SPLITS, (2, 2, 2, 1), strict=True):
+        if (found := int((split["split"] == name).sum())) < least:
             raise InputError(
                 f"data_prep: the {name} split would get {found} images, expected at least {least}; {there_is}"
             )

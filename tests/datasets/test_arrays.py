@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kedro.io import DatasetError
-from stored_forms import OPTIONS, example
+from stored_forms import OPTIONS, example, refusal
 from tests import damage
 
-from fanogan_pipeline.datasets import ArrayDataset
+from fanogan_pipeline.datasets import ArrayDataset, ImageSetDataset
 
 
 @pytest.fixture
@@ -40,3 +40,11 @@ def test_what_is_not_one_text_is_refused(maps, tmp_path):
         (tmp_path / "maps.npz").write_bytes(damage.npz(**example("ArrayDataset"), detector=strange))
         with pytest.raises(DatasetError, match=r"detector: found .*, expected one text"):
             maps.load()
+
+
+def test_a_set_that_is_too_large_to_be_saved_says_what_makes_it_smaller(tmp_path):
+    with pytest.raises(DatasetError) as caught:
+        ImageSetDataset(filepath=str(tmp_path / "set.npz"), max_bytes=100).save(example("ImageSetDataset"))
+    line = refusal(caught.value)
+    assert "expected at most 100, see max_bytes in the catalog; or have fewer images by data_prep.max_train," in line
+    assert line.endswith("max_test and tiling.max_train_tiles")

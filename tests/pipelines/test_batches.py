@@ -71,7 +71,7 @@ def peaks(detector: AnomalyDetector, count: int, place: Path, shard_size: int = 
         terms = measure(source, detector, parameters, place)
         found.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.reset_peak()
-        scores, summary = nodes.judge_pictures(source, terms, detector, parameters)
+        scores, summary = nodes.judge_pictures(terms, detector, parameters)
         for draw in nodes.draw_overlays(source, scores, detector, parameters).values():
             draw()
         found.append(tracemalloc.get_traced_memory()[1])
@@ -155,7 +155,7 @@ def test_a_batch_that_looks_otherwise_earns_a_warning_and_one_of_normal_images_n
         terms = measure(source, detector, parameters, place)
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            return nodes.judge_pictures(source, terms, detector, parameters)[1]
+            return nodes.judge_pictures(terms, detector, parameters)[1]
 
     assert not summary(normal, tmp_path / "normal")["drifted"]
     assert caplog.text == ""

@@ -14,6 +14,7 @@ from tests.parts import group
 
 from fanogan_pipeline.datasets.figure import FigureFolderDataset, picture_names
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
+from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.pipelines.inference import nodes
 
@@ -68,3 +69,24 @@ def test_a_picture_that_is_gone_or_damaged_since_costs_its_own_overlay_alone(tmp
     assert list(found) == ["whole.png"]
     assert "gone.png: cannot be read" in caplog.text
     assert "cut.png: found a picture that is cut short" in caplog.text
+
+
+def test_a_folder_that_changes_between_two_listings_stops_nothing(tmp_path, caplog):
+    """Each node that asks for the pictures lists them anew."""
+    folder, detector, parameters = tmp_path / "new", scenes.detector(False), group("inference", workers=1)
+    folder_of(folder, ["gone.png", "late.png", "whole.png"])
+    whole = (folder / "late.png").read_bytes()
+    (folder / "late.png").write_bytes(whole[:20])
+    dataset = ImageFolderDataset(filepath=str(folder), layout="flat", on_error="skip")
+    more = (parameters, group("compute", engine="local"), StateStore(tmp_path / "states"))
+    terms = nodes.measure_pictures(dataset.load(), detector[0], *detector[1].values(), *more)
+    (folder / "late.png").write_bytes(whole)
+    (folder / "gone.png").unlink()
+    scores, summary = nodes.judge_pictures(terms, detector[0], parameters)
+    assert scores["image_id"].tolist() == ["gone.png", "whole.png"]
+    assert [skipped["image_id"] for skipped in summary["skipped"]] == ["late.png"]
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        overlays = nodes.draw_overlays(dataset.load(), scores.assign(is_flagged=True), detector[0], parameters)
+    assert list(overlays) == ["whole.png"]
+    assert caplog.messages == ["inference: no overlay of a picture that was scored, gone.png: no longer in the folder"]

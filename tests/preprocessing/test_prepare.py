@@ -6,7 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from tests.parts import group
 
+from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.preprocessing import prepare
@@ -92,6 +95,26 @@ def test_of_some_pictures_a_few_tiles_are_kept_at_random_and_the_sums_are_of_all
     assert (again[-2:] == images[:2]).all()
     other = [prepare.prepare_split(source, rows, TILED, 1, most, seed)[1].image_id.tolist() for seed in range(8)]
     assert len(set(map(tuple, other))) > 1
+
+
+@pytest.mark.parametrize("contrast", [None, 8.0])
+@pytest.mark.parametrize(("maximum", "is_told"), [(65535, True), (4095, False)])
+def test_pictures_of_twelve_bits_that_are_read_as_sixteen_earn_a_warning(tmp_path, caplog, maximum, is_told, contrast):
+    for row in range(3):
+        levels = np.random.default_rng(row).integers(0, 4096, (20, 24)).astype(np.uint16)
+        Image.fromarray(levels).save(tmp_path / f"{row}.png")
+    source = ImageFolderDataset(filepath=str(tmp_path), sixteen_bit_maximum=maximum).load()
+    parameters, rows = group("data_prep", image_size=[20, 24], local_contrast=contrast), np.arange(3)
+    geometry = prepare.fit_geometry(source, rows, parameters, 0)
+    prepare.prepare_split(source, rows, geometry, 2, np.zeros(3, int), 0)
+    said = "no picture of raw_images is brighter than 16 of 255 with sixteen_bit_maximum: 65535; if another value"
+    assert (said in caplog.text) == is_told
+
+
+def test_dark_pictures_whose_files_say_what_white_is_earn_none(source, caplog):
+    black = replace(source, read=lambda row: np.zeros((20, 24), np.uint8))
+    prepare.prepare_split(black, np.arange(4), Geometry((20, 24), 1, decoding=source.decoding), 1, np.zeros(4, int), 0)
+    assert not caplog.records
 
 
 def test_memory_grows_with_the_tiles_that_are_kept():

@@ -119,6 +119,16 @@ def test_a_class_that_does_not_exist_is_named_with_those_that_do():
         split_images(source_table(["good"] * 20), group("data_prep", normal_classes=["godo"]), "", 0)
 
 
+def test_folders_that_may_be_no_classes_are_told_of_the_flat_layout():
+    days = source_table(["monday"] * 20 + ["tuesday"] * 20)
+    with pytest.raises(
+        InputError, match=r"monday, tuesday \(set layout: flat in the catalog's entry if all are good\)"
+    ):
+        split_images(days, group("data_prep"), "", 0)
+    with pytest.raises(InputError, match=r"known are: 2, 3$"):  # a source with parts of its own has no layout
+        split_images(source_table(["2", "3"], ["train", "test"]), group("data_prep"), "", 0)
+
+
 def test_too_few_images_for_a_split_are_refused():
     with pytest.raises(InputError, match=r"the (selection|calibration|train) split would get \d images"):
         split_images(source_table(["good"] * 6), group("data_prep", normal_classes=["good"]), "", 0)
@@ -197,6 +207,21 @@ def test_what_is_promised_of_copies_of_a_source_s_own_test_images_is_said(caplog
     found = settled(0, ["test"] * 100 + ["train"] * 300 + ["test"] * 7)
     assert found.loc[found["image_id"].isin(RECURRING), "split"].tolist() == ["test"] * 5
     assert "15 copies of images on another side of the split dropped; the promised false-alarm rate" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("count", "alike", "said"),
+    [
+        (20, ["selection"], "the selection split would get 1 images, expected at least 2; 1 copy of another image was"),
+        (40, SPLITS, "images, expected at least 2; 39 copies of other images were dropped"),
+    ],
+)
+def test_what_copies_leave_too_little_of_is_refused_and_they_are_named(count, alike, said):
+    parameters = group("data_prep", normal_classes=["good"])
+    plan = split_images(source_table(["good"] * count), parameters, "", 0)
+    sums = plan["image_id"].where(~plan["split"].isin(alike), "frame")
+    with pytest.raises(InputError, match=f"{said}.*add images that differ$"):
+        settle_split(plan, (None, None, sums.tolist()), parameters)
 
 
 def test_a_normal_copy_of_an_anomaly_goes_and_the_anomaly_stays():

@@ -106,7 +106,8 @@ def measure(
     compute: ComputeParameters,
     place: Path,
 ) -> tuple[pd.DataFrame, Path]:
-    """The table of `NewTerms` over all pictures, going on from the parts of a run that was stopped.
+    """The table of `NewTerms` over all pictures, going on from the parts of a run that was stopped; what the source
+    skipped stands first.
 
     Args:
         source: the pictures; spread over a cluster only where other processes can read them.
@@ -133,10 +134,14 @@ def measure(
             each = torch.get_num_threads() if detector.restorer.device.type == "cpu" else 1
             with threads(1) as one, threads(each) as pool:  # one shard at a time: it fills the memory that one may
                 local = NewTerms(source, detector, parameters.workers, pool=pool)
-                return shards.table_of_parts(cuts, local, folder / "parts", one), folder
+                return _with_skipped(source, shards.table_of_parts(cuts, local, folder / "parts", one)), folder
         _write(folder, source, detector, models, parameters)
         there = NewTermsFrom(str(folder), source.files, parameters.workers, parameters.shard_size)
-        return shards.table_of_parts(cuts, there, folder / "parts", cluster), folder
+        return _with_skipped(source, shards.table_of_parts(cuts, there, folder / "parts", cluster)), folder
+
+
+def _with_skipped(source: ImageSource, found: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([source.skipped, found], ignore_index=True) if len(source.skipped) else found
 
 
 def _facts(source: ImageSource, detector: AnomalyDetector, parameters: InferenceParameters) -> list[Any]:

@@ -13,7 +13,7 @@ from kedro_datasets._typing import ImagePreview
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.datasets.contact_sheet import base64_png, contact_sheet
 from fanogan_pipeline.datasets.npz import check_names, check_text, read_arrays, write_arrays
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, SizeError
 from fanogan_pipeline.images import ImageSet, Tiles
 
 _TILES = ("picture_id", *Tiles.NUMBERS)  # stored as tile_picture_id and so on
@@ -79,7 +79,11 @@ class ImageSetDataset(_NpzDataset):
         if data.tiles is not None:
             arrays |= {f"tile_{name}": getattr(data.tiles, name) for name in _TILES}
             arrays["tile_picture_id"] = arrays["tile_picture_id"].astype(np.str_)
-        self._write_arrays(path, arrays)
+        try:
+            self._write_arrays(path, arrays)
+        except SizeError as error:
+            fewer = "data_prep.max_train, max_test and tiling.max_train_tiles"
+            raise SizeError(f"{error}; or have fewer images by {fewer}") from error
 
     def preview(self, pictures: int = 24) -> ImagePreview:
         """A contact sheet of some images, taken evenly over the set: a PNG in base64 for kedro-viz."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,6 +13,10 @@ from PIL import Image
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.levelling import Levelling
 from fanogan_pipeline.preprocessing.tiling import Tiling, cut, inner, padded
+
+logger = logging.getLogger(__name__)
+
+DARK = 32  # of 255: what 13 bits reach of 16
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,19 @@ class Geometry:
             raise InputError(
                 f"{source}: found {is_now}, expected {was} as for the pictures that the detector learnt from; set "
                 f"{was} in the catalog's entry {source}, or convert files that need another"
+            )
+
+    def warn_of_darkness(self, brightest: int) -> None:
+        """A word where the brightest of all pictures is so dark that another value may stand for white.
+
+        Args:
+            brightest: grey level of the brightest pixel as decoded, 0 to 255.
+        """
+        for name in (name for name in self.decoding if name.endswith("maximum") and brightest <= DARK):
+            logger.warning(
+                "data_prep: no picture of raw_images is brighter than %d of 255 with %s: %g; if another value stands "
+                "for white (4095 for a camera of 12 bits), set it in the catalog's entries raw_images and new_images",
+                *(brightest, name, self.decoding[name]),
             )
 
     def apply(self, picture: np.ndarray) -> np.ndarray:

@@ -89,12 +89,12 @@ def prepare_split(
         seed: of the choice, which depends on it and the row number alone.
     """
     sums: dict[int, str] = {}
-    sizes = np.empty((len(source), 2), np.int32)
+    sizes, brightest = np.empty((len(source), 2), np.int32), np.zeros(len(source), np.uint8)
     wanted = dict(zip(rows.tolist(), most.tolist(), strict=True))
 
     def read(row: int) -> np.ndarray:
         picture = source.read(row)
-        sizes[row] = picture.shape[:2]
+        sizes[row], brightest[row] = picture.shape[:2], picture.max()
         return picture
 
     def choose(row: int, images: np.ndarray) -> Kept:
@@ -103,6 +103,7 @@ def prepare_split(
 
     sized = replace(source, read=read)
     images, tiles, _ = _prepared(sized, rows, geometry, workers, "reading pictures", _refuse, choose)
+    geometry.warn_of_darkness(int(brightest.max()))
     return images, tiles, [sums[row] for row in rows.tolist()], sizes[rows]
 
 

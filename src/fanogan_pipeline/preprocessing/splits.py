@@ -70,10 +70,10 @@ def normal_classes(table: pd.DataFrame, parameters: DataPrepParameters, normal_l
         return [normal_label]
     for name in parameters.normal_classes:
         if name not in labels:
-            raise InputError(
-                f"data_prep.normal_classes: found '{name}', but raw_images has no such class; "
-                f"{did_you_mean(name, labels)}"
-            )
+            known = did_you_mean(name, labels)
+            if not normal_label and (table["part"] == "").all():  # folders, which need not be classes
+                known += " (set layout: flat in the catalog's entry if all are good)"
+            raise InputError(f"data_prep.normal_classes: found '{name}', but raw_images has no such class; {known}")
     return parameters.normal_classes
 
 
@@ -193,14 +193,19 @@ def _assemble(
     train: pd.DataFrame, selection: pd.DataFrame, calibration: pd.DataFrame, test: pd.DataFrame, there_is: str
 ) -> pd.DataFrame:
     """The four sides one below the other; `there_is` says what they were drawn from, in words."""
-    parts = dict(zip(SPLITS, (train, selection, calibration, test), strict=True))
-    for name, part in parts.items():
-        if len(part) == 0 or (name != "test" and len(part) < 2):
+    parts = zip(SPLITS, (train, selection, calibration, test), strict=True)
+    split = pd.concat([part.assign(split=name) for name, part in parts])
+    expect_enough(split, there_is)
+    return split
+
+
+def expect_enough(split: pd.DataFrame, there_is: str) -> None:
+    """Refuse a side (column `split`) of too few images (InputError); `there_is` goes on in words."""
+    for name, least in zip(SPLITS, (2, 2, 2, 1), strict=True):
+        if (found := int((split["split"] == name).sum())) < least:
             raise InputError(
-                f"data_prep: the {name} split would get {len(part)} images, expected at least "
-                f"{1 if name == 'test' else 2}; {there_is}"
+                f"data_prep: the {name} split would get {found} images, expected at least {least}; {there_is}"
             )
-    return pd.concat([part.assign(split=name) for name, part in parts.items()])
 
 
 def settle_duplicates(split: pd.DataFrame, policy: str) -> pd.DataFrame:

@@ -53,6 +53,8 @@ def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataP
                 "cover the pictures that they are copies of"
             )
         logger.warning("data_prep: " + said, copies)
+        which = "copies of other images were dropped" if copies > 1 else "copy of another image was dropped"
+        splits.expect_enough(kept, f"{copies:,} {which}; add images that differ")
     for split in splits.SPLITS:
         part = kept[kept["split"] == split]
         logger.info("%s: %d images, %d of them anomalous", split, len(part), int(part["is_anomaly"].sum()))
@@ -70,7 +72,8 @@ def build_sets(
     sets = []
     for split in splits.SPLITS:
         part = settled_split[settled_split["split"] == split]
-        rows = np.concatenate([np.empty(0, int), *(np.arange(len(images))[runs[place]] for place in part.index)])
+        each = [runs[place] for place in part.index]
+        rows = np.concatenate([np.empty(0, int), *(np.arange(run.start, run.stop) for run in each)])
         here = None if tiles is None else tiles.take(rows)
         raw_rows = part["raw_row"].to_numpy()
         masks = prepare.read_masks(raw_images, raw_rows, geometry, here) if split == "test" else None

@@ -48,7 +48,7 @@ def measure_pictures(
     compute: ComputeParameters,
     states: StateStore,
 ) -> DataFrame:
-    """Residual terms of every picture, in shards; what is broken has a reason instead."""
+    """Residual terms of every picture, in shards; what is broken or was skipped on reading has a reason instead."""
     found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
     table, folder = new_pictures.measure(new_images, anomaly_detector, found, parameters, compute, states.folder)
     table.attrs["parts"] = str(folder)
@@ -56,7 +56,7 @@ def measure_pictures(
 
 
 def judge_pictures(
-    new_images: ImageSource, new_terms: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
+    new_terms: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
 ) -> tuple[DataFrame, dict]:
     """Score, p-value and verdict of each picture; counts, drift and what was skipped."""
     is_whole = new_terms["reason"] == ""
@@ -72,12 +72,10 @@ def judge_pictures(
         scores["is_flagged"] = batch.benjamini_hochberg(scores["p_value"].to_numpy(), parameters.false_discovery_rate)
     scores["verdict"] = np.where(scores["is_flagged"], "anomalous", "normal")
     scores.attrs |= {"detector": anomaly_detector.detector.digest, "parts": new_terms.attrs["parts"]}
-    return scores, _summary(new_images, new_terms, scores, anomaly_detector, parameters)
+    return scores, _summary(new_terms, scores, anomaly_detector, parameters)
 
 
-def _summary(
-    source: ImageSource, terms: DataFrame, scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
-) -> dict:
+def _summary(terms: DataFrame, scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters) -> dict:
     judged = anomaly_detector.detector
     drift = batch.drift_p_value(scores["score"].to_numpy(), np.asarray(judged.calibration_scores))
     if drift < parameters.drift_alarm:
@@ -86,7 +84,6 @@ def _summary(
             "most should be normal, the camera or the goods have changed and the threshold's promise does not hold",
             *(len(scores), drift),
         )
-    broken = terms.loc[terms["reason"] != "", ["image_id", "reason"]].to_dict("records")
     return {
         "pictures": len(scores),
         "flagged": int(scores["is_flagged"].sum()),
@@ -95,7 +92,7 @@ def _summary(
         "false_discovery_rate": parameters.false_discovery_rate,
         "drift_p_value": drift,
         "drifted": drift < parameters.drift_alarm,
-        "skipped": source.skipped.to_dict("records") + broken,
+        "skipped": terms.loc[terms["reason"] != "", ["image_id", "reason"]].to_dict("records"),
         "detector": judged.digest,
     }
 
@@ -109,12 +106,15 @@ def draw_overlays(
     new_images: ImageSource, new_scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
 ) -> dict[str, Callable[[], bytes | None]]:
     """A picture under its residual map for each one flagged, the highest scores first, `max_heatmaps` at most."""
-    flagged = new_scores[new_scores["is_flagged"]].nlargest(parameters.max_heatmaps, "score")["image_id"]
+    flagged = new_scores[new_scores["is_flagged"]].nlargest(parameters.max_heatmaps, "score")["image_id"].tolist()
     rows = {image_id: row for row, image_id in enumerate(new_images.table["image_id"])}
-    names = figure.picture_names(flagged.tolist())
+    for image_id in flagged:
+        if image_id not in rows:  # the pictures are listed anew for this node
+            logger.warning("inference: no overlay of a picture that was scored, %s: no longer in the folder", image_id)
+    there = [image_id for image_id in flagged if image_id in rows]
     return {
         name: partial(_overlay_if_readable, new_images, rows[image_id], anomaly_detector)
-        for name, image_id in zip(names, flagged, strict=True)
+        for name, image_id in zip(figure.picture_names(there), there, strict=True)
     }
 
 

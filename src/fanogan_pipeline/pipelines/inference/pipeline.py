@@ -38,7 +38,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.judge_pictures,
-                ["new_images", "new_terms", "anomaly_detector", "params:inference"],
+                ["new_terms", "anomaly_detector", "params:inference"],
                 ["new_scores", "new_summary"],
                 name="judge_new_pictures",
             ),

@@ -114,5 +114,6 @@ class EncoderPhase:
 
 def _optimiser(parameters: EncoderParameters, encoder: nn.Module) -> torch.optim.Optimizer:
     if parameters.optimiser == "rmsprop":
-        return torch.optim.RMSprop(encoder.parameters(), parameters.learning_rate, foreach=True)
+        # TensorFlow 1's defaults, which the article's code has: decay 0.9, and 1e-10 added to the mean square
+        return torch.optim.RMSprop(encoder.parameters(), parameters.learning_rate, alpha=0.9, eps=1e-5, foreach=True)
     return torch.optim.Adam(encoder.parameters(), parameters.learning_rate, fused=True)

@@ -20,8 +20,11 @@ if geometry.get("local_contrast"):
     sys.exit("This detector levels local contrast first (data_prep.local_contrast), which this script does not.")
 for path in sorted(path for path in Path(sys.argv[2]).rglob("*") if path.suffix.lower() in KINDS):
     try:
-        picture = ImageOps.exif_transpose(Image.open(path))
-    except (OSError, SyntaxError, ValueError) as error:
+        opened = Image.open(path)
+        if getattr(opened, "is_animated", False) and opened.format != "MPO":  # a camera's, one photograph all the same
+            raise ValueError("an animated or multi-page file")
+        picture = ImageOps.exif_transpose(opened)
+    except Exception as error:  # damaged bytes make decoders raise anything, and one picture stops no others
         print(path, "-", f"not judged: {error}", sep="\t")
         continue
     if picture.mode not in MODES or "transparency" in picture.info:
@@ -32,7 +35,8 @@ for path in sorted(path for path in Path(sys.argv[2]).rglob("*") if path.suffix.
     )
     inner = size  # "resize" may change the aspect ratio, "pad" keeps it and repeats the edge
     if geometry["fit"] == "pad":
-        inner = np.round(np.array([picture.height, picture.width]) * min(size / [picture.height, picture.width]))
+        own = np.array([picture.height, picture.width])
+        inner = np.clip(np.round(own * min(size / own)), 1, size)
     pixels = np.atleast_3d(picture.resize(inner[::-1].astype(int), Image.Resampling.BILINEAR))
     before = (size - pixels.shape[:2]) // 2
     around = [*zip(before, size - pixels.shape[:2] - before, strict=True), (0, 0)]

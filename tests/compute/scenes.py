@@ -36,10 +36,10 @@ SETTINGS = {
 }
 
 
-def scene(tiled: bool) -> tuple:
+def scene(tiled: bool, architecture: str = "convolutional") -> tuple:
     """A set of digits, whole or as tiles of bigger pictures, with models that have learnt nothing."""
     torch.manual_seed(3)
-    spec, images = jobs.spec("convolutional"), jobs.digits()
+    spec, images = jobs.spec(architecture), jobs.digits()
     wgan_model = wgan_checkpoint(Wgan(spec, "normal", build_generator(spec), build_critic(spec)), {})
     encoder_model = encoder_checkpoint(build_encoder(spec, "linear"), wgan_model, {})
     restorer = load_restorer(wgan_model, encoder_model, "squared", jobs.CPU)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,24 @@ import pytest
 import torch
 from kedro.io import Version
 from PIL import ExifTags, Image
+from tests.compute import scenes
 from tests.cut_off import cut_off
+from tests.damage import moving_picture, png_promising
 from tests.in_process import copy_of, run_here
 from tests.project import ROOT, newest
 
 from fanogan_pipeline.datasets import CheckpointDataset, ImageSetDataset, JSONDataset, OnnxDataset, ParquetDataset
 from fanogan_pipeline.detection import export
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
-from fanogan_pipeline.detection.scoring import p_values
+from fanogan_pipeline.detection.detector import Detector
+from fanogan_pipeline.detection.residuals import residual_terms
+from fanogan_pipeline.detection.scoring import ScoreRule, calibrate, p_values
+from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSet
+from fanogan_pipeline.preprocessing.geometry import Geometry
 
+onnx = pytest.importorskip("onnx", reason="the extra 'export' is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
 KINDS = {"safetensors": CheckpointDataset, "json": JSONDataset, "npz": ImageSetDataset, "parquet": ParquetDataset}
 
@@ -111,22 +119,61 @@ def test_the_script_scores_a_folder(
     for row in range(3):
         Image.fromarray(test_set.images[row, 0]).save(tmp_path / f"{row}.png")
     Image.fromarray(test_set.images[3, 0]).resize((56, 56)).convert("RGB").save(tmp_path / "large.png")
+    (tmp_path / "bomb.png").write_bytes(png_promising(100_000, 100_000))
+    (tmp_path / "moving.webp").write_bytes(moving_picture())
     turned = Image.Exif()
     turned[ExifTags.Base.Orientation] = 3  # lies upside down in the file
     Image.fromarray(test_set.images[4, 0, ::-1, ::-1]).save(tmp_path / "turned.PNG", exif=turned)
     Image.fromarray(test_set.images[5, 0].astype(np.uint16) * 257).save(tmp_path / "wide.png")
     (tmp_path / "wrong.png").write_text("not a picture")
     (tmp_path / "notes.txt").write_text("not a picture")
-    command = [sys.executable, str(ROOT / "docs/score_with_onnx.py"), str(model._filepath), str(tmp_path)]
+    rows = told(model._filepath, tmp_path)
+    others = ["bomb.png", "moving.webp", "wide.png", "wrong.png"]
+    assert sorted(rows) == sorted(["0.png", "1.png", "2.png", "large.png", "turned.PNG", *others])
+    assert float(rows["turned.PNG"][0].split()[0]) == pytest.approx(test_scores["score"][4], rel=1e-5, abs=2e-5)
+    assert all(rows[name][1].startswith("not judged: ") for name in others)
+    digits = [rows[f"{row}.png"] for row in range(3)]
+    found = [float(values.split()[0]) for values, _ in digits]
+    np.testing.assert_allclose(found, test_scores["score"][:3], rtol=1e-5, atol=2e-5)
+    assert [verdict == "anomalous" for _, verdict in digits] == test_scores["is_flagged"][:3].tolist()
+
+
+def told(model: PurePath, folder: Path) -> dict[str, list[str]]:
+    """Of each picture what the script says."""
+    command = [sys.executable, str(ROOT / "docs/score_with_onnx.py"), str(model), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"})
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    names = ["0.png", "1.png", "2.png", "large.png", "turned.PNG", "wide.png", "wrong.png"]
-    assert [Path(row[0]).name for row in rows] == names
-    assert float(rows[4][1].split()[0]) == pytest.approx(test_scores["score"][4], rel=1e-5, abs=2e-5)
-    assert all(row[2].startswith("not judged: ") for row in rows[5:])
-    found = [float(row[1].split()[0]) for row in rows[:3]]
-    np.testing.assert_allclose(found, test_scores["score"][:3], rtol=1e-5, atol=2e-5)
-    assert [row[2] == "anomalous" for row in rows[:3]] == test_scores["is_flagged"][:3].tolist()
+    return {Path(name).name: said for name, *said in rows}
+
+
+def test_the_script_pads_as_the_pipeline_does(model: OnnxDataset, session: Any, tmp_path: Path) -> None:
+    padding = onnx.load_from_string(model.load())
+    geometry = next(entry for entry in padding.metadata_props if entry.key == "geometry")
+    geometry.value = json.dumps({**json.loads(geometry.value), "fit": "pad"})
+    (tmp_path / "padding.onnx").write_bytes(padding.SerializeToString())
+    rng, expected = np.random.default_rng(0), {}
+    for name, size in (("line.png", (2, 200)), ("wide.png", (30, 41))):  # the line comes to less than a pixel
+        picture = rng.integers(0, 256, size, np.uint8)
+        Image.fromarray(picture).save(tmp_path / name)
+        images = Geometry((28, 28), 1, "pad").apply(picture)[None]
+        expected[name] = float(session.run(["score"], {"images": images})[0][0])
+    found = {name: float(said[0].split()[0]) for name, said in told(tmp_path / "padding.onnx", tmp_path).items()}
+    assert found == pytest.approx(expected, rel=1e-5, abs=2e-5)
+
+
+@pytest.mark.parametrize("architecture", ["reference", "residual"])
+def test_scores_of_other_architectures_are_the_same(architecture: str, caplog: pytest.LogCaptureFixture) -> None:
+    image_set, restorer, models = scenes.scene(False, architecture)
+    statistics = ResidualStatistics.from_checkpoint(models["residual_statistics"])
+    terms = residual_terms(image_set.images, restorer, statistics, 16)
+    rule = ScoreRule(dict.fromkeys(terms, 1.0), dict.fromkeys(terms, 0.0), terms.mean().to_dict())
+    scores = rule.score(terms)
+    settings, digests = {**scenes.SETTINGS, "score": "chosen"}, {name: file.digest for name, file in models.items()}
+    judged = Detector(rule, calibrate(scores, 0.1), tuple(scores), settings, digests, "", 1.0)
+    graph = onnxruntime.InferenceSession(export.to_onnx(AnomalyDetector(restorer, statistics, judged)))
+    assert len(terms.columns) > 8
+    np.testing.assert_allclose(graph.run(["score"], {"images": image_set.images})[0], scores, rtol=1e-5)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_the_script_needs_three_packages_only() -> None:

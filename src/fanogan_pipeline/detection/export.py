@@ -103,13 +103,15 @@ def to_onnx(detector: AnomalyDetector) -> bytes:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without torch's remarks on packages that this export has no use for."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Without remarks of torch's and onnxscript's on packages and shortcuts that this export has no use for."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -16,6 +16,7 @@ from kedro.validation.exceptions import DataValidationError
 from pydantic import ValidationError
 
 from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.freshness import FreshnessHooks
 from fanogan_pipeline.manifest import ManifestHooks, saved_at
@@ -26,6 +27,11 @@ logger = logging.getLogger(__name__)
 PHASES = ("wgan", "encoder")
 VERDICTS = {"new_verdicts": "verdicts", "new_heatmaps": "overlays"}  # what people look at, and its name for them
 SMALL = 64 << 20  # bytes
+# Work that can be gone on with, and all that its node stores, in whatever order.
+RESULTS = {
+    **{phase: {f"{phase}_model", f"{phase}_history"} for phase in PHASES},
+    "inference": {"new_scores", "new_summary"},
+}
 
 
 class ParameterHooks:
@@ -149,21 +155,44 @@ class VersionHooks:
 
 
 class StateHooks:
-    """What unfinished work had kept goes once its result is safely stored."""
+    """What unfinished work had kept goes once all that its node makes is safely stored."""
 
     @hook_impl
-    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
-        self._catalog = catalog
+    def before_pipeline_run(self, catalog: CatalogProtocol) -> None:
+        self._catalog, self._parts = catalog, ""
+        self._stored: set[str] = set()
+        self._let_go()
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        phase = dataset_name.removesuffix("_model")
-        if phase in PHASES and "training_states" in self._catalog:
-            self._catalog["training_states"].load().discard_held(f"{phase}-")
-        if dataset_name == "new_scores" and data.attrs.get("parts"):
+        if dataset_name == "new_scores":
+            self._parts = data.attrs.get("parts", "")
+        self._stored.add(dataset_name)
+        for work, results in RESULTS.items():
+            if dataset_name in results and results <= self._stored:
+                self._tidy(work)
+
+    def _tidy(self, work: str) -> None:
+        if work in PHASES and (states := self._states()):
+            for key in states.held(f"{work}-"):  # of this training alone: one that was stopped is held no longer
+                states.discard(key)
+        if work == "inference" and self._parts:
             from fanogan_pipeline.datasets.staging import remove_unless_held
 
-            remove_unless_held(Path(data.attrs["parts"]))  # another run may be at the same pictures
+            remove_unless_held(Path(self._parts))  # another run may be at the same pictures
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """A notebook lives on after a run that was stopped, and any process may go on from the states of that one."""
+        if states := self._states():
+            for key in states.held():
+                states.release(key)
+
+    def _states(self) -> StateStore | None:
+        return self._catalog["training_states"].load() if "training_states" in self._catalog else None
 
 
 class SummaryHooks:

@@ -6,13 +6,14 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.io import DataCatalog
 from tests.compute import scenes
 from tests.compute.scenes import scene
 from tests.damage import no_file_above
@@ -37,13 +38,21 @@ def saved_scores(folder) -> pd.DataFrame:
     return scores
 
 
+def stored_in_order(folder) -> Iterator[str]:
+    """The results of the pictures whose parts lie in the folder, each after a run has stored it."""
+    hooks = StateHooks()
+    hooks.before_pipeline_run(DataCatalog())
+    for name, data in {"new_scores": saved_scores(folder), "new_summary": {}}.items():
+        hooks.after_dataset_saved(name, data)
+        yield name
+
+
 def test_parts_stay_while_another_run_is_at_the_same_pictures(tmp_path):
     with held(tmp_path, "inference", ["the", "same"]) as folder:
         (folder / "part-000000.parquet").write_bytes(b"finished")
-        StateHooks().after_dataset_saved("new_scores", saved_scores(folder))
-        assert (folder / "part-000000.parquet").exists()
-    StateHooks().after_dataset_saved("new_scores", saved_scores(folder))
-    assert not folder.exists()
+        for name in stored_in_order(folder):
+            assert (folder / "part-000000.parquet").exists(), name
+    assert [folder.exists() for _ in stored_in_order(folder)] == [True, False]  # the summary too comes of them
 
 
 def test_a_folder_that_another_run_has_removed_is_gone_and_no_more(tmp_path):

@@ -85,7 +85,9 @@ def test_overlapping_runs_of_the_same_training_keep_states_of_their_own(tmp_path
     assert store.unheld("wgan-a") == "wgan-a-2"
     store.save("wgan-a-2", state(2))
     assert store.unheld("wgan-a") == "wgan-a-2"  # this very process holds it
-    store.discard_held("wgan-")
+    assert store.held("wgan-") == ["wgan-a-2"]
+    assert store.held("encoder-") == []
+    store.discard("wgan-a-2")
     assert store.keys() == ["wgan-a"]
     held_elsewhere.kill()
     held_elsewhere.join()

@@ -107,7 +107,8 @@ def train_for_ever(folder: Path, report: Report) -> None:
     while True:
         report(("digests", train(folder, report)))
         for phase in ("wgan", "encoder"):
-            StateStore(folder).discard_held(f"{phase}-")
+            for key in StateStore(folder).held(f"{phase}-"):
+                StateStore(folder).discard(key)
 
 
 def train_to_death(folder: Path, phase: str, step: int, every: int, report: Report) -> None:

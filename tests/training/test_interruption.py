@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ from fanogan_pipeline.training.wgan import WganPhase
 
 SPEC = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
 SELDOM = 1e9
+TRAINING = ("--env", "smoke", "--pipelines", "data_prep,wgan", "--params")
 SMALL = "wgan.steps=6,encoder.steps=6,data_prep.max_train=40,data_prep.max_test=20"
 
 
@@ -136,6 +138,35 @@ def test_a_signal_in_the_last_step_ends_what_comes_after_it_too(tmp_path, monkey
     assert slot.load().header["step"] == 7
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), TrainingError("it ran away")], ids=type)
+def test_a_training_that_stops_in_a_process_that_lives_on_may_be_gone_on_with_elsewhere(stop, tmp_path, monkeypatch):
+    slot, step = slot_in(tmp_path), WganPhase.step
+
+    def end(self, at: int):
+        if at == 4:
+            raise stop
+        return step(self, at)
+
+    monkeypatch.setattr(WganPhase, "step", end)
+    with pytest.raises(type(stop)):
+        train(slot, save_every_steps=2)
+    (state,) = tmp_path.glob("*.safetensors")
+    assert not is_held(state)
+    monkeypatch.setattr(WganPhase, "step", step)
+    train(slot)
+    assert is_held(state)  # until its model is stored
+
+
+def is_held(state: Path) -> bool:
+    """Whether another process would find that somebody is at the training."""
+    with state.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def test_a_complaint_that_is_but_warned_of_keeps_no_state_from_being_kept(tmp_path, monkeypatch):
     slot = slot_in(tmp_path)
     monkeypatch.setattr(WganPhase, "complaint", lambda self, values: "looks odd")
@@ -153,7 +184,6 @@ def test_a_complaint_that_is_but_warned_of_keeps_no_state_from_being_kept(tmp_pa
 )
 def test_ctrl_c_on_the_command_exits_130_and_the_command_it_names_goes_on(params, way, tmp_path, monkeypatch, caplog):
     project, step = copy_project(tmp_path / "project"), WganPhase.step
-    arguments = ("--env", "smoke", "--pipelines", "data_prep,wgan", "--params")
 
     def interrupt(self, at: int):
         if at == 2:
@@ -161,17 +191,48 @@ def test_ctrl_c_on_the_command_exits_130_and_the_command_it_names_goes_on(params
         return step(self, at)
 
     monkeypatch.setattr(WganPhase, "step", interrupt)
-    outcome = run_here(project, *arguments, params)
+    outcome = run_here(project, *TRAINING, params)
     assert outcome.status == 130
     assert outcome.line == f"Interrupted; the same command with {way} goes on from where it stopped."
-    states = list(project.glob("data/06_models/.training_states/wgan-*.safetensors"))
-    assert len(states) == 1
+    (state,) = states(project)
     monkeypatch.setattr(WganPhase, "step", step)
-    outcome = run_here(project, *arguments, SMALL, "--only-missing-outputs")
+    outcome = run_here(project, *TRAINING, SMALL, "--only-missing-outputs")
     assert outcome.status == 0
     assert "wgan: going on from step 3" in " ".join(outcome.output.split())
-    assert not states[0].exists()  # the model is stored, so the state's work is done
+    assert not state.exists()  # the model is stored, so the state's work is done
     assert versions(project, "wgan_model") == versions(project, "train_set") == 1
+
+
+def test_what_another_training_of_the_same_process_stores_leaves_a_stopped_one_its_state(tmp_path, monkeypatch):
+    project = copy_project(tmp_path / "project")
+    with monkeypatch.context() as during:
+        during.setattr(WganPhase, "step", lambda self, at: os.kill(os.getpid(), signal.SIGINT) or {})
+        assert run_here(project, *TRAINING, SMALL).status == 130
+    (state,) = states(project)
+    assert run_here(project, *TRAINING, SMALL.replace("wgan.steps=6", "wgan.steps=4")).status == 0
+    assert states(project) == [state]
+
+
+def test_a_state_stays_until_the_curves_too_are_stored(tmp_path):
+    project = copy_project(tmp_path / "project")
+    (place := project / "data/07_model_output/wgan_history.parquet").parent.mkdir()
+    place.write_text("in the way")
+    outcome = run_here(project, *TRAINING, SMALL)
+    assert outcome.status == 1
+    assert "wgan_history.parquet: not saved" in outcome.line
+    assert versions(project, "wgan_model") == 1
+    (state,) = states(project)
+    assert not is_held(state)
+    place.unlink()
+    outcome = run_here(project, *TRAINING, SMALL, "--only-missing-outputs")
+    assert outcome.status == 0
+    assert "wgan: going on from step 6" in " ".join(outcome.output.split())
+    assert states(project) == []
+
+
+def states(project: Path) -> list[Path]:
+    """Of unfinished trainings."""
+    return list(project.glob("data/06_models/.training_states/wgan-*.safetensors"))
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], Non
         way_on += " and without training.fresh_start"
     job = replace(job, training=job.training.model_copy(update={"fresh_start": False}))
     if not _is_done(slot, job.parameters.steps):
-        with work_folder(slot.store.folder) as folder:
+        with work_folder(slot.store.folder) as folder, slot.let_go_on_error():
             job_files.write(job, folder, images)
             _launch(job, processes, folder, entry, way_on)
         if not _is_done(slot, job.parameters.steps):

@@ -31,7 +31,7 @@ class StateStore:
     """Training states in a folder, a safetensors file for each key such as `wgan-<digest>`.
 
     A save is whole or absent, and the last one wins. A state that a living process has saved or loaded
-    is held by it (a shared lock that ends with the process): `sweep` leaves it alone.
+    is held by it (a shared lock that ends with `release` or the process): `sweep` leaves it alone.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -82,13 +82,16 @@ class StateStore:
     def discard(self, key: str) -> None:
         """Remove the state, if there is one."""
         self._path(key).unlink(missing_ok=True)
-        self._release(key)
+        self.release(key)
 
-    def discard_held(self, prefix: str) -> None:
-        """Remove the states that this process holds and whose key starts with the prefix: their work is done."""
-        for key in self.keys():
-            if key.startswith(prefix) and self._path(key).absolute() in _HELD:
-                self.discard(key)
+    def release(self, key: str) -> None:
+        """Let any process go on from the state: this one is no longer at it."""
+        if file := _HELD.pop(self._path(key).absolute(), None):
+            file.close()
+
+    def held(self, prefix: str = "") -> list[str]:
+        """The keys of the states that this process holds, of those that start with the prefix."""
+        return [key for key in self.keys() if key.startswith(prefix) and self._path(key).absolute() in _HELD]
 
     def keys(self) -> list[str]:
         """The keys of all states, sorted."""
@@ -126,17 +129,13 @@ class StateStore:
         return self._folder / f"{key}{_SUFFIX}"
 
     def _hold(self, key: str, path: Path) -> None:
-        self._release(key)
+        self.release(key)
         file = path.open("rb")
         _HELD[self._path(key).absolute()] = file
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             logger.debug("%s: this file system knows no locks", path)
-
-    def _release(self, key: str) -> None:
-        if file := _HELD.pop(self._path(key).absolute(), None):
-            file.close()
 
     def _is_free(self, key: str) -> bool:
         if self._path(key).absolute() in _HELD:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Protocol
 
 import pandas as pd
@@ -76,7 +77,8 @@ def run_phase(
             observe(int(row["step"]), {name: value for name, value in row.items() if name != "step"})
     progress = Progress(phase.name, steps, step, phase.images_a_step)
     saved_at = time.monotonic()
-    with polite_interrupt(insist=group.size == 1) as interrupted:
+    kept = slot.let_go_on_error() if slot else nullcontext()
+    with kept, polite_interrupt(insist=group.size == 1) as interrupted:
         while step < steps:
             curves.add(group.mean(phase.step(step)))
             step += 1

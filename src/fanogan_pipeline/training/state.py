@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +30,8 @@ class StateStore(Protocol):
 
     def discard(self, key: str) -> None: ...
 
+    def release(self, key: str) -> None: ...
+
     def keys(self) -> list[str]: ...
 
     def unheld(self, key: str) -> str: ...
@@ -42,7 +46,7 @@ class StateSlot:
     Attributes:
         store: where all states are kept.
         phase: "wgan" or "encoder".
-        facts: what the weights depend on: parameters, seed, digests of data and models, device and
+        facts: what weights and curves depend on: parameters, seed, digests of data and models, device,
             precision.
         own_key: the key, where it is not the facts' own.
     """
@@ -72,6 +76,15 @@ class StateSlot:
 
     def discard(self) -> None:
         self.store.discard(self.key)
+
+    @contextmanager
+    def let_go_on_error(self) -> Iterator[None]:
+        """Whatever stops the training, any process may go on from its state, though this one may live on."""
+        try:
+            yield
+        except BaseException:
+            self.store.release(self.key)
+            raise
 
     def sweep(self, most: int) -> list[str]:
         """Remove the states of other facts but for the `most` last saved; those of living runs stay."""

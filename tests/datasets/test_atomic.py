@@ -145,6 +145,21 @@ def test_a_full_disk(tmp_path):
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.parametrize("root", ["local", "memory"])
+def test_a_save_after_the_clock_was_set_back_says_which_version_later_runs_read(root, tmp_path, caplog):
+    form, folder = "JSONDataset", tmp_path if root == "local" else f"memory://{tmp_path}"
+    dataset(form, folder, "2022").save({"by": "the right clock"})
+    assert caplog.messages == []
+    stored = dataset(form, folder, "2021")
+    stored.is_kept_up = True
+    for step in range(2):
+        stored.save({"by": "the wrong clock", "step": step})
+    (told,) = caplog.messages
+    assert "later runs read version 2022 and not 2021 of this run" in told
+    assert f"--load-versions {stored._filepath.stem}:2021" in told
+    assert dataset(form, folder).load() == {"by": "the right clock"}
+
+
 def test_a_run_reads_its_own_and_keeps_to_what_it_read(tmp_path):
     form = "JSONDataset"
     dataset(form, tmp_path, "2020").save({"by": "before"})

@@ -100,6 +100,8 @@ class AtomicMixin(VersionsMixin):
                 f"{target}: not saved ({error.strerror or one_line(error)}), and nothing changed; check the space left "
                 "on the disk, the permissions, and whether a file stands where a folder should"
             ) from error
+        if version and version != self._own_version:
+            self._warn_of_later(version)
         self._own_version, self.is_out_of_date = version, False
         if self._version and self._version.load and self._version.load != version:
             logger.warning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
@@ -10,6 +11,8 @@ import fsspec
 from kedro.io.core import Version, VersionNotFoundError, get_filepath_str
 
 from fanogan_pipeline.errors import InputError, one_line
+
+logger = logging.getLogger(__name__)
 
 # Written last into a folder on a remote store, where nothing can be renamed in one step.
 COMPLETE = ".complete"
@@ -98,6 +101,19 @@ class VersionsMixin:
         return next(self._versions(), None) is not None
 
     # Words.
+
+    def _warn_of_later(self, version: str) -> None:
+        """Say so where another version than the one just saved counts as the newest."""
+        try:
+            newest = next(self._readable(), version)
+        except InputError:  # it has been saved for all that
+            return
+        if newest > version:
+            logger.warning(
+                "%s: later runs read version %s and not %s of this run, which began before it by the clock; to read "
+                "this one, --load-versions %s:%s, or remove the other",
+                *(self._filepath, newest, version, self._filepath.stem, version),
+            )
 
     def _kind(self) -> str:
         return "folder" if self._IS_FOLDER else "file"

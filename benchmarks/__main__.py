@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ QUICK = Length(1, 0.2, 20, (1_000, 4_000), 100_000, 1)
 
 def main() -> None:
     given = _arguments()
+    if not Path("/proc/self/status").exists():
+        sys.exit("benchmarks: found no /proc, expected Linux: memory and the processor's time are read there")
     length = QUICK if given.quick else FULL
     if given.million:
         length = dataclasses.replace(length, scored=(*length.scored, 1_000_000))

@@ -15,7 +15,7 @@ from kedro.framework.startup import bootstrap_project
 from tests.in_process import Outcome, copy_of, run_here
 from tests.project import newest
 
-from fanogan_pipeline import provenance
+from fanogan_pipeline import own_code
 from fanogan_pipeline.freshness import Freshness
 from fanogan_pipeline.manifest import plain
 from fanogan_pipeline.parameters import WITHOUT_EFFECT
@@ -107,7 +107,7 @@ def test_rows_of_curves_and_the_device_make_a_difference(
 def test_changed_code_makes_all_of_it_again(
     stale: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provenance, "code_digest", lambda: "another")
+    monkeypatch.setattr(own_code, "code_digest", lambda: "another")
     found = stale()
     assert found["train_set"] == found["report"] == "the code has changed"
 

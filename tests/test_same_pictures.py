@@ -18,7 +18,7 @@ from tests.datasets.picture_files import put
 from tests.in_process import Outcome, run_here
 from tests.project import copy_project, newest
 
-from fanogan_pipeline import provenance
+from fanogan_pipeline import own_code, provenance
 from fanogan_pipeline.datasets import IdxImageDataset, ImageFolderDataset
 
 ARGUMENTS = ("--env", "smoke", "--pipelines", "data_prep")
@@ -116,9 +116,18 @@ def test_a_picture_that_comes_during_a_run_makes_others_in_the_next(
 def test_code_that_is_edited_during_a_run_is_not_said_to_have_run(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    act_after_loading(monkeypatch, lambda: monkeypatch.setattr(provenance, "code_digest", lambda: "edited"))
-    began_with = provenance.code_digest()
-    assert prepare(project)[1]["code"] == began_with
+    package = project / "src/fanogan_pipeline"
+    monkeypatch.setattr(own_code, "__file__", str(package / "own_code.py"))
+    edited = package / "networks/folding.py"
+    before = edited.read_text()
+    assert prepare(project)[1]["code"] == own_code.code_digest()
+    with monkeypatch.context() as during:
+        act_after_loading(during, lambda: edited.write_text(f"{before}# and more\n"))
+        done, manifest = prepare(project)
+    assert "the code has been edited since" in " ".join(done.output.split())
+    assert manifest["code"] is None
+    edited.write_text(before)  # what has run is not known for that
+    assert "train_set is made again: the code has changed" in prepare(project, "--only-missing-outputs")[0].output
 
 
 def test_pictures_that_a_run_makes_for_itself_are_the_same_in_the_next(project: Path) -> None:

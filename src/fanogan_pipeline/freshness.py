@@ -14,7 +14,7 @@ from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from fanogan_pipeline import provenance
+from fanogan_pipeline import own_code, provenance
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.manifest import NAME as MANIFEST
 from fanogan_pipeline.manifest import plain
@@ -46,7 +46,7 @@ class Freshness:
 
     def __init__(self, pipeline: Pipeline, catalog: CatalogProtocol, parameters: dict[str, Any]) -> None:
         self._pipeline, self._catalog, self._parameters = pipeline, catalog, parameters
-        self._code = provenance.code_digest()
+        self._code = own_code.code_digest()
         self._manifest = cache(self._load_manifest)
         self._sum = cache(self._sum_of)
 

@@ -20,7 +20,7 @@ from kedro.pipeline import Node, Pipeline
 from kedro.utils import is_kedro_project
 from pydantic import BaseModel
 
-from fanogan_pipeline import provenance
+from fanogan_pipeline import own_code, provenance
 from fanogan_pipeline.datasets.atomic import AtomicMixin
 from fanogan_pipeline.errors import one_line
 from fanogan_pipeline.refusals import plain_line
@@ -78,7 +78,7 @@ class ManifestHooks:
         self._read = {name: provenance.version_read(catalog[name]) for name in inputs}
         self._stated = self._stated_parameters()
         self._surroundings = {  # of now: what is edited while the run goes on was not what ran
-            "code": provenance.code_digest(),
+            "code": own_code.code_digest(),
             "git": provenance.git_state(self._context.project_path),
             **provenance.machine(),
             "packages": provenance.packages(),
@@ -119,6 +119,7 @@ class ManifestHooks:
         self._written = written_versions(pipeline, self._catalog)  # other processes may have saved some
         if NAME in self._catalog and (error is None or self._written):
             line = None if error is None else plain_line(error) or one_line(error)
+            self._surroundings["code"] = own_code.code_that_ran()
             self._catalog.save(NAME, self._manifest(error is None, line))
 
     def _manifest(self, is_complete: bool, error: str | None) -> dict[str, Any]:

@@ -10,12 +10,10 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from fsspec.implementations.local import LocalFileSystem
 from kedro.io import AbstractDataset
 from kedro.io.core import get_filepath_str
 from omegaconf import OmegaConf
@@ -58,13 +56,6 @@ def git_state(folder: Path) -> dict[str, Any] | None:
             return None
         answers.append(done.stdout.strip())
     return {"commit": answers[0], "is_clean": not answers[1]}
-
-
-@cache
-def code_digest() -> str:
-    """SHA-256 (hex) over every module of this package, as it was when this process first asked: it loads each once."""
-    here, local = Path(__file__).parent, LocalFileSystem()
-    return _total({path.relative_to(here).as_posix(): (local, str(path)) for path in here.rglob("*.py")})
 
 
 def packages() -> dict[str, str]:

@@ -15,6 +15,7 @@ import torch.distributed as dist
 import yaml
 from tests.project import ROOT
 
+from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import worker
 from fanogan_pipeline.datasets.idx_format import read_idx
 from fanogan_pipeline.datasets.state_store import StateStore
@@ -25,7 +26,7 @@ from fanogan_pipeline.training.data import as_images, to_pixels
 from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.job import TrainingJob
 from fanogan_pipeline.training.loop import run_phase
-from fanogan_pipeline.training.state import StateSlot
+from fanogan_pipeline.training.state import CODE, StateSlot
 
 STEPS = 50
 CASES = {"wgan": STEPS, "wgan_coupled": 3, "encoder": 20}  # how many steps each
@@ -132,7 +133,8 @@ def train_cases(folder: str) -> None:
 def job(states: Path, **changes: object) -> TrainingJob:
     """Phase 1 as the training node would describe it."""
     settings = wgan_parameters()
-    slot = StateSlot(StateStore(states), "wgan", {"parameters": settings.model_dump(mode="json")})
+    facts = {"parameters": settings.model_dump(mode="json"), "code": own_code.code_digest(*CODE)}
+    slot = StateSlot(StateStore(states), "wgan", facts)
     return TrainingJob(settings, training(**changes), spec("convolutional"), 0, "cpu", slot)
 
 

@@ -16,6 +16,7 @@ from tests.compute import work
 from tests.compute.scenes import scene
 from tests.project import ROOT
 
+from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import executors, shards, terms
 from fanogan_pipeline.compute.executors import cluster_of, threads
 from fanogan_pipeline.detection.pictures import Pooling
@@ -60,6 +61,13 @@ def test_a_killed_client_goes_on_with_what_is_missing(cluster, places):
     after = times_computed(places[0])
     assert after.keys() == ALL.keys()
     assert all(after[start] == 1 for start in before)  # nothing that was finished is done again
+
+
+def test_workers_of_other_code_compute_nothing(cluster, places, monkeypatch):
+    monkeypatch.setattr(own_code, "code_digest", lambda: "of an edit since they were started")
+    with pytest.raises(InputError, match=r"other code .* start the workers again"):
+        work.client(cluster.address, *places, "")
+    assert times_computed(places[0]) == {}
 
 
 def test_a_killed_scheduler_is_told_and_nothing_finished_is_lost(places, tmp_path, cluster):

@@ -19,7 +19,7 @@ from tests.compute.scenes import scene
 from tests.damage import no_file_above
 from tests.parts import group
 
-from fanogan_pipeline import provenance
+from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import new_pictures, shards, terms
 from fanogan_pipeline.compute.executors import threads
 from fanogan_pipeline.compute.folders import held
@@ -142,7 +142,7 @@ def test_parts_that_other_code_has_left_do_not_count(work, measured, tmp_path, m
 
     monkeypatch.setattr(work, "__call__", edited)
     pd.testing.assert_frame_equal(measure(), before)  # where nothing says so, the parts of before count
-    monkeypatch.setattr(provenance, "code_digest", lambda: "edited")
+    monkeypatch.setattr(own_code, "code_digest", lambda: "edited")
     pd.testing.assert_frame_equal(measure(), before.assign(image_residual=before["image_residual"] + 1))
     kind = "scoring" if work is terms.TermsFrom else "inference"
     assert len(list(tmp_path.glob(f"{kind}-*"))) == 1  # the parts of before are gone

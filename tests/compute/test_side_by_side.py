@@ -137,6 +137,14 @@ def test_words_reach_the_user_and_no_restart_is_tried(tmp_path):
     assert remains(tmp_path) == []
 
 
+def test_a_process_of_other_code_does_not_train(tmp_path):
+    job = jobs.job(tmp_path, processes=2)
+    elsewhere = replace(job, slot=replace(job.slot, facts={**job.slot.facts, "code": "of another machine"}))
+    with pytest.raises(InputError, match="other code of fanogan_pipeline"):
+        train_first(elsewhere, jobs.digits())
+    assert elsewhere.slot.load() is None
+
+
 def test_two_machines(finished, tmp_path, caplog, unused_port):
     """Two launchers on one machine, the second as a user would type it elsewhere."""
     job = jobs.job(tmp_path, processes=1, machines=2, rendezvous=f"localhost:{unused_port}")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.parts import encoder_parameters, group, ones, training_parameters, wgan_parameters
 
+from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import job_files, side_by_side
 from fanogan_pipeline.compute.side_by_side import train_first
 from fanogan_pipeline.datasets.state_store import StateStore
@@ -53,6 +54,28 @@ def test_each_phase_alone_in_its_process_sees_augmented_images(phase, train_set,
     shifted = train(phase, train_set, tmp_path / "shifted", {"shift": 4})
     assert all(torch.equal(plain.tensors[name], tensor) for name, tensor in again.tensors.items())
     assert not all(torch.equal(plain.tensors[name], tensor) for name, tensor in shifted.tensors.items())
+
+
+def keys(place: Path, phase: str) -> list[str]:
+    """Of the states that trainings of a phase have left."""
+    return [key for key in StateStore(place / "states").keys() if key.startswith(f"{phase}-")]  # noqa: SIM118
+
+
+@pytest.mark.parametrize("phase", ["wgan", "encoder"])
+def test_only_the_code_that_began_a_training_goes_on_with_it(phase, train_set, tmp_path, monkeypatch):
+    for _ in range(2):
+        train(phase, train_set, tmp_path)
+        assert len(keys(tmp_path, phase)) == 1
+    monkeypatch.setattr(own_code, "code_digest", lambda *packages: f"edited {packages}")
+    train(phase, train_set, tmp_path)
+    assert len(keys(tmp_path, phase)) == 2
+
+
+def test_a_history_has_one_spacing(train_set, tmp_path):
+    for every in (1, 2):
+        training, *rest = settings(tmp_path)
+        wgan.train(train_set, wgan_parameters(steps=2), training.model_copy(update={"log_every": every}), *rest)
+    assert len(keys(tmp_path, "wgan")) == 2
 
 
 def apart(one: Checkpoint, other: Checkpoint) -> float:

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from pyarrow.parquet import ParquetFile
 
-from fanogan_pipeline import provenance
+from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, threads
 from fanogan_pipeline.compute.files import work_file
@@ -151,7 +151,7 @@ def _facts(source: ImageSource, detector: AnomalyDetector, parameters: Inference
     # without stamps nothing tells changed pictures, and no parts but one's own count
     own = "" if "stamp" in source.table else uuid.uuid4().hex
     how = [detector.detector.digest, detector.restorer.device.type, parameters.shard_size, torch.__version__]
-    return [*how, provenance.code_digest(), digest(names), files, own]
+    return [*how, own_code.code_digest(), digest(names), files, own]
 
 
 def _write(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fanogan_pipeline import own_code
 from fanogan_pipeline.compute.files import make_folder, work_file
 from fanogan_pipeline.datasets.staging import sweep
 
@@ -46,7 +47,7 @@ def table_of_parts(
         names: of the parts; without, their numbers.
 
     Raises:
-        InputError: a part cannot be written.
+        InputError: a part cannot be written; a worker has other code than this process.
         whatever `compute` raises. The parts finished before stay.
     """
     make_folder(folder)
@@ -56,7 +57,8 @@ def table_of_parts(
     missing = [number for number, part in enumerate(parts) if not part.exists()]
     if kept := len(parts) - len(missing):
         logger.info("%s: going on, %d of %d parts are there", folder, kept, len(parts))
-    futures = {executor.submit(write_part, compute, shards[k], str(parts[k])): k for k in missing}
+    code = own_code.code_digest()
+    futures = {executor.submit(write_part, compute, shards[k], str(parts[k]), code): k for k in missing}
     try:
         for done, future in enumerate(as_completed(futures), 1):
             future.result()
@@ -67,8 +69,13 @@ def table_of_parts(
     return pd.concat(map(pd.read_parquet, parts), ignore_index=True)
 
 
-def write_part(compute: Compute, shard: slice, part: str) -> None:
-    """Compute a shard and put its part in place in one step; nothing to do where it is there already."""
+def write_part(compute: Compute, shard: slice, part: str, code: str) -> None:
+    """Compute a shard and put its part in place in one step; nothing to do where it is there already.
+
+    Raises:
+        InputError: this worker's code is not `code`, under whose digest the part is filed.
+    """
+    own_code.expect_code(code)
     if not Path(part).exists():
         found = compute(shard)
         with work_file(Path(part)) as draft:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fanogan_pipeline import provenance
+from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, threads
 from fanogan_pipeline.compute.files import make_folder, work_file
@@ -122,7 +122,7 @@ def _folder(
 ) -> Iterator[Path]:
     """The folder of this very work; those of other models or code go, unless a living run is at work there."""
     work = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
-    with held(place, "scoring", [provenance.code_digest(), *(models[name].digest for name in MODELS)]) as root:
+    with held(place, "scoring", [own_code.code_digest(), *(models[name].digest for name in MODELS)]) as root:
         folder = root / digest(work)
         make_folder(folder)
         yield folder

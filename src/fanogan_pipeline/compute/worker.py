@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
+from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import job_files
 from fanogan_pipeline.errors import PlainError
 from fanogan_pipeline.training import devices
@@ -22,6 +23,7 @@ from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.job import phase_of
 from fanogan_pipeline.training.loop import run_phase
+from fanogan_pipeline.training.state import CODE
 
 OUTCOME = "outcome.json"
 
@@ -53,6 +55,8 @@ def work(folder: str) -> None:
 
 def _train(folder: Path) -> None:
     job, images = job_files.read(folder)
+    assert job.slot is not None
+    own_code.expect_code(job.slot.facts["code"], *CODE)
     local_rank, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     device = devices.of_process(job.device, local_rank)
     devices.settle_in(job.training.threads, local_size)

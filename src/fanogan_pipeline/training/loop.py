@@ -139,7 +139,9 @@ def _begin(phase: Phase, parameters: TrainingParameters, slot: StateSlot | None)
         state = None
     if state is None:
         if others := len(slot.others()):
-            logger.info("%s: starting afresh; %d unfinished kept here had other parameters or data", phase.name, others)
+            logger.info(
+                "%s: starting afresh; %d unfinished kept here had other parameters, data or code", phase.name, others
+            )
         return 0, Curves()
     step, curves = unpack(state, phase.modules, phase.optimisers, phase.noise)
     logger.info("%s: going on from step %d", phase.name, step)

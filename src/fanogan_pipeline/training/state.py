@@ -17,9 +17,11 @@ from fanogan_pipeline.networks.checkpoint import Checkpoint
 from fanogan_pipeline.parameters import DataPrepParameters, EncoderParameters, Precision, WganParameters
 from fanogan_pipeline.training.curves import Curves
 
+CODE = ("networks", "training")  # the packages that weights are made by
+
 
 class StateStore(Protocol):
-    """Where unfinished training is kept. A key names the parameters and data it belongs to."""
+    """Where unfinished training is kept. A key names the parameters, data and code it belongs to."""
 
     @property
     def folder(self) -> Path: ...
@@ -47,7 +49,7 @@ class StateSlot:
         store: where all states are kept.
         phase: "wgan" or "encoder".
         facts: what weights and curves depend on: parameters, seed, digests of data and models, device,
-            precision.
+            precision, spacing of the curves' rows, and the code that makes them.
         own_key: the key, where it is not the facts' own.
     """
 

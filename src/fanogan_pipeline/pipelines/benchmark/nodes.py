@@ -17,7 +17,7 @@ from fanogan_pipeline.parameters import (
 from fanogan_pipeline.pipelines.hints import DataFrame, Figure, ImageSource, StateStore
 
 with lazily():
-    from fanogan_pipeline import figures, provenance
+    from fanogan_pipeline import figures, own_code
     from fanogan_pipeline.benchmark import cells, shared, tables
     from fanogan_pipeline.compute import benchmark as spread
     from fanogan_pipeline.preprocessing import prepare
@@ -71,7 +71,7 @@ def score_cells(
         precision=precision,
     )
     wanted = cells.wanted_cells(table, parameters)
-    return spread.run_cells(images, table, wanted, settings, compute, states.folder, provenance.code_digest())
+    return spread.run_cells(images, table, wanted, settings, compute, states.folder, own_code.code_digest())
 
 
 def tabulate(scores: DataFrame, parameters: BenchmarkParameters) -> DataFrame:

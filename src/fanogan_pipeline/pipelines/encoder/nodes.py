@@ -7,7 +7,7 @@ from fanogan_pipeline.parameters import DataPrepParameters, EncoderParameters, P
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet, StateStore, TensorBoardLogs
 
 with lazily():
-    from fanogan_pipeline import figures
+    from fanogan_pipeline import figures, own_code
     from fanogan_pipeline.compute import side_by_side
     from fanogan_pipeline.detection import anomaly_detector, residuals
     from fanogan_pipeline.training import data, devices, job, models, state
@@ -32,7 +32,8 @@ def train(
     where = devices.choose_device(device)
     wgan = models.load_wgan(wgan_model, where)
     facts = state.facts_of(parameters, data_prep, seed, train_set.split_digest, precision)
-    slot = state.StateSlot(states, "encoder", facts | {"wgan": wgan_model.digest, "device": where.type}).unshared()
+    kept = {"device": where.type, "log_every": training.log_every, "code": own_code.code_digest(*state.CODE)}
+    slot = state.StateSlot(states, "encoder", facts | kept | {"wgan": wgan_model.digest}).unshared()
     whole = job.TrainingJob(
         parameters,
         training,

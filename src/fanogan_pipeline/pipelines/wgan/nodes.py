@@ -11,7 +11,7 @@ from fanogan_pipeline.parameters import (
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet, StateStore, TensorBoardLogs
 
 with lazily():
-    from fanogan_pipeline import figures
+    from fanogan_pipeline import figures, own_code
     from fanogan_pipeline.compute import side_by_side
     from fanogan_pipeline.training import data, devices, job, models, sampling, state, wgan
 
@@ -32,7 +32,8 @@ def train(
     where, images = devices.choose_device(device), data.as_images(train_set.images)
     spec = wgan.network_spec(images.shape, parameters)
     facts = state.facts_of(parameters, data_prep, seed, train_set.split_digest, precision)
-    slot = state.StateSlot(states, "wgan", facts | {"device": where.type}).unshared()
+    kept = {"device": where.type, "log_every": training.log_every, "code": own_code.code_digest(*state.CODE)}
+    slot = state.StateSlot(states, "wgan", facts | kept).unshared()
     whole = job.TrainingJob(parameters, training, spec, seed, where.type, slot, None, data_prep.augmentation, precision)
     whole = side_by_side.train_first(whole, train_set.images)
     with tensorboard.run("wgan") as log:

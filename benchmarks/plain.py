@@ -122,8 +122,11 @@ class PlainEncoder:
         self.generator.requires_grad_(True)
         self.critic.requires_grad_(True)
         self.encoder = build_encoder(wgan.spec, parameters.head)
-        kind = torch.optim.RMSprop if parameters.optimiser == "rmsprop" else torch.optim.Adam
-        self.optimiser = kind(self.encoder.parameters(), parameters.learning_rate)
+        weights, rate = self.encoder.parameters(), parameters.learning_rate
+        if parameters.optimiser == "rmsprop":
+            self.optimiser: torch.optim.Optimizer = torch.optim.RMSprop(weights, rate, alpha=0.9, eps=1e-5)
+        else:
+            self.optimiser = torch.optim.Adam(weights, rate)
         self.noise = torch.Generator().manual_seed(seed + 1)
         pictures = Pictures(images, wgan.spec)
         self.batches = endless(pictures, parameters.batch_size, seed + 2)

@@ -53,8 +53,7 @@ def raw(make: Callable[[Path], object], type_name: str, *expected: str, more: st
 
     def prepare(project: Path, folder: Path) -> None:
         make(folder)
-        place = "path" if type_name == FOLDER else "filepath"
-        entry = {"raw_images": {"type": type_name, place: str(folder), **options}}
+        entry = {"raw_images": {"type": type_name, "filepath": str(folder), **options}}
         (project / "conf/local/catalog.yml").write_text(yaml.safe_dump(entry))
 
     arguments = ("--pipelines", "data_prep", *(("--params", more) if more else ()))

@@ -117,9 +117,9 @@ def test_two_score_tables_of_different_detectors_are_not_drawn_together(twice):
 def test_terms_are_not_measured_with_the_statistics_of_other_models(twice):
     image_set = stored(twice, ImageSetDataset, "test_set", 1)
     statistics = stored(twice, CheckpointDataset, "residual_statistics", 0)
-    found = {"wgan_model": stored(twice, CheckpointDataset, "wgan_model", 1), "residual_statistics": statistics}
+    wgan_model = stored(twice, CheckpointDataset, "wgan_model", 1)
     with pytest.raises(MismatchError, match="residual_statistics was made with the wgan_model of digest") as caught:
-        nodes._terms(image_set, None, found, group("scoring"), None, None, with_map=False)
+        nodes.measure(image_set, None, statistics, wgan_model, None, group("scoring"), None, None)
     assert f"version {versions(twice, 'wgan_model')[1]}" in str(caught.value)
 
 

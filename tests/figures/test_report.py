@@ -148,11 +148,11 @@ def test_percentages_stay_whole_and_the_chosen_row_is_marked():
 def test_a_figure_is_shown_as_wide_as_it_was_drawn(tmp_path: Path) -> None:
     stored = FigureDataset(filepath=str(tmp_path / "roc_curve.png"))
     stored.save(style.new_figure(6.5, 2, "title"))
-    html = render_report("title", METRICS, NO_CLASSES, {"roc_curve": stored.load()}, {})
+    html = render_report("title", METRICS, NO_CLASSES, {"roc_curve": stored.load()}, {}, FACTS)
     assert 'style="width: 6.5in"' in html
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", png(480)[:20]])
 def test_a_figure_that_is_no_png_is_refused(data: bytes) -> None:
     with pytest.raises(InputError, match=rf"figure roc_curve: found {len(data)} bytes that are no PNG"):
-        render_report("title", METRICS, NO_CLASSES, {"roc_curve": data}, {})
+        render_report("title", METRICS, NO_CLASSES, {"roc_curve": data}, {}, FACTS)

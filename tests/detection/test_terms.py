@@ -83,7 +83,7 @@ def test_fitted_coordinates_keep_the_root_of_each_deviation():
     mixing = torch.tensor(rng.normal(size=(16, 3)), dtype=torch.float32)
     restorer = that_sees(lambda x: x.flatten(1) @ mixing, lambda x: x.flatten(1)[:, :2])
     near, other = fit_neighbours(images, restorer, 64, POSES)
-    view = restorer.encoder.see(torch.from_numpy(images).float() / 127.5 - 1)[0]
+    view = restorer.encoder.see(torch.from_numpy(images).float() / 127.5 - 1)[0][0]
     largest_first = torch.linalg.eigvalsh(torch.cov(view.T)).flip(0)
     assert torch.cov(near.points[0].T).numpy() == pytest.approx(np.diag(largest_first.sqrt()), rel=0.02, abs=0.02)
     assert near.coordinates(view[:5]).numpy() == pytest.approx(near.points[0, :5].numpy(), abs=1e-4)
@@ -155,7 +155,7 @@ def test_what_comes_in_from_outside_repeats_the_edge():
 def that_sees(*views) -> SimpleNamespace:
     """What stands for a restorer whose encoder has these views of an image."""
     return SimpleNamespace(
-        encoder=SimpleNamespace(see=lambda x: tuple(view(x) for view in views)),
+        encoder=SimpleNamespace(see=lambda x: (tuple(view(x) for view in views), None)),
         pixel_range=(-1.0, 1.0),
         device=torch.device("cpu"),
     )

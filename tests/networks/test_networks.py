@@ -41,11 +41,12 @@ def test_networks_fit_together_at_every_size(architecture, size, channels):
     assert torch.equal(critic.head(features[-1]), critic(images))
     for head in ("linear", "tanh"):
         encoder = build_encoder(spec, head).eval()
-        early, late = encoder.see(images)
+        (early, late), z = encoder.see(images)
         assert early.shape[0] == late.shape[0] == 3
         assert early.shape[1] <= encoder.first(images).shape[1] * 13**2
         assert encoder(images).shape == (3, 5)
-        assert torch.equal(encoder.head(late), encoder(images))
+        assert torch.equal(z, encoder(images))
+        assert torch.allclose(encoder.linear(late), torch.atanh(z) if head == "tanh" else z, atol=1e-5)
     assert build_encoder(spec, "tanh")(100 * images).abs().max() <= 1
 
 

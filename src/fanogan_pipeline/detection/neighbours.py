@@ -75,13 +75,15 @@ def fit_neighbours(
         batch_size: images computed at once.
         poses: in which the images count too, besides as they are.
     """
-    seen = [restorer.encoder.see(x) for x in batches(images, restorer, batch_size)]
+    seen = [restorer.encoder.see(x)[0] for x in batches(images, restorer, batch_size)]
     views = [torch.cat(view) for view in zip(*seen, strict=True)]
     centres = [_scaled(view) for view in views]
     points = [[found] for found in _project(views, centres)]
     del seen, views
     for pose in poses:
-        rows = [_project(restorer.encoder.see(posed(x, pose)), centres) for x in batches(images, restorer, batch_size)]
+        rows = [
+            _project(restorer.encoder.see(posed(x, pose))[0], centres) for x in batches(images, restorer, batch_size)
+        ]
         for found, row in zip(points, zip(*rows, strict=True), strict=True):
             found.append(torch.cat(row))
     return tuple(

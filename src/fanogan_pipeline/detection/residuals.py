@@ -66,8 +66,8 @@ class Restorer:
 
     def see(self, x: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """The encoder's views of x, each [N, units], and z as `encode` gives it, with one pass of it for both."""
-        views = self.encoder.see(x)
-        return views, self.encode(x) if self.refinement.searches else self.encoder.head(views[-1])
+        views, z = self.encoder.see(x)
+        return views, self.encode(x) if self.refinement.searches else z
 
     def feature_residual(self, x: Tensor, restored: Tensor) -> Tensor:
         """f(x) - f(G(z)) of the critic's deepest layer, [N, units]."""

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.encoder import Encoder
+from fanogan_pipeline.networks.layout import as_map
 from fanogan_pipeline.networks.spec import NetworkSpec
 
 MAX_WIDTH_FACTOR = 8  # deeper stages stop widening at 8 times the first
@@ -62,7 +63,9 @@ class ConvCritic(Critic):
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
-        self.stages = nn.Sequential(*[nn.Sequential(layer, nn.LeakyReLU(SLOPE)) for layer in down(spec, bias=True)])
+        self.stages = nn.Sequential(
+            *[nn.Sequential(layer, nn.LeakyReLU(SLOPE, inplace=True)) for layer in down(spec, bias=True)]
+        )
         self.linear = nn.Linear(innermost_units(spec), 1)
 
     def input_gradient(self, x: Tensor) -> Tensor:
@@ -74,9 +77,9 @@ class ConvCritic(Critic):
         with torch.no_grad():
             found = self.features(x)
         kernels = [weight for weight in self.stages.parameters() if weight.dim() == 4]
-        gradient = self.linear.weight.view(1, *found[-1].shape[1:])
+        gradient = as_map(self.linear.weight, found[-1].shape[1:]).expand_as(found[-1])
         for weight, activations in zip(reversed(kernels), reversed(found), strict=True):
-            gradient = gradient * torch.full_like(activations, SLOPE).masked_fill(activations > 0, 1.0)
+            gradient = torch.ops.aten.leaky_relu_backward(gradient, activations, SLOPE, self_is_result=True)
             gradient = functional.conv_transpose2d(gradient, weight, stride=2, padding=1)
         return gradient
 
@@ -109,7 +112,7 @@ class ConvGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         height, width = self.image_size
-        return self.layers(self.latent(z).view(-1, *self.start))[..., :height, :width]
+        return self.layers(as_map(self.latent(z), self.start))[..., :height, :width]
 
 
 class ConvEncoder(Encoder):
@@ -120,7 +123,7 @@ class ConvEncoder(Encoder):
         layers: list[nn.Module] = []
         for layer in down(spec, bias=False):
             layers += [layer, nn.BatchNorm2d(layer.out_channels), nn.LeakyReLU(SLOPE, inplace=True)]
-        self.trunk = nn.Sequential(*layers, nn.Flatten())
+        self.trunk = nn.Sequential(*layers)
         self.linear = nn.Linear(innermost_units(spec), spec.latent_dim)
         self.tanh = head == "tanh"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fanogan_pipeline.networks.layout import linear_of_map
+
 
 class Critic(nn.Module):
     """x [N, C, H, W] -> score [N], from features that the detector looks at too.
@@ -29,7 +31,7 @@ class Critic(nn.Module):
 
     def head(self, deepest: Tensor) -> Tensor:
         """Score [N] of the deepest stage's activations."""
-        return self.linear(deepest.flatten(1)).squeeze(1)
+        return linear_of_map(self.linear, deepest).squeeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x)[-1])

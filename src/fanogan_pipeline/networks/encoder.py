@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fanogan_pipeline.networks.layout import linear_of_map
+
 COARSE = 7  # squares a side, or up to twice as many, that the first stage is averaged over
 
 
@@ -13,7 +15,7 @@ class Encoder(nn.Module):
     """x [N, C, H, W] -> z [N, latent]: features that the detector looks at too, and a head on the latent space.
 
     Attributes:
-        linear: from the features to z.
+        linear: from the last stage's activations to z.
         tanh: whether z stays inside (-1, 1), as the article's does.
     """
 
@@ -25,18 +27,19 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
     def rest(self, first: Tensor) -> Tensor:
-        """Activations of the last layer before the head, [N, units], from those of the first stage."""
+        """Activations of the last stage, [N, C, h, w], from those of the first."""
         raise NotImplementedError
 
-    def see(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What the encoder sees early, the first stage averaged over squares, and late, before the head: [N, units]."""
+    def see(self, x: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """The encoder's views [N, units], early (the first stage averaged over squares) and late (the last); and z."""
         first = self.first(x)
+        last = self.rest(first)
         height, width = (max(1, side // COARSE) for side in first.shape[2:])
-        return functional.avg_pool2d(first, (height, width)).flatten(1), self.rest(first)
+        return (functional.avg_pool2d(first, (height, width)).flatten(1), last.flatten(1)), self.head(last)
 
-    def head(self, features: Tensor) -> Tensor:
-        """z of features [N, units]."""
-        z = self.linear(features)
+    def head(self, last: Tensor) -> Tensor:
+        """z of the last stage's activations [N, C, h, w]."""
+        z = linear_of_map(self.linear, last)
         return torch.tanh(z) if self.tanh else z
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.encoder import Encoder
+from fanogan_pipeline.networks.layout import as_map
 from fanogan_pipeline.networks.spec import NetworkSpec
 
 
@@ -80,7 +81,7 @@ class ReferenceGenerator(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.stages(self.norm(self.linear(z)).view(-1, *self.start))
+        return self.stages(as_map(self.norm(self.linear(z)), self.start))
 
 
 class ReferenceEncoder(Encoder):
@@ -89,7 +90,7 @@ class ReferenceEncoder(Encoder):
     def __init__(self, spec: NetworkSpec, head: str) -> None:
         super().__init__()
         height, width = quarter(spec)
-        self.stages = nn.Sequential(*trunk(spec), nn.Flatten())
+        self.stages = trunk(spec)
         self.linear = nn.Linear(4 * spec.width * height * width, spec.latent_dim)
         self.tanh = head == "tanh"
 

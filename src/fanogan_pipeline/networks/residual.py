@@ -14,6 +14,7 @@ from torch.nn import functional
 from fanogan_pipeline.networks.convolutional import MAX_WIDTH_FACTOR
 from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.encoder import Encoder
+from fanogan_pipeline.networks.layout import as_map
 from fanogan_pipeline.networks.spec import NetworkSpec
 
 SMALLEST_SIDE = 3  # halving stops before a side would be shorter than this
@@ -123,7 +124,7 @@ class ResidualGenerator(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(self.linear(z).view(-1, *self.start))
+        return self.layers(as_map(self.linear(z), self.start))
 
 
 class ResidualEncoder(Encoder):
@@ -139,4 +140,4 @@ class ResidualEncoder(Encoder):
         return self.trunk.stages[0](x)
 
     def rest(self, first: Tensor) -> Tensor:
-        return self.trunk.stages[1:](first).flatten(1)
+        return self.trunk.stages[1:](first)

@@ -6,6 +6,8 @@ than the activations that the rectifier before it compares it with.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,6 +24,6 @@ def linear_of_map(layer: nn.Linear, maps: Tensor) -> Tensor:
     return functional.linear(maps.permute(0, 2, 3, 1).flatten(1), weight.flatten(1), layer.bias)
 
 
-def as_map(units: Tensor, shape: tuple[int, int, int]) -> Tensor:
+def as_map(units: Tensor, shape: Sequence[int]) -> Tensor:
     """Units [N, C * H * W] as maps [N, C, H, W], channels last."""
     return units.view(-1, *shape).contiguous(memory_format=torch.channels_last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,25 @@ def test_the_heat_maps_show_the_restorations_that_the_detector_judges_by(made, m
     plain = made["detector"] | {"settings": made["detector"]["settings"] | {"refinement_steps": 0}}
     unrefined = AnomalyDetector.load(*(made[name] for name in MODELS), plain, torch.device("cpu"))
     assert drawn["restored"] != pytest.approx(restore(some.images, unrefined.restorer, 64))
+
+
+def test_truth_of_an_anomalous_picture_without_a_mask_is_not_known(made, monkeypatch):
+    drawn: dict[str, np.ndarray] = {}
+
+    def caught(images: np.ndarray, restored: np.ndarray, maps: np.ndarray, masks: np.ndarray, image_ids: Any, *_: Any):
+        drawn.update(masks=masks, image_id=image_ids)
+
+    monkeypatch.setattr(figures, "heatmap_gallery", caught)
+    test_set = made["test_set"]
+    masks = np.zeros((len(test_set), *test_set.images.shape[2:]), bool)
+    anomalous = np.flatnonzero(test_set.is_anomaly)
+    masks[anomalous[::2], 3] = True
+    nodes.draw_heatmaps(**made | {"test_set": dataclasses.replace(test_set, masks=masks)})
+    rows = pd.Index(test_set.image_id).get_indexer(drawn["image_id"])
+    unknown = np.isin(rows, anomalous[1::2])
+    assert 0 < unknown.sum() < len(rows)
+    assert np.isnan(drawn["masks"][unknown]).all()
+    assert np.array_equal(drawn["masks"][~unknown], masks[rows[~unknown]])
 
 
 def test_scores_that_came_back_without_their_attributes_name_what_keeps_them(made):

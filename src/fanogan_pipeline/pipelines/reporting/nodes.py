@@ -175,11 +175,18 @@ def draw_heatmaps(
         images,
         pictures.framed(restored, 255),
         residual_maps["maps"][chosen][:, : images.shape[2], : images.shape[3]].astype(np.float32),
-        None if some.masks is None else pictures.framed(list(pictures.whole_masks(some)), 0) > 0,
+        None if some.masks is None else _truth(some),
         table["image_id"].to_numpy()[rows[chosen]],
         test_scores["score"].to_numpy()[rows[chosen]],
         judged.pixel_threshold,
     )
+
+
+def _truth(image_set: ImageSet) -> np.ndarray:
+    """The masks, float [N, H, W]: NaN for anomalous pictures without one, whose pixels nobody knows."""
+    masks = pictures.framed(list(pictures.whole_masks(image_set)), 0)
+    unknown = pictures.picture_table(image_set)["is_anomaly"].to_numpy(bool) & ~masks.any(axis=(1, 2))
+    return np.where(unknown[:, None, None], np.nan, masks)
 
 
 def _evenly(count: int, most: int) -> np.ndarray:

@@ -18,6 +18,8 @@ from fanogan_pipeline.detection.groups import group_count
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule, calibrate, own_p_values, p_values
 from fanogan_pipeline.errors import InputError
 
+Z = stats.norm.ppf(0.975)
+
 
 def test_p_values_by_hand():
     calibration = np.array([1.0, 2.0, 3.0, 4.0])
@@ -96,37 +98,53 @@ def test_a_perfect_ranking_of_few_images_is_no_certainty():
     truth = np.arange(100) < 60
     auroc, low, high = auroc_with_interval(np.where(truth, 2.0, 1.0), truth)
     assert (auroc, high) == (1.0, 1.0)
-    assert low == pytest.approx(0.025 ** (1 / 40))  # 40 pairs that share no image, all of them won
+    assert low == pytest.approx(0.9587, abs=1e-4)
     assert auroc_with_interval(np.where(truth, 1.0, 2.0), truth) == pytest.approx((0.0, 0.0, 1 - low))
-    assert auroc_with_interval(np.array([2.0, 3.0, 0.0, 1.0]), np.arange(4) < 2)[1] < 0.2
+    assert auroc_with_interval(np.array([2.0, 3.0, 0.0, 1.0]), np.arange(4) < 2)[1] == pytest.approx(0.3856, abs=1e-4)
+    assert auroc_with_interval(np.array([1.0, 0.0]), np.arange(2) < 1)[1:] == pytest.approx((1 / (1 + Z**2), 1))
     auroc, low, high = auroc_with_interval(np.ones(100), truth)
-    assert auroc == 0.5
-    assert np.isnan([low, high]).all()  # nothing is known of scores that are all one
+    assert (auroc, low, high) == pytest.approx((0.5, 0.3875, 0.6125), abs=1e-4)
 
 
-def test_delong_agrees_with_sklearn_and_with_the_definition_of_its_variance():
+def test_the_ends_solve_newcombes_equation_or_delongs_where_that_is_wider():
     rng = np.random.default_rng(2)
     truth = rng.random(300) < 0.4
-    scores = np.round(rng.normal(size=300) + truth, 1)  # rounded: ties count half
-    auroc, low, high = auroc_with_interval(scores, truth)
-    assert auroc == pytest.approx(roc_auc_score(truth, scores))
-    positive, negative = scores[truth], scores[~truth]
-    wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
-    variance = wins.mean(1).var(ddof=1) / len(positive) + wins.mean(0).var(ddof=1) / len(negative)
-    half = 1.959964 * np.sqrt(variance) / (auroc * (1 - auroc))
-    assert np.log(high / (1 - high)) - np.log(auroc / (1 - auroc)) == pytest.approx(half, rel=1e-5)
-    assert np.log(auroc / (1 - auroc)) - np.log(low / (1 - low)) == pytest.approx(half, rel=1e-5)
+    m, n = truth.sum(), (~truth).sum()
+    for width in (1.0, 3.0):  # of the anomalies' law; under the wide one the model's variance is too small
+        scores = np.round((rng.normal(size=300) + 2 * truth) * np.where(truth, width, 1), 1)  # rounded: ties count half
+        auroc, *ends = auroc_with_interval(scores, truth)
+        assert auroc == pytest.approx(roc_auc_score(truth, scores))
+        positive, negative = scores[truth], scores[~truth]
+        wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
+        delong = (wins.mean(1).var(ddof=1) / m + wins.mean(0).var(ddof=1) / n) / (auroc * (1 - auroc))
+        for t in ends:
+            newcombe = (1 + ((m + n) / 2 - 1) * ((1 - t) / (2 - t) + t / (1 + t))) / (m * n)
+            assert (delong > newcombe) == (width > 1)
+            assert (t - auroc) ** 2 == pytest.approx(Z**2 * t * (1 - t) * max(newcombe, delong), rel=1e-6)
+        assert ends[0] < auroc < ends[1]
+
+
+def coverage(anomalous: int, normal: int, true: float, width: float, repeats: int) -> float:
+    """Share of intervals that hold the true AUROC, of normal scores N(0, 1) and anomalous ones of another width."""
+    rng = np.random.default_rng(3)
+    truth = np.arange(anomalous + normal) < anomalous
+    shift, scale = stats.norm.ppf(true) * np.hypot(1, width) * truth, np.where(truth, width, 1)
+    inside = 0
+    for _ in range(repeats):
+        _, low, high = auroc_with_interval(rng.normal(size=len(truth)) * scale + shift, truth)
+        inside += low <= true <= high
+    return inside / repeats
 
 
 def test_the_interval_covers_about_as_often_as_it_says():
-    rng = np.random.default_rng(3)
-    true = stats.norm.cdf(2 / np.sqrt(2))
-    inside = 0
-    for _ in range(400):
-        truth = np.arange(160) < 80
-        _, low, high = auroc_with_interval(rng.normal(size=160) + 2 * truth, truth)
-        inside += low <= true <= high
-    assert 0.915 <= inside / 400 <= 0.985
+    assert 0.915 <= coverage(80, 80, float(stats.norm.cdf(2 / np.sqrt(2))), 1, 400) <= 0.985
+
+
+@pytest.mark.parametrize(("anomalous", "normal"), [(80, 80), (5, 200), (200, 5), (20, 20)])
+@pytest.mark.parametrize("true", [0.8, 0.99])
+@pytest.mark.parametrize("width", [1, 3])
+def test_it_covers_with_few_images_and_with_anomalies_of_many_kinds(anomalous, normal, true, width):
+    assert coverage(anomalous, normal, true, width, 200) >= 0.915
 
 
 def test_rates_have_exact_intervals():

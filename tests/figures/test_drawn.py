@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
+from sklearn.metrics import average_precision_score, roc_auc_score
 from tests.by_hand import THRESHOLD, eight_verdicts
 
 from fanogan_pipeline import figures
@@ -32,6 +34,21 @@ def pictures(axis: Axes) -> list[np.ndarray]:
 def grey(values: np.ndarray, height: int = 4, width: int = 6) -> np.ndarray:
     """An image for each value, all its pixels of that value: uint8 [..., 1, height, width]."""
     return np.tile(np.asarray(values, np.uint8)[..., None, None, None], (1, height, width))
+
+
+def area(axis: Axes) -> float:
+    """Below the detector's own curve, along the path that is drawn."""
+    (found,) = [found for found in axis.lines if str(found.get_label()).startswith("this detector")]
+    vertices = np.asarray(found.get_path().vertices)
+    return abs(np.trapezoid(vertices[:, 1], vertices[:, 0]))
+
+
+def test_the_areas_below_the_curves_are_the_numbers_beside_them_though_scores_are_tied():
+    for verdicts in (eight_verdicts(), eight_verdicts().assign(score=[1, 2, 1, 2, 1, 2, 1, 1])):
+        truth, score = verdicts["is_anomaly"], verdicts["score"]
+        assert area(figures.roc_curve(verdicts).axes[0]) == pytest.approx(roc_auc_score(truth, score))
+        (axis,) = figures.precision_recall_curve(verdicts).axes
+        assert area(axis) == pytest.approx(average_precision_score(truth, score))
 
 
 def test_the_roc_curve_goes_through_every_threshold_and_marks_the_detectors_own():
@@ -72,6 +89,16 @@ def test_histograms_hold_the_shares_of_each_kind_and_the_threshold():
         for bar, value in zip(bars, sorted(values), strict=True):
             assert bar.get_x() <= value <= bar.get_x() + bar.get_width() + 1e-9
         assert line(axis, "threshold 4.50")[:, 0].tolist() == [THRESHOLD, THRESHOLD]
+
+
+@pytest.mark.parametrize("score", [1.0, -1e9, 1e17])
+def test_scores_that_differ_by_rounding_alone_stand_in_one_bar(score):
+    verdicts = eight_verdicts().assign(score=[score] * 4 + [np.nextafter(score, np.inf)] * 4)
+    figure = figures.score_histogram(verdicts, pd.DataFrame({"score": [score, score]}), score)
+    for axis in figure.axes:
+        bars = [bar for bar in axis.patches if isinstance(bar, Rectangle) and bar.get_height()]
+        assert [bar.get_height() for bar in bars] == [100]
+    figure.draw_without_rendering()
 
 
 def test_boxes_stand_in_order_of_their_medians_with_both_thresholds_and_the_share_flagged():
@@ -117,21 +144,20 @@ def test_the_curves_of_phase_2_are_those_of_its_history():
 def test_restorations_stand_below_their_images_and_what_is_brighter_than_restored_is_positive():
     images = grey(np.arange(10, 19))
     restored = images - np.arange(9.0)[:, None, None, None]
-    figure = figures.restoration(images, restored, [str(k) for k in range(9)], [k > 7 for k in range(9)])
+    figure = figures.restoration(images, restored, [str(k) for k in range(9)])
     for band, rows in enumerate((range(8), range(8, 9))):
         top, middle, bottom = figure.axes[3 * band : 3 * band + 3]
         assert [picture.flat[0] for picture in pictures(top)] == [10 + k for k in rows]
         assert [picture.flat[0] for picture in pictures(middle)] == [10] * len(rows)
         assert [picture.flat[0] for picture in pictures(bottom)] == list(rows)
         assert [bottom.images[0].get_clim()] == [(-8, 8)]
-        captions = [text.get_text() for text in top.texts]
-        assert captions == [f"{k}, {'anomalous' if k > 7 else 'normal'}" for k in rows]
+        assert [text.get_text() for text in top.texts] == [str(k) for k in rows]
 
 
 def test_heat_maps_stand_below_their_images_outlined_where_they_are_above_the_threshold():
     images, restored = grey([10, 20]), grey([30, 40])
-    maps, masks = np.zeros((2, 4, 6)), np.zeros((2, 4, 6), bool)
-    maps[1, 1:3, 3:6], masks[1, 2, 4] = 5.0, True
+    maps, masks = np.zeros((2, 4, 6)), np.zeros((2, 4, 6))
+    maps[1, 1:3, 3:6], masks[1, 2, 4] = 5.0, 1
     figure = figures.heatmap_gallery(images, restored, maps, masks, ["a", "b"], [1.0, 2.0], 2.5)
     image, restoration, residual, overlay, truth = figure.axes[:5]
     assert [picture.flat[0] for picture in pictures(image)] == [10, 20]
@@ -148,6 +174,26 @@ def test_heat_maps_stand_below_their_images_outlined_where_they_are_above_the_th
     points = np.concatenate([path.vertices for path in outline.get_paths()])
     x, y = (points[:, 0] - left) / (right - left) * 6, (points[:, 1] - top) / (bottom - top) * 4
     assert (x.min(), y.min(), y.max()) == pytest.approx((3, 1, 3))
+    assert truth.get_title(loc="left") == "truth (white: anomalous)"
+
+
+def test_a_picture_that_is_above_the_threshold_everywhere_is_outlined_along_its_border():
+    figure = figures.heatmap_gallery(grey([10]), grey([10]), np.full((1, 4, 6), 5.0), None, ["a"], [1.0], 2.5)
+    overlay = figure.axes[3]
+    (outline,) = overlay.collections
+    left, right, bottom, top = overlay.images[0].get_extent()
+    points = np.concatenate([path.vertices for path in outline.get_paths()])
+    assert [*points.min(axis=0), *points.max(axis=0)] == pytest.approx([left, top, right, bottom], abs=0.3)
+
+
+def test_truth_that_nobody_knows_is_grey():
+    masks = np.stack([np.full((4, 6), np.nan), np.zeros((4, 6))])
+    figure = figures.heatmap_gallery(grey([1, 2]), grey([1, 2]), np.zeros((2, 4, 6)), masks, "ab", [1.0, 2.0], 2.5)
+    truth = figure.axes[4]
+    assert truth.get_title(loc="left") == "truth (white: anomalous; grey: not known)"
+    unknown, known = (np.unique(image.to_rgba(image.get_array()).reshape(-1, 4), axis=0) for image in truth.images)
+    assert to_hex(unknown[0]).upper() == style.GREY
+    assert known.tolist() == [[0, 0, 0, 1]]
 
 
 def test_a_walk_shows_each_image_at_its_place_in_the_latent_plane():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from kedro.framework.project import configure_project, pipelines
 from PIL import Image
 from tests.project import ROOT
@@ -33,12 +35,24 @@ NO_PIXELS = {**dict.fromkeys(PIXELS), "pixel_threshold": 3.25, "n_regions": 0}
 NAMES = ("pixel AUROC", "AUPRO", "Dice at the calibrated threshold", "best Dice")
 
 
-FACTS = {"normal_classes": ["1"], "sets": {"train_set": {"images": 40, "anomalous": 0}}}
+RULE = {"weight": {"image_residual": 1.0}, "centre": {"image_residual": 0.0}, "scale": {"image_residual": 1.0}}
+FACTS = {
+    "normal_classes": ["1"],
+    "sets": {"train_set": {"images": 40, "anomalous": 0}},
+    "rule": RULE | {"logarithmic": False},
+}
 NO_CLASSES = pd.DataFrame(columns=["label", "is_anomaly", "share"])
 
 
 def page(metrics: dict) -> str:
     return render_report("title", metrics, NO_CLASSES, {}, {}, FACTS)
+
+
+def rows(html: str, title: str) -> list[list[str]]:
+    """The cells of all tables of a section, row by row."""
+    found = html.split(f"{title}</h2>")[1].split("</section>")[0]
+    cells = (re.findall("<td.*?>(.*?)</td>", row) for row in re.findall("<tr.*?</tr>", found))
+    return [[unescape(cell) for cell in row] for row in cells if row]
 
 
 def png(width: int) -> bytes:
@@ -106,7 +120,39 @@ def test_shares_that_are_told_are_those_of_so_many_calibration_images():
     assert report_text.beyond_three_sigma(40) == pytest.approx(0.0026, abs=1e-4)
     assert report_text.beyond_three_sigma(10**6) == pytest.approx(0.00135, abs=1e-5)
     assert "of 1,000 normal images, about\n50 have a p-value of 0.0500 or less" in page(METRICS | NO_PIXELS)
-    assert "10 have a p-value of 0.0100 or less" in page(METRICS | NO_PIXELS | {"n_calibration": 600})
+    assert "10 have a p-value of 0.00998 or less" in page(METRICS | NO_PIXELS | {"n_calibration": 600})
+    assert "7 have a p-value of 0.00662 or less" in page(METRICS | NO_PIXELS | {"n_calibration": 150})
+
+
+def test_the_rule_of_the_score_stands_with_its_terms_as_it_is():
+    plain = rows(page(METRICS), "How to read a score")
+    assert plain == [["image_residual", "1.00", "0", "1.00"]]
+    assert "v is the term's value." in page(METRICS)
+    rule = {"weight": {"a": 0.5, "b": 2.0}, "centre": {"a": -1.0, "b": 3.0}, "scale": {"a": 0.25, "b": 4.0}}
+    html = render_report("title", METRICS, NO_CLASSES, {}, {}, FACTS | {"rule": rule | {"logarithmic": True}})
+    assert rows(html, "How to read a score") == [["a", "0.500", "-1.00", "0.250"], ["b", "2.00", "3.00", "4.00"]]
+    assert "v is the term's logarithm." in html
+
+
+def test_nothing_is_rounded_to_perfection_nor_a_small_share_to_none():
+    close = METRICS | {"auroc": 0.9999996, "prevalence": 2e-5}
+    html = page(close)
+    numbers = dict(rows(html, "Numbers, parameters and versions"))
+    assert (numbers["auroc"], numbers["recall"]) == ("above 0.9999", "0.8")
+    assert dict(rows(page(METRICS | {"recall": 1.0}), "Numbers, parameters and versions"))["recall"] == "1"
+    assert "guessing would reach below 0.01\N{NO-BREAK SPACE}%" in html
+    assert [style.percent(share) for share in (0.99995, 0.99994)] == ["above 99.99 %", "99.99 %"]
+    note = {"title": "Choice", "table": pd.DataFrame({"mean": [0.99996, 1.0], "lead": [0.0, -0.00123456]})}
+    html = render_report("title", METRICS, NO_CLASSES, {}, {}, FACTS, [note])
+    assert rows(html, "Choice") == [["above 0.9999", "0.0000"], ["1.0000", "-0.0012"]]
+
+
+def test_parameters_stand_as_a_file_of_parameters_has_them():
+    parameters = {"seed": 20261126, "rate": 0.0001, "on": True, "none": None, "title": "a, b", "classes": ["1", "a, b"]}
+    parameters |= {"poses": [[-15.0, 0.0]], "shape": [1024, 1024], "empty": []}
+    html = render_report("title", METRICS, NO_CLASSES, {}, {"group": parameters}, FACTS)
+    shown = {name: value for name, value in rows(html, "Numbers, parameters and versions") if name.startswith("group.")}
+    assert {name.removeprefix("group."): yaml.safe_load(value) for name, value in shown.items()} == parameters
 
 
 def test_curves_have_their_legend_whatever_the_objective():

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from tests.by_hand import eight_verdicts
+from tests.figures.test_drawn import grey
 
+from fanogan_pipeline import figures
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import refinement_curve, score_boxplot, score_histogram, style
 
 # linear RGB as people without one kind of cone see it (Machado, Oliveira and Fernandes 2009, severity 1)
@@ -80,3 +86,66 @@ def test_lines_of_one_axes_differ_in_more_than_colour() -> None:
     )
     looks = lines(refinement_curve(table, 0.95))
     assert len(looks) == len(set(looks)) == 2
+
+
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (96, 32), (256, 16), (32, 96)])
+def test_captions_stay_apart_and_figures_of_a_size_whatever_the_shape_of_pictures(height, width):
+    images = grey(np.arange(8), height, width)
+    names = [f"test/scratched/{k:04}.png" for k in range(8)]
+    for figure in (
+        figures.restoration(images, images, names),
+        figures.heatmap_gallery(images, images, images[:, 0], None, names, np.arange(8), 9.0),
+    ):
+        assert figure.get_size_inches()[1] < 14
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+        assert all(one.x1 < other.x0 for one, other in itertools.pairwise(boxes))
+
+
+@pytest.mark.parametrize("name", ["cost_$5_$6", r"a$\foo$"])
+def test_dollars_in_names_are_drawn_as_they_are(name):
+    images = grey([1, 2])
+    verdicts = eight_verdicts().assign(label=name)
+    table = pd.DataFrame({"normal_class": [name], "method": "pca", "auroc": 0.9})
+    for figure, drawn in (
+        (figures.score_boxplot(verdicts, 1.0, 2.0, [name]), f"{name} (8)"),
+        (figures.restoration(images, images, [name] * 2), name),
+        (figures.heatmap_gallery(images, images, images[:, 0], None, [name] * 2, [1, 2], 9.0), f"{name}\nscore 1.00"),
+        (figures.benchmark_aurocs(table), name),
+    ):
+        buffer = io.StringIO()
+        with matplotlib.rc_context({"svg.fonttype": "none"}):
+            figure.savefig(buffer, format="svg")
+        for line_of_text in drawn.splitlines():
+            assert f">{line_of_text}</text>" in buffer.getvalue()
+
+
+def test_long_names_that_differ_at_one_end_stay_apart():
+    names = [
+        "a_very_long_class_name_number_one",
+        "a_very_long_class_name_number_two",
+        "not_a_long_class_name_number_two",
+    ]
+    cut = [style.short(name) for name in names]
+    assert len(set(cut)) == 3
+    assert {len(name) for name in cut} == {style.LONGEST_LABEL}
+
+
+def test_a_way_that_was_measured_with_no_steps_is_not_in_the_legend():
+    row = {"method": "encoder", "steps": 5, "auroc": 0.9, "ci_low": 0.8, "ci_high": 0.95, "seconds": 1.0, "images": 10}
+    (legend,) = [axis.get_legend() for axis in figures.refinement_curve(pd.DataFrame([row]), 0.95).axes]
+    assert [text.get_text() for text in legend.get_texts()] == ["gradient steps from E(x) (f-AnoGAN)"]
+
+
+@pytest.mark.parametrize(
+    ("draw", "name", "mend"),
+    [
+        (figures.roc_curve, "test_scores", "scoring"),
+        (figures.benchmark_aurocs, "benchmark_table", "benchmark"),
+        (figures.wgan_curves, "wgan_history", "wgan"),
+        (figures.encoder_curves, "encoder_history", "encoder"),
+    ],
+)
+def test_a_table_that_lacks_a_column_is_named_with_what_makes_it_anew(draw, name, mend):
+    with pytest.raises(InputError, match=rf"^{name}: found columns \['a'\], expected \w+ .* {mend} pipeline again"):
+        draw(pd.DataFrame({"a": [1]}))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,11 @@ from tests.project import newest
 from fanogan_pipeline import figures
 from fanogan_pipeline.datasets import ArrayDataset, CheckpointDataset, ImageSetDataset, ParquetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.choice import as_given
 from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.detection.residuals import restore
+from fanogan_pipeline.detection.scoring import Calibration, fit_rule
+from fanogan_pipeline.detection.search_quality import not_measured
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.figures import style
 from fanogan_pipeline.images import ImageSet
@@ -99,6 +104,47 @@ def test_the_heat_maps_show_the_restorations_that_the_detector_judges_by(made, m
     plain = made["detector"] | {"settings": made["detector"]["settings"] | {"refinement_steps": 0}}
     unrefined = AnomalyDetector.load(*(made[name] for name in MODELS), plain, torch.device("cpu"))
     assert drawn["restored"] != pytest.approx(restore(some.images, unrefined.restorer, 64))
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        (as_given("article"), "Nothing was left to choose"),
+        (pd.DataFrame({"mix": ["a", "b"], "made_up_auroc": [0.9, 0.99996], "chosen": [False, True]}), "was chosen by"),
+    ],
+)
+def test_the_report_says_whether_the_score_was_chosen_and_what_it_is_made_of(choice, words, monkeypatch):
+    handed: list[Any] = []
+    monkeypatch.setattr(figures, "render_report", lambda *parts, **_: handed.extend(parts))
+    rule = fit_rule("article", 2.5, pd.DataFrame())
+    detector = Detector(rule, Calibration(1.0, 0.1, 2.0, 2), (0.0, 1.0), {}, {}, "", 1.0)
+    manifest = pd.DataFrame({"split": ["train"], "is_anomaly": [False], "label": ["1"]})
+    parameters = {"reporting": SimpleNamespace(title="title", confidence=0.95)}
+    drawn = [b""] * len(nodes.FIGURES)
+    nodes.write_report({}, choice, manifest, detector.to_json(), choice, not_measured(), parameters, *drawn)
+    _, _, _, _, _, facts, (note,) = handed
+    assert facts["rule"] == rule.to_json()
+    assert words in note["text"]
+    assert note["table"]["mean"].equals(choice["made_up_auroc"])  # not rounded to 1
+
+
+def test_truth_of_an_anomalous_picture_without_a_mask_is_not_known(made, monkeypatch):
+    drawn: dict[str, np.ndarray] = {}
+
+    def caught(images: np.ndarray, restored: np.ndarray, maps: np.ndarray, masks: np.ndarray, image_ids: Any, *_: Any):
+        drawn.update(masks=masks, image_id=image_ids)
+
+    monkeypatch.setattr(figures, "heatmap_gallery", caught)
+    test_set = made["test_set"]
+    masks = np.zeros((len(test_set), *test_set.images.shape[2:]), bool)
+    anomalous = np.flatnonzero(test_set.is_anomaly)
+    masks[anomalous[::2], 3] = True
+    nodes.draw_heatmaps(**made | {"test_set": dataclasses.replace(test_set, masks=masks)})
+    rows = pd.Index(test_set.image_id).get_indexer(drawn["image_id"])
+    unknown = np.isin(rows, anomalous[1::2])
+    assert 0 < unknown.sum() < len(rows)
+    assert np.isnan(drawn["masks"][unknown]).all()
+    assert np.array_equal(drawn["masks"][~unknown], masks[rows[~unknown]])
 
 
 def test_scores_that_came_back_without_their_attributes_name_what_keeps_them(made):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 from sklearn.metrics import average_precision_score
 
 from fanogan_pipeline.detection.scoring import Calibration
@@ -13,37 +13,36 @@ from fanogan_pipeline.detection.scoring import Calibration
 def auroc_with_interval(
     scores: np.ndarray, is_anomaly: np.ndarray, confidence: float = 0.95
 ) -> tuple[float, float, float]:
-    """AUROC and its confidence interval after DeLong et al. 1988 (fast form: Sun and Xu 2014).
+    """AUROC A and its confidence interval: the t at which (t - A)^2 = z^2 V(t).
 
-    The interval is taken on the logit scale, which keeps it inside (0, 1) near 1 (Pepe 2003,
-    section 5.2). Where every anomaly scores above every normal image, or below, there is no spread to
-    go by: then min(m, n) pairs without an image in common, each of which was won, bound it as so
-    many hits of as many tries would (Clopper and Pearson).
+    V is that of Newcombe 2006 (Statistics in Medicine 25:559, method 5), under which scores of both kinds follow
+    exponential laws. It stays above zero where few images are ranked without a fault. What anomalies have that such
+    laws have not, a wide spread above all, shows in DeLong's estimate (DeLong et al. 1988), which takes its place
+    where it is larger.
 
     Args:
         scores: [N], higher is more anomalous.
-        is_anomaly: bool [N], both kinds present with at least two each.
+        is_anomaly: bool [N].
         confidence: of the interval.
 
     Returns:
-        AUROC, lower end, upper end; NaN where one kind is missing, the ends also where all scores are one.
+        AUROC, lower end, upper end; NaN where one kind is missing.
     """
     m, n = int(is_anomaly.sum()), int((~is_anomaly).sum())
     if m == 0 or n == 0:
         return float("nan"), float("nan"), float("nan")
     beats, loses = placements(scores, is_anomaly)
     auroc = float(beats.mean())
-    if m < 2 or n < 2:
-        return auroc, float("nan"), float("nan")
-    variance = beats.var(ddof=1) / m + loses.var(ddof=1) / n
-    if auroc in (0.0, 1.0):
-        interval = stats.binomtest(round(auroc) * min(m, n), min(m, n)).proportion_ci(confidence, method="exact")
-        return auroc, float(interval.low), float(interval.high)
-    if variance == 0:
-        return auroc, float("nan"), float("nan")
-    half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (auroc * (1 - auroc))
-    centre = np.log(auroc / (1 - auroc))
-    return auroc, float(1 / (1 + np.exp(half - centre))), float(1 / (1 + np.exp(-half - centre)))
+    inside = min(max(auroc, 1e-12), 1 - 1e-12)
+    found = sum(part.var(ddof=1) / len(part) for part in (beats, loses) if len(part) > 1) / (inside * (1 - inside))
+    z = stats.norm.ppf((1 + confidence) / 2)
+
+    def apart(t: float) -> float:
+        spread = t * (1 - t)
+        model = (1 + ((m + n) / 2 - 1) * ((1 - t) / (2 - t) + t / (1 + t))) / (m * n)
+        return (t - auroc) ** 2 - z**2 * spread * max(model, found)
+
+    return auroc, float(optimize.brentq(apart, 0, inside)), float(optimize.brentq(apart, inside, 1))
 
 
 def placements(scores: np.ndarray, is_anomaly: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,8 +88,8 @@ def evaluate(scores: pd.DataFrame, calibration: Calibration, confidence: float =
     both = bool(truth.any() and not truth.all())
     metrics: dict[str, float | int | None] = {
         "auroc": auroc if both else None,
-        "auroc_ci_low": low if both and np.isfinite(low) else None,
-        "auroc_ci_high": high if both and np.isfinite(high) else None,
+        "auroc_ci_low": low if both else None,
+        "auroc_ci_high": high if both else None,
         "average_precision": float(average_precision_score(truth, values)) if both else None,
         "prevalence": float(truth.mean()),
         "threshold": calibration.threshold,

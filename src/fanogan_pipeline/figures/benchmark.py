@@ -29,7 +29,9 @@ def benchmark_aurocs(table: pd.DataFrame) -> Figure:
     Args:
         table: columns `normal_class, method, auroc`; several seeds are averaged.
     """
-    style.need_columns(table, ["normal_class", "method", "auroc"])
+    style.need_columns(
+        table, ["normal_class", "method", "auroc"], "benchmark_table", "run the benchmark pipeline again"
+    )
     methods = table[~table["method"].astype(str).str.contains(":")]
     wide = methods.astype({"method": str, "normal_class": str}).pivot_table("auroc", "method", "normal_class")
     wide["mean"] = wide.mean(axis=1)

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import style
 
 SMOOTHED_FROM = 100  # rows from which a running mean is drawn over the raw curve
@@ -43,7 +42,7 @@ def wgan_curves(history: pd.DataFrame) -> Figure:
     Raises:
         InputError: a column is missing.
     """
-    _need(history, ["step", *WGAN_PANELS], "wgan_history")
+    style.need_columns(history, ["step", *WGAN_PANELS], "wgan_history", "run the wgan pipeline again")
     curves = {name: (*words, history[name]) for name, words in WGAN_PANELS.items()}
     if "gradient_penalty" in history and history["gradient_penalty"].fillna(0).ne(0).any():
         curves["gradient_penalty"] = ("Gradient penalty", "mean (‖∇D‖ − 1)²", history["gradient_penalty"])
@@ -63,21 +62,14 @@ def encoder_curves(history: pd.DataFrame) -> Figure:
     Raises:
         InputError: a column is missing.
     """
-    _need(history, ["step", "term_izi", "term_ziz", "loss_encoder"], "encoder_history")
+    needed = ["step", "term_izi", "term_ziz", "loss_encoder"]
+    style.need_columns(history, needed, "encoder_history", "run the encoder pipeline again")
     curves = {
         name: (*words, history[name])
         for name, words in ENCODER_PANELS.items()
         if name in history and (name != "term_features" or history[name].notna().any())
     }
     return _panels(history["step"], curves, "Phase 2: the encoder's training", "step (encoder updates)")
-
-
-def _need(history: pd.DataFrame, columns: list[str], name: str) -> None:
-    missing = [column for column in columns if column not in history]
-    if missing:
-        raise InputError(
-            f"{name}: found columns {list(history.columns)}, expected {missing[0]} among them; train the phase again"
-        )
 
 
 def _panels(steps: pd.Series, curves: dict[str, tuple[str, str, pd.Series]], title: str, xlabel: str) -> Figure:

@@ -23,32 +23,28 @@ VERDICTS = {
 }
 
 
-def restoration(images: np.ndarray, restored: np.ndarray, labels: Sequence[str], is_anomaly: Sequence[bool]) -> Figure:
+def restoration(images: np.ndarray, restored: np.ndarray, labels: Sequence[str]) -> Figure:
     """Each image above its restoration G(E(x)) and their difference.
 
     Args:
         images: uint8 [N, C, H, W].
         restored: uint8 or float [N, C, H, W], on the scale of the images, 0..255.
         labels: class of each image.
-        is_anomaly: truth of each image.
     """
     images, restored = style.need_images(images, "images"), _same_shape(images, restored)
     difference = (images.astype(np.float64) - restored).mean(axis=1)
     limit = max(1.0, float(np.abs(difference).max(initial=0)))
     seen = style.channels_last(np.clip(np.rint(restored), 0, 255).astype(np.uint8))
     bands = [slice(k, k + IN_A_ROW) for k in range(0, len(images), IN_A_ROW)]
-    height = 4.4 * max(1, len(bands)) * max(0.6, images.shape[2] / images.shape[3])
-    figure = style.new_figure(11, height + 0.5, "Images and their restorations")
+    columns = min(IN_A_ROW, len(images)) or IN_A_ROW
+    height = 3 * max(1, len(bands)) * (style.row_height(images, columns) + 0.35)
+    figure = style.new_figure(11, height + 0.7, "Images and their restorations")
     if not bands:
         style.say(figure.subplots(), "There is no image to restore.")
         return figure
     axes = figure.subplots(3 * len(bands), 1, squeeze=False)[:, 0]
-    columns = min(IN_A_ROW, len(images))
     pair: dict[str, Any] = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit}
-    captions = [
-        f"{_ending(str(label))}, {'anomalous' if anomalous else 'normal'}"
-        for label, anomalous in zip(labels, is_anomaly, strict=True)
-    ]
+    captions = [style.short(str(label), style.LONGEST_CAPTION) for label in labels]
     for k, band in enumerate(bands):
         top, middle, bottom = axes[3 * k : 3 * k + 3]
         style.image_strip(top, style.channels_last(images)[band], "image x", captions[band], columns)
@@ -67,8 +63,8 @@ def decision_gallery(groups: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Fig
     """
     columns = min(12, max((len(images) for images, _ in groups.values()), default=0)) or 1
     first = next((images for images, _ in groups.values() if len(images)), np.zeros((1, 1, 1, 1), np.uint8))
-    row = 11 / (1.08 * columns) * first.shape[2] / first.shape[3]
-    figure = style.new_figure(11, 4 * (min(row, 2.4) + 0.55) + 0.5, "Verdict and truth: decided_true")
+    row = style.row_height(first, columns, 11)
+    figure = style.new_figure(11, 4 * (row + 0.55) + 0.5, "Verdict and truth: decided_true")
     for axis, (name, title) in zip(figure.subplots(4, 1), VERDICTS.items(), strict=True):
         images, scores = groups.get(name, (first[:0], np.zeros(0)))
         if len(images):
@@ -96,7 +92,7 @@ def heatmap_gallery(
         images: uint8 [N, C, H, W].
         restored: uint8 or float [N, C, H, W], on the scale of the images, 0..255.
         maps: float [N, H, W], residual of each pixel, at least 0.
-        masks: bool [N, H, W], true where anomalous, or None.
+        masks: float [N, H, W], 1 where anomalous, 0 where not, NaN where nobody knows; or None.
         image_ids: of each image.
         scores: of each image.
         threshold: residual from which a pixel is outlined in the overlay.
@@ -107,15 +103,15 @@ def heatmap_gallery(
         raise InputError(f"residual_maps: found shape {list(maps.shape)}, expected {[len(images), *images.shape[2:]]}")
     columns = min(IN_A_ROW, len(images))
     strips = 4 if masks is None else 5
-    row = 10 / (1.08 * max(1, columns)) * images.shape[2] / images.shape[3]
-    figure = style.new_figure(11, strips * (min(row, 2.4) + 0.35) + 0.7, "Where images are restored badly")
+    row = style.row_height(images, columns)
+    figure = style.new_figure(11, strips * (row + 0.35) + 0.7, "Where images are restored badly")
     if not columns:
         style.say(figure.subplots(), "There is no residual map to show.")
         return figure
     axes = figure.subplots(strips, 1)
     scale: dict[str, Any] = {"cmap": "viridis", "vmin": 0.0, "vmax": float(maps.max()) or 1.0}
     captions = [
-        f"{_ending(str(image_id))}\nscore {style.number(float(score))}"
+        f"{style.short(str(image_id), style.LONGEST_CAPTION)}\nscore {style.number(float(score))}"
         for image_id, score in zip(image_ids, scores, strict=True)
     ]
     pictures = style.channels_last(images)[:columns]
@@ -126,12 +122,12 @@ def heatmap_gallery(
     overlay = f"overlay of map and image; outlined: residual above {style.number(threshold)}"
     placed = style.image_strip(axes[3], _blend(pictures, maps[:columns] / scale["vmax"]), overlay)
     for artist, residual in zip(placed, maps, strict=False):
-        if residual.max() > threshold > residual.min():
+        if residual.max() > threshold:
             _outline(axes[3], artist.get_extent(), residual, threshold)
     if masks is not None:
-        style.image_strip(
-            axes[4], masks[:columns].astype(float), "truth (white: anomalous)", cmap="gray", vmin=0, vmax=1
-        )
+        known = "" if np.isfinite(masks[:columns]).all() else "; grey: not known"
+        look = matplotlib.colormaps["gray"].with_extremes(bad=style.GREY)
+        style.image_strip(axes[4], masks[:columns], f"truth (white: anomalous{known})", cmap=look, vmin=0, vmax=1)
     _colour_bar(figure, drawn[0], list(axes), "residual of the pixel (same scale for all)")
     return figure
 
@@ -143,11 +139,6 @@ def _same_shape(images: np.ndarray, restored: np.ndarray) -> np.ndarray:
     return restored
 
 
-def _ending(text: str, longest: int = 18) -> str:
-    """The end of a name, which tells files of one folder apart."""
-    return text if len(text) <= longest else f"…{text[1 - longest :]}"
-
-
 def _blend(pictures: np.ndarray, strength: np.ndarray) -> np.ndarray:
     """Grey pictures under the map's colours, which cover more the larger the residual: RGB [N, H, W, 3], 0..1."""
     grey = np.repeat(pictures.mean(axis=3, keepdims=True) / 255, 3, axis=3)
@@ -157,11 +148,12 @@ def _blend(pictures: np.ndarray, strength: np.ndarray) -> np.ndarray:
 
 
 def _outline(axis, extent: Sequence[float], residual: np.ndarray, threshold: float) -> None:
+    """Lines around what is above the threshold, along the picture's border where it is above it there."""
     left, right, bottom, top = extent
     height, width = residual.shape
-    x = left + (np.arange(width) + 0.5) * (right - left) / width
-    y = top + (np.arange(height) + 0.5) * (bottom - top) / height
-    axis.contour(x, y, residual, [threshold], colors=[style.VERMILION], linewidths=1.2)
+    x = left + np.r_[0, np.arange(width) + 0.5, width] * (right - left) / width
+    y = top + np.r_[0, np.arange(height) + 0.5, height] * (bottom - top) / height
+    axis.contour(x, y, np.pad(residual, 1), [threshold], colors=[style.VERMILION], linewidths=1.2)
 
 
 def _colour_bar(figure: Figure, artist, axes: list, label: str) -> None:

@@ -19,7 +19,7 @@ def roc_curve(scores: pd.DataFrame) -> Figure:
     Args:
         scores: columns `score`, `is_anomaly`, `is_flagged`.
     """
-    style.need_columns(scores, ["score", "is_anomaly", "is_flagged"])
+    style.need_columns(scores, ["score", "is_anomaly", "is_flagged"], *style.TEST_SCORES)
     truth, values = scores["is_anomaly"].to_numpy(bool), scores["score"].to_numpy(np.float64)
     figure = style.new_figure(9.5, 4.9, "Anomalous images caught against false alarms (ROC curve)")
     if _says_one_sided(figure, truth, "a ROC curve"):
@@ -31,7 +31,7 @@ def roc_curve(scores: pd.DataFrame) -> Figure:
     for axis, title in zip(figure.subplots(1, 2), ("whole range", "rare false alarms spread out"), strict=True):
         style.tidy(axis)
         label = f"this detector, AUROC {style.near_one(sk.roc_auc_score(truth, values))}"
-        axis.plot(false_alarms, recall, color=style.BLUE, linewidth=2, label=label, drawstyle="steps-post")
+        axis.plot(false_alarms, recall, color=style.BLUE, linewidth=2, label=label)
         chance = np.geomspace(smallest / 2, 1, 200)
         axis.plot(chance, chance, color=style.GREY, linestyle=":", label="guessing, AUROC 0.5")
         _operating_point(axis, *point)
@@ -55,7 +55,7 @@ def precision_recall_curve(scores: pd.DataFrame) -> Figure:
     Args:
         scores: columns `score`, `is_anomaly`, `is_flagged`.
     """
-    style.need_columns(scores, ["score", "is_anomaly", "is_flagged"])
+    style.need_columns(scores, ["score", "is_anomaly", "is_flagged"], *style.TEST_SCORES)
     truth, values = scores["is_anomaly"].to_numpy(bool), scores["score"].to_numpy(np.float64)
     figure = style.new_figure(6.5, 5.0, "How far a flag can be trusted (precision and recall)")
     if _says_one_sided(figure, truth, "a precision-recall curve"):
@@ -68,6 +68,7 @@ def precision_recall_curve(scores: pd.DataFrame) -> Figure:
         precision,
         color=style.BLUE,
         linewidth=2,
+        drawstyle="steps-post",  # the area below is the average precision
         label=f"this detector, average precision {style.near_one(average)}",
     )
     prevalence = truth.mean()

@@ -30,7 +30,9 @@ def refinement_curve(table: pd.DataFrame, confidence: float) -> Figure:
         return figure
     style.tidy(axis)
     for method, (label, look) in WAYS.items():
-        rows = table[table["method"] == method].sort_values("steps")
+        rows = table[(table["method"] == method) & table["auroc"].notna()].sort_values("steps")
+        if rows.empty:
+            continue
         time = 1000 * rows["seconds"] / rows["images"]
         reach = [rows["auroc"] - rows["ci_low"], rows["ci_high"] - rows["auroc"]]
         axis.errorbar(time, rows["auroc"], yerr=np.abs(reach), capsize=3, label=label, **look)

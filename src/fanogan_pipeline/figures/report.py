@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from fanogan_pipeline.figures.pixel_text import pixel_note
 from fanogan_pipeline.figures.report_template import TEMPLATE
 from fanogan_pipeline.figures.style import DPI, near_one, number, percent
 
-SPECIAL_FACTS = ("normal_classes", "sets")
+SPECIAL_FACTS = ("normal_classes", "sets", "rule")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def render_report(
         figures: name -> PNG; known names come first, each with words on how to read it.
         parameters: all parameters, nested as they are.
         facts: `normal_classes` (list), `sets` (name -> a mapping with `images` and `anomalous`, `train_set`
-            among them), and anything else (versions, digests, nested at will) for the end.
+            among them), `rule` (of the score: `weight`, `centre` and `scale` of each term, and `logarithmic`), and
+            anything else (versions, digests, nested at will) for the end.
         notes: further sections, each with `title`, perhaps `text` (paragraphs parted by blank lines)
             and perhaps `table` (DataFrame, or a list of mappings) with `marked` (bool, a row).
         confidence: of the intervals in `metrics`.
@@ -63,13 +65,15 @@ def render_report(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_unbroken
     )
     smallest_p = 1 / (metrics["n_calibration"] + 1)
-    some_p = max(0.01, smallest_p)  # with few calibration images no p-value is as small as 0.01
+    some_p = smallest_p * max(1, int(0.01 / smallest_p + 1e-9))  # p-values are multiples of the smallest one
     return environment.from_string(TEMPLATE).render(
         title=title,
         opening=_opening(facts, metrics),
         cards=_cards(metrics, confidence),
         verdict=text.verdict(metrics, confidence),
         sets=_sets(facts["sets"]),
+        rule=_rule(facts["rule"]),
+        logarithmic=facts["rule"]["logarithmic"],
         smallest_p=number(smallest_p),
         some_p=number(some_p),
         of_a_thousand=round(1000 * some_p),
@@ -78,9 +82,9 @@ def render_report(
         "normal classes (shaded) these are false alarms. AUROC: this class against all normal test images.",
         notes=[_note(note) for note in (pixel_note(metrics), *notes) if note],
         figures=_figures(figures),
-        metrics=_listed(metrics, "number"),
-        parameters=_listed(parameters, "parameter"),
-        facts=_listed({name: value for name, value in facts.items() if name not in SPECIAL_FACTS}, "fact"),
+        metrics=_listed(metrics, "number", _cell),
+        parameters=_listed(parameters, "parameter", _written),
+        facts=_listed({name: value for name, value in facts.items() if name not in SPECIAL_FACTS}, "fact", _cell),
     )
 
 
@@ -134,6 +138,12 @@ def _sets(sets: Mapping[str, Mapping[str, int]]) -> Rows:
     return Rows(["set", "images", "of them anomalous"], body, [False, True, True])
 
 
+def _rule(rule: Mapping[str, Any]) -> Rows:
+    parts = ("weight", "centre", "scale")
+    body = [[term, *(number(rule[part][term]) for part in parts)] for term in rule["weight"]]
+    return Rows(["term", *parts], body, [False, True, True, True])
+
+
 def _classes(per_class: pd.DataFrame) -> Rows:
     head = ["class", "truth", "images", "flagged", "share flagged", "interval", "AUROC against normal"]
     body, normal = [], []
@@ -172,8 +182,8 @@ def _frame(table: pd.DataFrame | None, marked: Sequence[bool]) -> Rows | None:
 
 def _column(values: pd.Series) -> list[str]:
     """A column's cells: shares and the like to the same four decimals."""
-    shares = pd.api.types.is_float_dtype(values) and values.dropna().between(0, 1).all()
-    return [f"{value:.4f}" if shares and not pd.isna(value) else _cell(value) for value in values]
+    shares = pd.api.types.is_float_dtype(values) and values.dropna().abs().le(1).all()
+    return [near_one(value) if shares and not pd.isna(value) else _cell(value) for value in values]
 
 
 def _figures(figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
@@ -196,8 +206,8 @@ def _width(name: str, png: bytes) -> int:
         raise InputError(f"figure {name}: found {len(png)} bytes that are no PNG, expected a PNG file") from error
 
 
-def _listed(values: Mapping[str, Any], what: str) -> Rows:
-    return Rows([what, "value"], [[name, _cell(value)] for name, value in _flat(values)], [False, False])
+def _listed(values: Mapping[str, Any], what: str, told: Callable[[Any], str]) -> Rows:
+    return Rows([what, "value"], [[name, told(value)] for name, value in _flat(values)], [False, False])
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -209,13 +219,19 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{name}", value
 
 
+def _written(value: Any) -> str:
+    """A parameter as a file of parameters would have it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:.6g}"
+        rounded = "" if np.isnan(value) else f"{value:.6g}"
+        return near_one(float(value)) if rounded == "1" and value < 1 else rounded
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, list | tuple):

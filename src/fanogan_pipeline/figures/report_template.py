@@ -91,18 +91,19 @@ code { font-size: .88em; }
 <section id="data">
 <h2>What was trained on what</h2>
 <p>The networks saw normal images only. Four sets without an image in common served four ends: the training set
-taught the networks, the selection set put the parts of the score on one scale and settled every choice, the
-calibration set gave the threshold and the p-values and nothing else, and the test set was only looked at.</p>
+taught the networks, the selection set served every fit and choice after training, the calibration set gave the
+threshold and the p-values and nothing else, and the test set was only looked at.</p>
 {{ table(sets, "Images in each set") }}
 </section>
 <section id="score">
 <h2>How to read a score</h2>
 <p>The encoder E finds for an image x the latent vector from which the generator G should make it again. Since G can
-only make normal images, an anomalous one comes back changed. The score grows with what has changed: the pixels
-(image residual), what the critic sees (feature residual) and, where it is used, how far the image lies from training
-images, as they are or slightly turned or moved, in what the encoder sees of them early and late, against what an image
-as lively has anyway (neighbour ratio). What yours is made of stands below. Higher is more anomalous; the scale has no
-unit and belongs to these models alone, so scores of two trainings cannot be compared.</p>
+only make normal images, an anomalous one comes back changed. The score is made of terms that grow the less an image is
+like normal ones: the more it differs from its restoration, in pixels or in what a network sees of it, or the farther it
+lies from training images. It is the sum of weight · (v − centre) / scale over the terms below, where v is the term's \
+{{ "logarithm" if logarithmic else "value" }}. Higher is more anomalous; the scale has no unit and belongs to these
+models alone, so scores of two trainings cannot be compared.</p>
+{{ table(rule, "Terms of the score") }}
 <p>The p-value puts a score into words: a p-value of 0.02 says that about 2 in 100 normal images score as high or
 higher. Its smallest possible value is 1/(n + 1) with n calibration images, here {{ smallest_p
 }}. Among many images, small p-values of normal ones are to be expected: of 1,000 normal images, about

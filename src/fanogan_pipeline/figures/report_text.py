@@ -174,7 +174,7 @@ def _ranking(metrics: Mapping[str, Any], confidence: float, n_normal: int, n_ano
     return (
         f"AUROC is {auroc(metrics, confidence)}: that is the chance that a random anomalous test image scores "
         f"higher than a random normal one. Average precision is {near_one(metrics['average_precision'])}, where "
-        f"guessing would reach {near_one(metrics['prevalence'])}, the share of anomalous images in the test set."
+        f"guessing would reach {percent(metrics['prevalence'])}, the share of anomalous images in the test set."
     )
 
 

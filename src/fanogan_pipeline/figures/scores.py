@@ -29,7 +29,7 @@ def score_boxplot(
         three_sigma_threshold: mean + 3 standard deviations of the calibration scores.
         normal_classes: labels of the normal classes.
     """
-    style.need_columns(scores, ["label", "score", "is_flagged"])
+    style.need_columns(scores, ["label", "score", "is_flagged"], *style.TEST_SCORES)
     normal = {str(label) for label in normal_classes}
     groups = {str(label): group for label, group in scores.groupby("label", sort=True)}
     medians = {label: group["score"].median() for label, group in groups.items()}
@@ -92,7 +92,7 @@ def score_histogram(test_scores: pd.DataFrame, calibration_scores: pd.DataFrame,
         calibration_scores: column `score`; normal images kept apart.
         threshold: images above it are flagged.
     """
-    style.need_columns(test_scores, ["score", "is_anomaly"])
+    style.need_columns(test_scores, ["score", "is_anomaly"], *style.TEST_SCORES)
     truth = test_scores["is_anomaly"].to_numpy(bool)
     values = test_scores["score"].to_numpy(np.float64)
     calibration = calibration_scores["score"].to_numpy(np.float64)
@@ -157,8 +157,12 @@ def _bin_edges(values: np.ndarray, core: np.ndarray) -> np.ndarray:
     """Bins of equal width on the axis as drawn."""
     if not len(values):
         return np.linspace(0, 1, 2)
+    largest = np.abs(values).max()
+    if np.ptp(values) <= 1e-9 * largest:  # one number but for rounding, which has no room for bins
+        room = max(0.5, 1e-3 * largest)
+        return np.linspace(values.min() - room, values.max() + room, HISTOGRAM_BINS + 1)
     width = style.stretch(values, core)
-    if width is None or np.ptp(values) == 0:
+    if width is None:
         return np.histogram_bin_edges(values, HISTOGRAM_BINS)
     low, high = np.arcsinh(np.array([values.min(), values.max()]) / width)
     edges = width * np.sinh(np.linspace(low, high, HISTOGRAM_BINS + 1))

@@ -21,6 +21,8 @@ BLUE, VERMILION, ORANGE, SKY, BLACK, GREY = "#0072B2", "#D55E00", "#E69F00", "#5
 HATCH = "////"  # marks what is anomalous
 DPI = 150  # of a figure as it is saved; the report shows it at its own size in inches
 LONGEST_LABEL = 24  # characters of a class name on an axis
+LONGEST_CAPTION = 18  # of a line below a picture
+TEST_SCORES = ("test_scores", "run the scoring pipeline again")  # as `need_columns` names and mends them
 
 
 def new_figure(width: float, height: float, title: str) -> Figure:
@@ -59,7 +61,7 @@ def percent(share: float) -> str:
     """A share as a percentage, with more digits near 0 and 1, which it is never rounded to."""
     if 0 < share < 5e-5:
         return "below 0.01 %"
-    if 1 - 5e-5 < share < 1:
+    if 1 - 5e-5 <= share < 1:
         return "above 99.99 %"
     digits = 1 if 0.01 <= share <= 0.99 or share in (0.0, 1.0) else 2
     return f"{100 * share:.{digits}f} %"
@@ -86,25 +88,35 @@ def need_images(images: np.ndarray, name: str, ndim: int = 4) -> np.ndarray:
     return images
 
 
-def need_columns(scores: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Raises InputError where a score table lacks a column."""
-    missing = [column for column in columns if column not in scores]
+def need_columns(table: pd.DataFrame, columns: Sequence[str], name: str, mend: str) -> None:
+    """Raises InputError where a table lacks a column; says the table's name and what to do."""
+    missing = [column for column in columns if column not in table]
     if missing:
-        raise InputError(
-            f"test_scores: found columns {list(scores.columns)}, expected {missing[0]} among them; "
-            "run the scoring pipeline again"
-        )
+        raise InputError(f"{name}: found columns {list(table.columns)}, expected {missing[0]} among them; {mend}")
 
 
-def short(label: str) -> str:
-    """A class name cut to what an axis has room for."""
-    label = label or "(no label)"
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+def short(text: str, longest: int = LONGEST_LABEL) -> str:
+    """A name of a class or file cut in the middle, for both ends tell names apart; its dollars begin no formula."""
+    text = text or "(no label)"
+    if len(text) > longest:
+        text = f"{text[: longest // 3]}…{text[1 + longest // 3 - longest :]}"
+    return text.replace("$", r"\$")
 
 
 def channels_last(images: np.ndarray) -> np.ndarray:
     """[N, C, H, W] to RGB [N, H, W, 3]."""
     return np.repeat(images, 3 // images.shape[1], axis=1).transpose(0, 2, 3, 1)
+
+
+def cell_width(height: float, width: float) -> float:
+    """Width of a picture's place in a strip: at least half its height, so that captions of tall ones stay apart."""
+    return max(1.08 * width, 0.5 * height)
+
+
+def row_height(images: np.ndarray, columns: int, room: float = 10) -> float:
+    """Height in inches of a strip of so many of the images [N, C, H, W] that is `room` inches wide, at most 2.4."""
+    height, width = images.shape[2:]
+    return min(room / max(1, columns) * height / cell_width(height, width), 2.4)
 
 
 def image_strip(
@@ -124,13 +136,13 @@ def image_strip(
         The N image artists.
     """
     height, width = pictures.shape[1:3]
-    gap = 0.08 * width
+    cell = cell_width(height, width)
     artists = []
     for k, picture in enumerate(pictures):
-        left = k * (width + gap)
+        left = k * cell
         artists.append(axis.imshow(picture, extent=(left, left + width, height, 0), **show))
     for k, caption in enumerate(captions):
-        middle = k * (width + gap) + width / 2
+        middle = k * cell + width / 2
         axis.annotate(
             caption,
             (middle, height),
@@ -140,7 +152,7 @@ def image_strip(
             va="top",
             fontsize=8,
         )
-    axis.set_xlim(0, (columns or len(pictures)) * (width + gap) - gap)
+    axis.set_xlim(0, (columns or len(pictures)) * cell - (cell - width))
     axis.set_ylim(height, 0)
     axis.set_axis_off()
     axis.set_title(title, loc="left", fontsize=10)

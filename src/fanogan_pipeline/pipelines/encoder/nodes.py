@@ -64,6 +64,4 @@ def draw_restoration(
     cpu = devices.choose_device("cpu")
     restorer = anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, cpu)
     some = selection_set.take(np.arange(min(8, len(selection_set))))
-    return figures.restoration(
-        some.images, residuals.restore(some.images, restorer, 64), some.labels.tolist(), some.is_anomaly.tolist()
-    )
+    return figures.restoration(some.images, residuals.restore(some.images, restorer, 64), some.labels.tolist())

@@ -175,11 +175,18 @@ def draw_heatmaps(
         images,
         pictures.framed(restored, 255),
         residual_maps["maps"][chosen][:, : images.shape[2], : images.shape[3]].astype(np.float32),
-        None if some.masks is None else pictures.framed(list(pictures.whole_masks(some)), 0) > 0,
+        None if some.masks is None else _truth(some),
         table["image_id"].to_numpy()[rows[chosen]],
         test_scores["score"].to_numpy()[rows[chosen]],
         judged.pixel_threshold,
     )
+
+
+def _truth(image_set: ImageSet) -> np.ndarray:
+    """The masks, float [N, H, W]: NaN for anomalous pictures without one, whose pixels nobody knows."""
+    masks = pictures.framed(list(pictures.whole_masks(image_set)), 0)
+    unknown = pictures.picture_table(image_set)["is_anomaly"].to_numpy(bool) & ~masks.any(axis=(1, 2))
+    return np.where(unknown[:, None, None], np.nan, masks)
 
 
 def _evenly(count: int, most: int) -> np.ndarray:
@@ -193,13 +200,16 @@ def _whole(image_set: ImageSet) -> list[np.ndarray]:
 
 
 CHOICE_TEXT = (
-    "Each residual term's logarithm is standardised on the selection set. Which terms are summed was chosen by how "
-    "well each mix tells synthetic anomalies (boxes moved, blanked, pasted or turned, images joined or warped) from "
-    "normal images that were kept apart: an AUROC for each kind, then their mean and its lead over the first mix, "
-    "which is kept unless another leads it by more than two standard errors. No label and no test image had a say. "
-    "Where the parameter scoring.score names a score, nothing is chosen and only its name stands here."
+    "Which terms are summed was chosen by how well each mix tells synthetic anomalies (boxes moved, blanked, pasted or "
+    "turned, images joined or warped) from normal images that were kept apart: an AUROC for each kind, then their mean "
+    "and its lead over the first mix, which is kept unless another leads it by more than two standard errors. No label "
+    "and no test image had a say."
 )
 
+GIVEN_TEXT = (
+    "Nothing was left to choose: the parameter scoring.score names the score, or the selection images are of too few "
+    "groups to choose by."
+)
 
 REFINEMENT_TEXT = (
     "z is E(x), or is improved from there by gradient steps (encoder), or is searched from a random start as AnoGAN "
@@ -224,16 +234,16 @@ def write_report(
     facts = {
         "normal_classes": sorted(split_manifest.loc[~split_manifest["is_anomaly"], "label"].unique()),
         "sets": {f"{split}_set": {name: int(n) for name, n in row.items()} for split, row in counts.iterrows()},
+        "rule": judged.rule.to_json(),
         "digests": {"detector": judged.digest, **judged.belongs_to},
     }
-    choice_table = score_choice.rename(columns={"made_up_auroc": "mean"}).round(4)
+    choice_table = score_choice.rename(columns={"made_up_auroc": "mean"})
     marked = score_choice["chosen"].tolist()
-    notes = [{"title": "What the score is made of", "text": CHOICE_TEXT, "table": choice_table, "marked": marked}]
+    text = CHOICE_TEXT if len(score_choice) > 1 else GIVEN_TEXT
+    notes = [{"title": "What the score is made of", "text": text, "table": choice_table, "marked": marked}]
     shown = dict(zip(FIGURES, drawn, strict=True))
     if len(refinement_quality):
-        notes.append(
-            {"title": "Searching for a better z", "text": REFINEMENT_TEXT, "table": refinement_quality.round(4)}
-        )
+        notes.append({"title": "Searching for a better z", "text": REFINEMENT_TEXT, "table": refinement_quality})
     else:
         del shown["refinement_curve"]
     return figures.render_report(

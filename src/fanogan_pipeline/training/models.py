@@ -120,9 +120,10 @@ def _filled(module: Network, model: Checkpoint, prefix: str, device: torch.devic
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        first = one_line(error)
         raise InputError(
-            f"{model.origin or prefix}: tensors do not fit the network its header names: {first}"
+            f"{model.origin or prefix}: tensors do not fit the network its header names, expected those that this "
+            f"version of the project stores; train again with 'kedro run --pipelines {model.header['kind']}' "
+            f"({one_line(error, 120)})"
         ) from error
     return placed(module, device).eval().requires_grad_(False)
 

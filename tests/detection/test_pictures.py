@@ -16,7 +16,8 @@ from fanogan_pipeline.detection.pictures import (
     rim_distance,
     sample,
 )
-from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.residuals import residual_terms
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
 from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
 from fanogan_pipeline.images import ImageSet, Tiles

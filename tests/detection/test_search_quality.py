@@ -12,7 +12,8 @@ from fanogan_pipeline.detection import refinement, search_quality
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.detection.evaluation import auroc_with_interval
-from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.residuals import residual_terms
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule, fit_rule
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.training_set import fit_training_set

@@ -26,7 +26,7 @@ from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.datasets.image_set import ImageSetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.detector import Detector
-from fanogan_pipeline.detection.residuals import Restorer
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.training_set import fit_training_set

@@ -14,7 +14,8 @@ from fanogan_pipeline.benchmark.shared import Scored, Settings, Split, clock
 from fanogan_pipeline.detection import choice, scoring
 from fanogan_pipeline.detection.expectation import ratio_name
 from fanogan_pipeline.detection.refinement import Refinement
-from fanogan_pipeline.detection.residuals import Restorer, batches, residual_terms
+from fanogan_pipeline.detection.residuals import residual_terms
+from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
 from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
 from fanogan_pipeline.networks import NetworkSpec

@@ -5,11 +5,19 @@ from __future__ import annotations
 import ast
 from graphlib import TopologicalSorter
 
+import pytest
 from tests.project import ROOT
 
 PATHS = {
     ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__"): path
     for path in (ROOT / "src").rglob("*.py")
+}
+# what the packages that know no Kedro may import of the project's others, and of the modules beside them
+MAY_IMPORT = {
+    "networks": {"errors"},
+    "training": {"networks", "parameters", "errors", "cores"},
+    "detection": {"networks", "preprocessing", "errors", "images"},
+    "figures": {"errors"},
 }
 
 
@@ -31,3 +39,12 @@ IMPORTS = {name: imported(path.read_text()) for name, path in PATHS.items()}
 def test_no_modules_import_each_other_in_a_circle():
     assert len(IMPORTS) > 100
     TopologicalSorter(IMPORTS).prepare()
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_arrows_run_one_way_and_none_to_kedro(package):
+    whole = f"fanogan_pipeline.{package}"
+    found = set().union(*(IMPORTS[name] for name in PATHS if f"{name}.".startswith(f"{whole}.")))
+    others = {name.split(".")[1] for name in found if name.startswith("fanogan_pipeline.")} - {package}
+    assert others <= MAY_IMPORT[package]
+    assert not [name for name in found if name.split(".")[0] == "kedro"]

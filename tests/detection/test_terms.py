@@ -18,7 +18,7 @@ from fanogan_pipeline.detection.residuals import TERMS, residual_terms, tolerant
 from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.networks import NetworkSpec, pixel_range
-from fanogan_pipeline.training.data import to_pixels
+from fanogan_pipeline.networks.pixels import to_pixels
 
 POSES = group("scoring").poses
 

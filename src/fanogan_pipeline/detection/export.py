@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.residuals import terms
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.training.data import to_pixels
+from fanogan_pipeline.networks.pixels import to_pixels
 
 NEEDED = ("onnx", "onnxscript")
 OUTPUTS = ("score", "p_value", "is_flagged")

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
-from fanogan_pipeline.networks import Encoder, folded, pixel_range
-from fanogan_pipeline.training.data import to_bytes, to_pixels
-from fanogan_pipeline.training.wgan import Wgan
+from fanogan_pipeline.networks import Encoder, Wgan, folded, pixel_range
+from fanogan_pipeline.networks.pixels import to_bytes, to_pixels
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ with lazily():
     from fanogan_pipeline import figures, own_code
     from fanogan_pipeline.compute import side_by_side
     from fanogan_pipeline.detection import anomaly_detector, restorer
-    from fanogan_pipeline.training import data, devices, job, models, state
+    from fanogan_pipeline.networks import models
+    from fanogan_pipeline.training import data, devices, job, state
     from fanogan_pipeline.training import encoder as phase
 
 

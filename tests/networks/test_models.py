@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.networks import Checkpoint, NetworkSpec, build_critic, build_encoder, build_generator
-from fanogan_pipeline.training.models import encoder_checkpoint, load_encoder, load_wgan, wgan_checkpoint
-from fanogan_pipeline.training.wgan import Wgan
+from fanogan_pipeline.networks import Checkpoint, NetworkSpec, Wgan, build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks.models import encoder_checkpoint, load_encoder, load_wgan, wgan_checkpoint
 
 CPU = torch.device("cpu")
 

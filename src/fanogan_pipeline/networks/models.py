@@ -9,9 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.errors import InputError, MismatchError, one_line
-from fanogan_pipeline.networks import Checkpoint, Encoder, NetworkSpec, build_critic, build_encoder, build_generator
-from fanogan_pipeline.training.devices import Network, placed
-from fanogan_pipeline.training.wgan import Wgan
+from fanogan_pipeline.networks import (
+    Checkpoint,
+    Encoder,
+    NetworkSpec,
+    Wgan,
+    build_critic,
+    build_encoder,
+    build_generator,
+)
+from fanogan_pipeline.networks.layout import Network, placed
 
 
 def wgan_checkpoint(wgan: Wgan, facts: dict[str, Any]) -> Checkpoint:

@@ -16,12 +16,11 @@ from benchmarks.cases import ENVIRONMENTS, Case
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.images import ImageSet
-from fanogan_pipeline.networks import Encoder, build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks import Encoder, Wgan, build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks.models import encoder_checkpoint, wgan_checkpoint
 from fanogan_pipeline.parameters import GROUPS
 from fanogan_pipeline.pipelines import scoring
 from fanogan_pipeline.preprocessing.geometry import Geometry
-from fanogan_pipeline.training.models import encoder_checkpoint, wgan_checkpoint
-from fanogan_pipeline.training.wgan import Wgan
 
 GLOBALS = {"seed": 0, "device": "cpu", "precision": "float32"}
 MADE = ("wgan_model", "encoder_model", "residual_statistics", "detector")

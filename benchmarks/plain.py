@@ -16,11 +16,19 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from fanogan_pipeline.networks import Critic, NetworkSpec, build_critic, build_encoder, build_generator, pixel_range
+from fanogan_pipeline.networks import (
+    Critic,
+    NetworkSpec,
+    Wgan,
+    build_critic,
+    build_encoder,
+    build_generator,
+    pixel_range,
+)
+from fanogan_pipeline.networks.wgan import sample_prior
 from fanogan_pipeline.parameters import EncoderParameters, WganParameters
-from fanogan_pipeline.training.data import Batches, corrupt, sample_prior
+from fanogan_pipeline.training.data import Batches, corrupt
 from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor
-from fanogan_pipeline.training.wgan import Wgan
 
 
 class Pictures(Dataset):

@@ -31,10 +31,9 @@ from fanogan_pipeline.detection.pictures import Pooling
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.training_set import fit_training_set
 from fanogan_pipeline.images import ImageSet
-from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks.models import encoder_checkpoint, wgan_checkpoint
 from fanogan_pipeline.parameters import ComputeParameters, ScoringParameters, WganParameters
-from fanogan_pipeline.training.models import encoder_checkpoint, wgan_checkpoint
-from fanogan_pipeline.training.wgan import Wgan
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARD = 1024

@@ -19,10 +19,11 @@ from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import worker
 from fanogan_pipeline.datasets.idx_format import read_idx
 from fanogan_pipeline.datasets.state_store import StateStore
-from fanogan_pipeline.networks import NetworkSpec, build_critic, build_generator
+from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_generator
+from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, TrainingParameters, WganParameters
 from fanogan_pipeline.training import encoder, wgan
-from fanogan_pipeline.training.data import as_images, to_pixels
+from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.job import TrainingJob
 from fanogan_pipeline.training.loop import run_phase
@@ -82,11 +83,11 @@ def exactly() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
-def frozen_wgan() -> wgan.Wgan:
+def frozen_wgan() -> Wgan:
     """What an encoder can be trained on."""
     torch.manual_seed(5)
     shape = spec("convolutional")
-    return wgan.Wgan(
+    return Wgan(
         shape, "normal", build_generator(shape).requires_grad_(False), build_critic(shape).requires_grad_(False)
     )
 

@@ -17,11 +17,10 @@ from fanogan_pipeline.detection.scoring import Calibration, ScoreRule
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.training_set import fit_training_set
 from fanogan_pipeline.images import ImageSet, ImageSource, Tiles
-from fanogan_pipeline.networks import Checkpoint, build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks import Checkpoint, Wgan, build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks.models import encoder_checkpoint, wgan_checkpoint
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.tiling import Tiling
-from fanogan_pipeline.training.models import encoder_checkpoint, wgan_checkpoint
-from fanogan_pipeline.training.wgan import Wgan
 
 SETTINGS = {
     "image_distance": "squared",

@@ -16,14 +16,14 @@ from fanogan_pipeline.detection.pictures import (
     rim_distance,
     sample,
 )
-from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.residuals import residual_terms
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
 from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
 from fanogan_pipeline.images import ImageSet, Tiles
-from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_encoder, build_generator
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.tiling import Tiling
-from fanogan_pipeline.training.wgan import Wgan
 
 GEOMETRY = Geometry((16, 16), 1, tiling=Tiling((8, 8)))
 TOP = Pooling("top_share", 0.1, 1.0)

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from fanogan_pipeline.detection.refinement import Refinement, random_start, search
-from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
-from fanogan_pipeline.training.wgan import Wgan
+from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_encoder, build_generator
 
 SPEC = NetworkSpec("convolutional", (16, 16), 1, 4, 4)
 

@@ -12,13 +12,13 @@ from fanogan_pipeline.detection import refinement, search_quality
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.detection.evaluation import auroc_with_interval
-from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.residuals import residual_terms
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule, fit_rule
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.training_set import fit_training_set
 from fanogan_pipeline.images import ImageSet
-from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
-from fanogan_pipeline.training.wgan import Wgan
+from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_encoder, build_generator
 
 SPEC = NetworkSpec("convolutional", (16, 16), 1, 4, 4)
 SETTINGS = {"batch_size": 16, "pooling": "mean", "top_share": 0.01, "map_smoothing": 2.0, "score": "standardised"}

@@ -14,10 +14,11 @@ from fanogan_pipeline.detection.expectation import fit_expectation, liveliness
 from fanogan_pipeline.detection.neighbours import Neighbours, fit_neighbours
 from fanogan_pipeline.detection.poses import in_poses
 from fanogan_pipeline.detection.residual_law import fit_law
-from fanogan_pipeline.detection.residuals import TERMS, Restorer, residual_terms, tolerant_residual
+from fanogan_pipeline.detection.residuals import TERMS, residual_terms, tolerant_residual
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.networks import NetworkSpec, pixel_range
-from fanogan_pipeline.training.data import to_pixels
+from fanogan_pipeline.networks.pixels import to_pixels
 
 POSES = group("scoring").poses
 

@@ -43,7 +43,7 @@ def test_networks_fit_together_at_every_size(architecture, size, channels):
         encoder = build_encoder(spec, head).eval()
         (early, late), z = encoder.see(images)
         assert early.shape[0] == late.shape[0] == 3
-        assert early.shape[1] <= encoder.first(images).shape[1] * 13**2
+        assert early.shape[1] <= encoder.stages[0](images).shape[1] * 13**2
         assert encoder(images).shape == (3, 5)
         assert torch.equal(z, encoder(images))
         assert torch.allclose(encoder.linear(late), torch.atanh(z) if head == "tanh" else z, atol=1e-5)

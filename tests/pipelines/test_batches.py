@@ -26,17 +26,16 @@ from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.datasets.image_set import ImageSetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.detector import Detector
-from fanogan_pipeline.detection.residuals import Restorer
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.training_set import fit_training_set
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
-from fanogan_pipeline.networks import NetworkSpec, build_critic, build_encoder, build_generator
+from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_encoder, build_generator
 from fanogan_pipeline.pipelines.inference import nodes
 from fanogan_pipeline.preprocessing import prepare
 from fanogan_pipeline.preprocessing.geometry import Geometry
-from fanogan_pipeline.training.wgan import Wgan
 
 FEW, MANY = 16, 64  # pictures
 SIDE = 96  # of what the networks see, pixels; pictures are twice as large

@@ -21,7 +21,7 @@ from fanogan_pipeline.datasets import ArrayDataset, CheckpointDataset, ImageSetD
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.choice import as_given
 from fanogan_pipeline.detection.detector import Detector
-from fanogan_pipeline.detection.residuals import restore
+from fanogan_pipeline.detection.restorer import restore
 from fanogan_pipeline.detection.scoring import Calibration, fit_rule
 from fanogan_pipeline.detection.search_quality import not_measured
 from fanogan_pipeline.errors import InputError, MismatchError

@@ -19,9 +19,9 @@ from tests.parts import encoder_parameters, ones, training_parameters, wgan_para
 
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.networks import Checkpoint, NetworkSpec
+from fanogan_pipeline.networks.models import encoder_checkpoint, wgan_checkpoint
 from fanogan_pipeline.training.encoder import EncoderPhase
 from fanogan_pipeline.training.job import TrainingJob, train_encoder, train_wgan
-from fanogan_pipeline.training.models import encoder_checkpoint, wgan_checkpoint
 from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import WganPhase
 

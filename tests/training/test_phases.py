@@ -13,12 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import TrainingError
-from fanogan_pipeline.networks import NetworkSpec
+from fanogan_pipeline.networks import NetworkSpec, Wgan
 from fanogan_pipeline.training import health
 from fanogan_pipeline.training.encoder import EncoderPhase
 from fanogan_pipeline.training.job import TrainingJob, train_encoder, train_wgan
 from fanogan_pipeline.training.state import StateSlot
-from fanogan_pipeline.training.wgan import Wgan, WganPhase
+from fanogan_pipeline.training.wgan import WganPhase
 
 CPU = torch.device("cpu")
 SPEC = NetworkSpec("convolutional", (28, 28), 1, 4, 4)

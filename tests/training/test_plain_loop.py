@@ -13,7 +13,7 @@ from benchmarks.plain import PlainEncoder, PlainWgan
 from tests.parts import group, ones, wgan_parameters
 from torch import Tensor, nn
 
-from fanogan_pipeline.networks import NetworkSpec, build_critic, build_generator
+from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_generator
 from fanogan_pipeline.training import encoder, wgan
 
 CPU = torch.device("cpu")
@@ -92,7 +92,7 @@ def test_phase_2_agrees_with_the_plain_loop(environment, changes, architecture, 
     torch.manual_seed(0)
     spec = spec_of(wgan_parameters(architecture=architecture), 16)
     networks = build_generator(spec).eval().requires_grad_(False), build_critic(spec).eval().requires_grad_(False)
-    pair = wgan.Wgan(spec, group("wgan", environment).latent_prior, *networks)
+    pair = Wgan(spec, group("wgan", environment).latent_prior, *networks)
     p, images = group("encoder", environment, batch_size=12, steps=STEPS, **changes), ones(30)[:, :, :16, :16]
     ours, plain = encoder.EncoderPhase(images, pair, p, 0, CPU), PlainEncoder(images, pair, p, 0)
     start = values(plain.encoder)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from tests.parts import encoder_parameters, ones, wgan_parameters
 
-from fanogan_pipeline.networks import NetworkSpec
+from fanogan_pipeline.networks import NetworkSpec, Wgan
 from fanogan_pipeline.training.encoder import EncoderPhase
-from fanogan_pipeline.training.wgan import Wgan, WganPhase
+from fanogan_pipeline.training.wgan import WganPhase
 
 CPU = torch.device("cpu")
 ARCHITECTURES = ["convolutional", "reference", "residual"]

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fanogan_pipeline.networks import NetworkSpec, build_critic, build_generator
+from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_generator
 from fanogan_pipeline.training import sampling
-from fanogan_pipeline.training.wgan import Wgan
 
 STEPS = 3
 

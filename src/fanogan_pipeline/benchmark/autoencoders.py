@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from fanogan_pipeline.benchmark.baselines import Score
 from fanogan_pipeline.networks import NetworkSpec, build_encoder, build_generator, pixel_range, seeded
+from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.parameters import AugmentationParameters, BenchmarkMethod
 from fanogan_pipeline.training.augmentation import Augmenter
-from fanogan_pipeline.training.data import Batches, as_images, to_pixels
+from fanogan_pipeline.training.data import Batches, as_images
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
 
 RATE_DECAY = 0.5  # share of the steps over which the rate falls, as in `rate_factor`

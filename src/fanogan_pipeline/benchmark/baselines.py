@@ -16,8 +16,9 @@ from torch import Tensor
 from fanogan_pipeline.detection import neighbours as ours
 from fanogan_pipeline.detection.expectation import fit_expectation, liveliness
 from fanogan_pipeline.detection.poses import Pose, in_poses
+from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.parameters import BenchmarkMethod
-from fanogan_pipeline.training.data import as_images, to_pixels
+from fanogan_pipeline.training.data import as_images
 
 COMPONENTS = 32  # of PCA, or fewer where there are fewer images
 NEIGHBOURS = 5

@@ -14,15 +14,16 @@ from fanogan_pipeline.benchmark.shared import Scored, Settings, Split, clock
 from fanogan_pipeline.detection import choice, scoring
 from fanogan_pipeline.detection.expectation import ratio_name
 from fanogan_pipeline.detection.refinement import Refinement
-from fanogan_pipeline.detection.residuals import Restorer, batches, residual_terms
+from fanogan_pipeline.detection.residuals import residual_terms
+from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
 from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
-from fanogan_pipeline.networks import NetworkSpec
+from fanogan_pipeline.networks import NetworkSpec, Wgan
 from fanogan_pipeline.parameters import BenchmarkMethod, EncoderParameters, WganParameters
 from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.encoder import SEED_OFFSET
 from fanogan_pipeline.training.job import TrainingJob, train_encoder, train_wgan
-from fanogan_pipeline.training.wgan import Wgan, network_spec
+from fanogan_pipeline.training.wgan import network_spec
 
 # Other encoders on the same WGAN: what differs from the configured one.
 ENCODERS: dict[BenchmarkMethod, dict[str, Any]] = {

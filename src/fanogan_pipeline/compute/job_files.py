@@ -13,6 +13,7 @@ from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.datasets import safetensors_format
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.networks import NetworkSpec
+from fanogan_pipeline.networks.models import load_wgan, wgan_checkpoint
 from fanogan_pipeline.parameters import (
     AugmentationParameters,
     EncoderParameters,
@@ -20,7 +21,6 @@ from fanogan_pipeline.parameters import (
     WganParameters,
 )
 from fanogan_pipeline.training.job import TrainingJob
-from fanogan_pipeline.training.models import load_wgan, wgan_checkpoint
 from fanogan_pipeline.training.state import StateSlot
 
 

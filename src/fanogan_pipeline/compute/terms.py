@@ -21,7 +21,7 @@ from fanogan_pipeline.compute.folders import MODELS, digest, held, read_models, 
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
 from fanogan_pipeline.detection.pictures import Pooling, picture_terms
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
-from fanogan_pipeline.detection.residuals import Restorer
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.images import ImageSet, Tiles, of_runs, picture_runs
 from fanogan_pipeline.networks import Checkpoint

@@ -14,12 +14,12 @@ import torch
 from fanogan_pipeline.detection.detector import MEND, Detector
 from fanogan_pipeline.detection.pictures import Pooling, picture_maps, picture_terms
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
-from fanogan_pipeline.detection.residuals import TERMS, Restorer
+from fanogan_pipeline.detection.residuals import TERMS
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.images import Tiles
-from fanogan_pipeline.networks import Checkpoint
+from fanogan_pipeline.networks import Checkpoint, models
 from fanogan_pipeline.preprocessing.geometry import Geometry
-from fanogan_pipeline.training import models
 
 
 @dataclass(frozen=True)

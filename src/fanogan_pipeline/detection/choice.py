@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fanogan_pipeline.detection.groups import belonging
-from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.residuals import residual_terms
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.synthetic_anomalies import synthetic_anomalies

@@ -14,7 +14,7 @@ import pandas as pd
 from fanogan_pipeline.detection.scoring import Calibration, ScoreRule, p_values
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSet
-from fanogan_pipeline.training.models import expect_same
+from fanogan_pipeline.networks.models import expect_same
 
 MEND = "kedro run --pipelines scoring"
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.residuals import terms
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.training.data import to_pixels
+from fanogan_pipeline.networks.pixels import to_pixels
 
 NEEDED = ("onnx", "onnxscript")
 OUTPUTS = ("score", "p_value", "is_flagged")
@@ -54,8 +55,8 @@ class DetectorModule(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = to_pixels(images, self.restorer.pixel_range)
-        terms = self.restorer.terms(x, self.statistics, self.rule.weight)
-        score = self.rule.combine({name: term.double() for name, term in terms.items()}, torch.log)
+        found = terms(x, self.restorer, self.statistics, self.rule.weight)
+        score = self.rule.combine({name: term.double() for name, term in found.items()}, torch.log)
         at_least = (self.calibration_scores[None] >= score[:, None]).sum(1)
         p_value = (1 + at_least).double() / (len(self.calibration_scores) + 1)
         return score, p_value, score > self.threshold

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fanogan_pipeline.detection.components import principal
 from fanogan_pipeline.detection.poses import Pose, posed
-from fanogan_pipeline.detection.residuals import Restorer, batches
+from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.tensors import OfTensors
 
 NEIGHBOURS = 3

@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 
 from fanogan_pipeline.detection.localisation import residual_maps, smoothed
-from fanogan_pipeline.detection.residuals import Restorer, residual_terms
+from fanogan_pipeline.detection.residuals import residual_terms
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.images import ImageSet, Tiles, picture_runs
 from fanogan_pipeline.preprocessing.geometry import Geometry

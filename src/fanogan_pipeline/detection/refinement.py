@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.networks import pixel_range
-from fanogan_pipeline.training.data import sample_prior, to_bytes
-from fanogan_pipeline.training.wgan import Wgan
+from fanogan_pipeline.networks import Wgan, pixel_range
+from fanogan_pipeline.networks.pixels import to_bytes
+from fanogan_pipeline.networks.wgan import sample_prior
 
 ANOGAN_STEPS = 500  # the article's number of steps from a random z
 BLOCK = 32  # images searched at once

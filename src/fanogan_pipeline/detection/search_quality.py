@@ -17,7 +17,7 @@ from fanogan_pipeline.detection.refinement import Refinement
 from fanogan_pipeline.detection.scoring import fit_rule
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.images import ImageSet
-from fanogan_pipeline.training.wgan import Wgan
+from fanogan_pipeline.networks import Wgan
 
 COLUMNS = {
     "method": "str",

@@ -15,7 +15,7 @@ from fanogan_pipeline.detection.expectation import Expectation, fit_expectation,
 from fanogan_pipeline.detection.localisation import MapStatistics, fit_map_statistics
 from fanogan_pipeline.detection.neighbours import Neighbours
 from fanogan_pipeline.detection.residual_law import ResidualLaw
-from fanogan_pipeline.detection.residuals import Restorer, batches
+from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.training_set import DISTANCES, VIEWS, TrainingSet
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks import Checkpoint

@@ -13,7 +13,7 @@ from torch import Tensor
 from fanogan_pipeline.detection.neighbours import Neighbours, fit_neighbours
 from fanogan_pipeline.detection.poses import Pose
 from fanogan_pipeline.detection.residual_law import ResidualLaw, fit_law
-from fanogan_pipeline.detection.residuals import Restorer, batches
+from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.errors import InputError
 
 MOST_IMAGES = 8192  # training images that count, evenly from all there are

@@ -13,6 +13,7 @@ from fanogan_pipeline.networks.critic import Critic
 from fanogan_pipeline.networks.encoder import Encoder
 from fanogan_pipeline.networks.folding import folded
 from fanogan_pipeline.networks.spec import NetworkSpec
+from fanogan_pipeline.networks.wgan import Wgan
 
 __all__ = [
     "ARCHITECTURES",
@@ -20,6 +21,7 @@ __all__ = [
     "Critic",
     "Encoder",
     "NetworkSpec",
+    "Wgan",
     "build_critic",
     "build_encoder",
     "build_generator",

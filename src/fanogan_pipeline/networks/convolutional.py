@@ -19,7 +19,6 @@ from fanogan_pipeline.networks.spec import NetworkSpec
 
 MAX_WIDTH_FACTOR = 8  # deeper stages stop widening at 8 times the first
 INNERMOST_SIDE = 4  # halving ends where the shorter side has come down to this
-STAGE = 3  # layers of a stage of the encoder: convolution, batch norm, rectifier
 SLOPE = 0.2  # of the leaky rectifiers below nought
 HIDDEN_FACTOR = 4  # hidden units between z and the generator's first image, in widths
 
@@ -62,11 +61,8 @@ class ConvCritic(Critic):
     """x [N, C, H, W] -> score [N]."""
 
     def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
-        self.stages = nn.Sequential(
-            *[nn.Sequential(layer, nn.LeakyReLU(SLOPE, inplace=True)) for layer in down(spec, bias=True)]
-        )
-        self.linear = nn.Linear(innermost_units(spec), 1)
+        stages = [nn.Sequential(layer, nn.LeakyReLU(SLOPE, inplace=True)) for layer in down(spec, bias=True)]
+        super().__init__(nn.Sequential(*stages), innermost_units(spec))
 
     def input_gradient(self, x: Tensor) -> Tensor:
         """As every critic's, but written down: the same layers transposed, last to first, under the rectifiers' slopes.
@@ -119,16 +115,8 @@ class ConvEncoder(Encoder):
     """x [N, C, H, W] -> z [N, latent]: the critic's trunk with batch norm and a head on the latent space."""
 
     def __init__(self, spec: NetworkSpec, head: str) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for layer in down(spec, bias=False):
-            layers += [layer, nn.BatchNorm2d(layer.out_channels), nn.LeakyReLU(SLOPE, inplace=True)]
-        self.trunk = nn.Sequential(*layers)
-        self.linear = nn.Linear(innermost_units(spec), spec.latent_dim)
-        self.tanh = head == "tanh"
-
-    def first(self, x: Tensor) -> Tensor:
-        return self.trunk[:STAGE](x)
-
-    def rest(self, first: Tensor) -> Tensor:
-        return self.trunk[STAGE:](first)
+        stages = [
+            nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels), nn.LeakyReLU(SLOPE, inplace=True))
+            for layer in down(spec, bias=False)
+        ]
+        super().__init__(nn.Sequential(*stages), innermost_units(spec), spec.latent_dim, head)

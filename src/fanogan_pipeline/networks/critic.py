@@ -17,9 +17,11 @@ class Critic(nn.Module):
         couples_images: an image's score depends on its batch while training (batch norm).
     """
 
-    stages: nn.Sequential
-    linear: nn.Linear
     couples_images = False
+
+    def __init__(self, stages: nn.Sequential, units: int) -> None:
+        super().__init__()
+        self.stages, self.linear = stages, nn.Linear(units, 1)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations of each stage, from the image inwards."""

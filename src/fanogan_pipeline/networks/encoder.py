@@ -15,25 +15,19 @@ class Encoder(nn.Module):
     """x [N, C, H, W] -> z [N, latent]: features that the detector looks at too, and a head on the latent space.
 
     Attributes:
+        stages: from the image inwards.
         linear: from the last stage's activations to z.
         tanh: whether z stays inside (-1, 1), as the article's does.
     """
 
-    linear: nn.Linear
-    tanh: bool
-
-    def first(self, x: Tensor) -> Tensor:
-        """Activations of the first stage, [N, channels, h, w]."""
-        raise NotImplementedError
-
-    def rest(self, first: Tensor) -> Tensor:
-        """Activations of the last stage, [N, C, h, w], from those of the first."""
-        raise NotImplementedError
+    def __init__(self, stages: nn.Sequential, units: int, latent_dim: int, head: str) -> None:
+        super().__init__()
+        self.stages, self.linear, self.tanh = stages, nn.Linear(units, latent_dim), head == "tanh"
 
     def see(self, x: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """The encoder's views [N, units], early (the first stage averaged over squares) and late (the last); and z."""
-        first = self.first(x)
-        last = self.rest(first)
+        first = self.stages[0](x)
+        last = self.stages[1:](first)
         height, width = (max(1, side // COARSE) for side in first.shape[2:])
         return (functional.avg_pool2d(first, (height, width)).flatten(1), last.flatten(1)), self.head(last)
 
@@ -43,4 +37,4 @@ class Encoder(nn.Module):
         return torch.tanh(z) if self.tanh else z
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.rest(self.first(x)))
+        return self.head(self.stages(x))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
-from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn.utils import fusion
 
-Network = TypeVar("Network", bound=nn.Module)
+from fanogan_pipeline.networks.layout import Network
+
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 LINEAR_MAPS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 

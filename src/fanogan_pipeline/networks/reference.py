@@ -49,16 +49,19 @@ def trunk(spec: NetworkSpec) -> nn.Sequential:
     )
 
 
+def innermost_units(spec: NetworkSpec) -> int:
+    """Activations an image after the last stage."""
+    height, width = quarter(spec)
+    return 4 * spec.width * height * width
+
+
 class ReferenceCritic(Critic):
     """x [N, C, H, W] -> score [N]; batch norm makes a score depend on its batch while training."""
 
     couples_images = True
 
     def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
-        height, width = quarter(spec)
-        self.stages = trunk(spec)
-        self.linear = nn.Linear(4 * spec.width * height * width, 1)
+        super().__init__(trunk(spec), innermost_units(spec))
 
 
 class ReferenceGenerator(nn.Module):
@@ -88,14 +91,4 @@ class ReferenceEncoder(Encoder):
     """x [N, C, H, W] -> z [N, latent]."""
 
     def __init__(self, spec: NetworkSpec, head: str) -> None:
-        super().__init__()
-        height, width = quarter(spec)
-        self.stages = trunk(spec)
-        self.linear = nn.Linear(4 * spec.width * height * width, spec.latent_dim)
-        self.tanh = head == "tanh"
-
-    def first(self, x: Tensor) -> Tensor:
-        return self.stages[0](x)
-
-    def rest(self, first: Tensor) -> Tensor:
-        return self.stages[1:](first)
+        super().__init__(trunk(spec), innermost_units(spec), spec.latent_dim, head)

@@ -78,30 +78,25 @@ class UpBlock(nn.Module):
         return self.body(x) + self.shortcut(x)
 
 
-class ResidualTrunk(nn.Module):
+def trunk(spec: NetworkSpec, kind: str) -> nn.Sequential:
     """A 3x3 convolution and a down block for each halving; each stage's activations are features."""
+    widths = block_widths(spec)
+    first = nn.Conv2d(spec.channels, widths[0], 3, padding=1)
+    blocks = [DownBlock(before, after, kind) for before, after in itertools.pairwise(widths)]
+    return nn.Sequential(nn.Sequential(first, blocks[0]), *blocks[1:])
 
-    def __init__(self, spec: NetworkSpec, kind: str) -> None:
-        super().__init__()
-        widths = block_widths(spec)
-        first = nn.Conv2d(spec.channels, widths[0], 3, padding=1)
-        blocks = [DownBlock(before, after, kind) for before, after in itertools.pairwise(widths)]
-        self.stages = nn.Sequential(nn.Sequential(first, blocks[0]), *blocks[1:])
-        height, width = halved_sizes(spec.image_size)[-1]
-        self.units = widths[-1] * height * width
+
+def innermost_units(spec: NetworkSpec) -> int:
+    """Activations an image after the last stage."""
+    height, width = halved_sizes(spec.image_size)[-1]
+    return block_widths(spec)[-1] * height * width
 
 
 class ResidualCritic(Critic):
     """x [N, C, H, W] -> score [N], layer norm inside."""
 
     def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
-        self.trunk = ResidualTrunk(spec, "layer")
-        self.linear = nn.Linear(self.trunk.units, 1)
-
-    @property
-    def stages(self) -> nn.Sequential:  # type: ignore[override]
-        return self.trunk.stages
+        super().__init__(trunk(spec, "layer"), innermost_units(spec))
 
 
 class ResidualGenerator(nn.Module):
@@ -131,13 +126,4 @@ class ResidualEncoder(Encoder):
     """x [N, C, H, W] -> z [N, latent]: the critic's trunk and a head on the latent space."""
 
     def __init__(self, spec: NetworkSpec, head: str) -> None:
-        super().__init__()
-        self.trunk = ResidualTrunk(spec, "batch")
-        self.linear = nn.Linear(self.trunk.units, spec.latent_dim)
-        self.tanh = head == "tanh"
-
-    def first(self, x: Tensor) -> Tensor:
-        return self.trunk.stages[0](x)
-
-    def rest(self, first: Tensor) -> Tensor:
-        return self.trunk.stages[1:](first)
+        super().__init__(trunk(spec, "batch"), innermost_units(spec), spec.latent_dim, head)

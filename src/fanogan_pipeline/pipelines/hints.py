@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from fanogan_pipeline.datasets.tensorboard import TensorBoardLogs
-    from fanogan_pipeline.detection.residuals import Restorer
+    from fanogan_pipeline.detection.restorer import Restorer
     from fanogan_pipeline.images import ImageSet, ImageSource
     from fanogan_pipeline.networks import Checkpoint
     from fanogan_pipeline.preprocessing.geometry import Geometry

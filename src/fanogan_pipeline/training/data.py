@@ -1,4 +1,4 @@
-"""Batches, noise and pixel scaling: the parts of a step that are drawn at random, each from its own seed."""
+"""Batches and noise: the parts of a step that are drawn at random, each from its own seed."""
 
 from __future__ import annotations
 
@@ -50,27 +50,6 @@ def check_batch_size(parameter: str, batch_size: int, count: int) -> None:
 def as_images(images: np.ndarray) -> Tensor:
     """An array uint8 [N, C, H, W] as a tensor that shares its memory."""
     return torch.from_numpy(images)
-
-
-def to_pixels(images: Tensor, pixel_range: tuple[float, float]) -> Tensor:
-    """uint8 [N, C, H, W] 0..255 -> float32 in (low, high). By 255, never by a batch's own extremes."""
-    low, high = pixel_range
-    pixels = images.to(torch.float32, memory_format=torch.channels_last)
-    return pixels.mul_((high - low) / 255).add_(low)
-
-
-def to_bytes(pixels: Tensor, pixel_range: tuple[float, float]) -> Tensor:
-    """float [N, C, H, W] in (low, high) -> uint8 0..255, rounded."""
-    low, high = pixel_range
-    return ((pixels.float() - low) * (255 / (high - low))).round_().clamp_(0, 255).to(torch.uint8)
-
-
-def sample_prior(prior: str, count: int, latent_dim: int, generator: torch.Generator) -> Tensor:
-    """z [count, latent_dim] from N(0, 1) ("normal") or U(-1, 1) ("uniform"), on the generator's device."""
-    shape, device = (count, latent_dim), generator.device
-    if prior == "normal":
-        return torch.randn(shape, generator=generator, device=device)
-    return torch.rand(shape, generator=generator, device=device).mul_(2).sub_(1)
 
 
 def corrupt(

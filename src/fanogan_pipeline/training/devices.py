@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import TypeVar
 
 import torch
-from torch import nn
 
 from fanogan_pipeline.cores import cores
 from fanogan_pipeline.errors import InputError
 
 # glibc's numbers of what `keep_memory` sets, and to what, bytes
 MALLOC = {"mmap_threshold": (-3, 32 << 20), "trim_threshold": (-1, 1 << 30), "top_pad": (-2, 64 << 20)}
-Network = TypeVar("Network", bound=nn.Module)
 
 
 def choose_device(name: str) -> torch.device:
@@ -51,11 +48,6 @@ def _exact(device: torch.device) -> torch.device:
     what `precision: float32` says nor what a detector's scores elsewhere would agree with."""
     torch.backends.cudnn.allow_tf32 = False
     return device
-
-
-def placed(module: Network, device: torch.device) -> Network:
-    """The module on a device, channels last, which convolutions on it are fastest with."""
-    return module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def settle_in(threads: int, processes: int = 1) -> int:

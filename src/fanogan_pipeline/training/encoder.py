@@ -5,16 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.networks import build_encoder, folded, pixel_range, seeded
+from fanogan_pipeline.networks import Wgan, build_encoder, folded, pixel_range, seeded
+from fanogan_pipeline.networks.layout import placed
+from fanogan_pipeline.networks.pixels import to_pixels
+from fanogan_pipeline.networks.wgan import sample_prior
 from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, Precision
 from fanogan_pipeline.training import objectives
 from fanogan_pipeline.training.augmentation import Augmenter
-from fanogan_pipeline.training.data import Batches, corrupt, sample_prior, to_pixels
-from fanogan_pipeline.training.devices import placed
+from fanogan_pipeline.training.data import Batches, corrupt
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.precision import Passes
 from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_rate
-from fanogan_pipeline.training.wgan import Wgan
 
 SEED_OFFSET = 1000  # the encoder's seed lies so far from its WGAN's
 UNIT_IMAGES = 256  # real images that the loss terms' units and the typical pixel are taken over

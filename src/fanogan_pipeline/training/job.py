@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from fanogan_pipeline.networks import Encoder, NetworkSpec
+from fanogan_pipeline.networks import Encoder, NetworkSpec, Wgan
+from fanogan_pipeline.networks.wgan import sample_prior
 from fanogan_pipeline.parameters import (
     AugmentationParameters,
     EncoderParameters,
@@ -17,12 +18,11 @@ from fanogan_pipeline.parameters import (
     TrainingParameters,
     WganParameters,
 )
-from fanogan_pipeline.training.data import sample_prior
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.encoder import EncoderPhase
 from fanogan_pipeline.training.loop import Observer, run_phase
 from fanogan_pipeline.training.state import StateSlot
-from fanogan_pipeline.training.wgan import Wgan, WganPhase
+from fanogan_pipeline.training.wgan import WganPhase
 
 STANDING_BATCHES = 20  # batches of z that batch norm's statistics of the averaged generator are taken over
 

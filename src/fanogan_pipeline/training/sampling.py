@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fanogan_pipeline.networks import pixel_range
-from fanogan_pipeline.training.data import sample_prior, to_bytes
-from fanogan_pipeline.training.wgan import Wgan
+from fanogan_pipeline.networks import Wgan, pixel_range
+from fanogan_pipeline.networks.pixels import to_bytes
+from fanogan_pipeline.networks.wgan import sample_prior
 
 TOGETHER = 256  # images made at once
 

@@ -5,41 +5,25 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fanogan_pipeline.networks import Critic, NetworkSpec, build_critic, build_generator, pixel_range, seeded
+from fanogan_pipeline.networks import NetworkSpec, build_critic, build_generator, pixel_range, seeded
+from fanogan_pipeline.networks.layout import placed
+from fanogan_pipeline.networks.pixels import to_pixels
+from fanogan_pipeline.networks.wgan import sample_prior
 from fanogan_pipeline.parameters import AugmentationParameters, Precision, WganParameters
 from fanogan_pipeline.training import health, objectives
 from fanogan_pipeline.training.augmentation import Augmenter
-from fanogan_pipeline.training.data import Batches, sample_prior, to_pixels
-from fanogan_pipeline.training.devices import placed
+from fanogan_pipeline.training.data import Batches
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.ema import update_average
 from fanogan_pipeline.training.precision import Passes
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Wgan:
-    """What phase 1 leaves: networks in evaluation mode, gradients off, on one device.
-
-    Attributes:
-        spec: what they were built from.
-        prior: "normal" or "uniform", the law of z.
-        generator: z [N, latent_dim] -> image in `pixel_range(spec)`.
-        critic: image -> score [N], with `features`.
-    """
-
-    spec: NetworkSpec
-    prior: str
-    generator: nn.Module
-    critic: Critic
 
 
 def network_spec(shape: Sequence[int], parameters: WganParameters) -> NetworkSpec:

@@ -9,8 +9,9 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 with lazily():
     from fanogan_pipeline import figures, own_code
     from fanogan_pipeline.compute import side_by_side
-    from fanogan_pipeline.detection import anomaly_detector, residuals
-    from fanogan_pipeline.training import data, devices, job, models, state
+    from fanogan_pipeline.detection import anomaly_detector, restorer
+    from fanogan_pipeline.networks import models
+    from fanogan_pipeline.training import data, devices, job, state
     from fanogan_pipeline.training import encoder as phase
 
 
@@ -62,6 +63,6 @@ def draw_restoration(
 ) -> Figure:
     """Kept-apart normal images, what they are restored to, and the difference."""
     cpu = devices.choose_device("cpu")
-    restorer = anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, cpu)
+    networks = anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, cpu)
     some = selection_set.take(np.arange(min(8, len(selection_set))))
-    return figures.restoration(some.images, residuals.restore(some.images, restorer, 64), some.labels.tolist())
+    return figures.restoration(some.images, restorer.restore(some.images, networks, 64), some.labels.tolist())

@@ -10,7 +10,7 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 
 with lazily():
     from fanogan_pipeline import figures
-    from fanogan_pipeline.detection import anomaly_detector, choice, evaluation, pictures, residuals, search_quality
+    from fanogan_pipeline.detection import anomaly_detector, choice, evaluation, pictures, restorer, search_quality
     from fanogan_pipeline.detection import detector as detectors
     from fanogan_pipeline.training import devices
 
@@ -169,7 +169,7 @@ def draw_heatmaps(
     judge = anomaly_detector.AnomalyDetector.load(
         wgan_model, encoder_model, residual_statistics, detector, devices.choose_device("cpu")
     )
-    restored = pictures.whole(residuals.restore(some.images, judge.restorer, 64), some.tiles)
+    restored = pictures.whole(restorer.restore(some.images, judge.restorer, 64), some.tiles)
     images = pictures.framed(_whole(some), 255).astype(np.uint8)
     return figures.heatmap_gallery(
         images,

@@ -23,7 +23,8 @@ with lazily():
         training_set,
     )
     from fanogan_pipeline.detection import detector as detectors
-    from fanogan_pipeline.training import devices, models
+    from fanogan_pipeline.networks import models
+    from fanogan_pipeline.training import devices
 
 
 def load_restorer(

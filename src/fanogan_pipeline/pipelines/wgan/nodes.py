@@ -13,7 +13,8 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 with lazily():
     from fanogan_pipeline import figures, own_code
     from fanogan_pipeline.compute import side_by_side
-    from fanogan_pipeline.training import data, devices, job, models, sampling, state, wgan
+    from fanogan_pipeline.networks import models
+    from fanogan_pipeline.training import data, devices, job, sampling, state, wgan
 
 
 def train(

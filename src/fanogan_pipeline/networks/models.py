@@ -9,9 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.errors import InputError, MismatchError, one_line
-from fanogan_pipeline.networks import Checkpoint, Encoder, NetworkSpec, build_critic, build_encoder, build_generator
-from fanogan_pipeline.training.devices import Network, placed
-from fanogan_pipeline.training.wgan import Wgan
+from fanogan_pipeline.networks import (
+    Checkpoint,
+    Encoder,
+    NetworkSpec,
+    Wgan,
+    build_critic,
+    build_encoder,
+    build_generator,
+)
+from fanogan_pipeline.networks.layout import Network, placed
 
 
 def wgan_checkpoint(wgan: Wgan, facts: dict[str, Any]) -> Checkpoint:
@@ -120,9 +127,10 @@ def _filled(module: Network, model: Checkpoint, prefix: str, device: torch.devic
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        first = one_line(error)
         raise InputError(
-            f"{model.origin or prefix}: tensors do not fit the network its header names: {first}"
+            f"{model.origin or prefix}: tensors do not fit the network its header names, expected those that this "
+            f"version of the project stores; train again with 'kedro run --pipelines {model.header['kind']}' "
+            f"({one_line(error, 120)})"
         ) from error
     return placed(module, device).eval().requires_grad_(False)
 

@@ -20,7 +20,7 @@ from tests.damage import no_file_above
 from torch.distributed.elastic.rendezvous import c10d_rendezvous_backend
 
 from fanogan_pipeline.compute import job_files, worker
-from fanogan_pipeline.compute.side_by_side import FRESH_STORE, processes_here, train_first
+from fanogan_pipeline.compute.side_by_side import FRESH_STORE, _as_it_was, processes_here, train_first
 from fanogan_pipeline.errors import InputError, TrainingError
 from fanogan_pipeline.training.distributed import SOLO
 from fanogan_pipeline.training.job import train_wgan
@@ -45,7 +45,8 @@ def launch(processes: int, folder: Path) -> None:
 
     config = LaunchConfig(1, 1, processes, rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="localhost")
     config.start_method, config.run_id = "forkserver", "cases"
-    elastic_launch(config, jobs.train_cases)(str(folder))
+    with _as_it_was():
+        elastic_launch(config, jobs.train_cases)(str(folder))
 
 
 @pytest.mark.parametrize("processes", [2, 4])

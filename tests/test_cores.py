@@ -19,7 +19,7 @@ def test_where_no_list_of_cores_is_kept_all_of_the_machine_count(monkeypatch: py
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     before = torch.get_num_threads()
     try:
-        assert devices.settle_in(0, processes=2) == 3
+        assert devices.settle_in(0) == 6
     finally:
         torch.set_num_threads(before)
     assert cores() == provenance.machine()["cores"] == 6

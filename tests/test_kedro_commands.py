@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import yaml
+from kedro.io import DataCatalog
 from tests.in_process import copy_of, run_here
+from tests.parts import group
 from tests.project import kedro, newest
+
+from fanogan_pipeline.hooks import SummaryHooks
 
 
 def test_ipython_gives_the_catalog(smoke_project: Path) -> None:
@@ -56,6 +61,22 @@ def test_runners_that_share_memory_do_and_the_other_is_refused(smoke_project: Pa
         done = run_here(project, "--env", "smoke", *part, "--runner", "ParallelRunner")
         assert done.status == 1
         assert done.line.startswith("Error: --runner: found ParallelRunner, expected SequentialRunner or ThreadRunner")
+
+
+@pytest.mark.parametrize("phase", ["wgan", "encoder"])
+def test_where_models_are_trained_the_runner_that_ctrl_c_does_not_reach_is_refused(phase, smoke_project: Path) -> None:
+    done = run_here(smoke_project, "--env", "smoke", "--pipelines", phase, "--runner", "ThreadRunner")
+    assert done.status == 1
+    assert done.line.startswith("Error: --runner: found ThreadRunner, expected SequentialRunner: ")
+
+
+def test_metrics_of_a_run_that_failed_are_not_those_of_the_next_in_the_same_process(capsys) -> None:
+    hooks, parameters = SummaryHooks(), {"parameters": {"reporting": group("reporting")}}
+    hooks.after_catalog_created(parameters)
+    hooks.after_dataset_saved("metrics", {"auroc": 0.5})
+    hooks.after_catalog_created(parameters)
+    hooks.after_pipeline_run(DataCatalog())
+    assert capsys.readouterr().out == ""
 
 
 def test_the_summary_names_the_report_of_this_run_alone(smoke_project: Path, tmp_path: Path) -> None:

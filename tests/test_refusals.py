@@ -12,6 +12,7 @@ def test_memory_that_cannot_be_had_is_told_with_what_helps():
     line = plain_line(caught.value)
     assert line.startswith("out of memory (")
     assert "lower the batch_size" in line
+    assert "data_prep.max_train or max_train_tiles" in line  # no batch size makes the training set smaller
     assert "for new pictures, inference.shard_size" in line  # a finished detector's own sizes are what they are
     assert "\n" not in line
     assert plain_line(MemoryError()).startswith("out of memory (no more could be had)")

@@ -70,9 +70,9 @@ class ForesightHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         whole = sum((pipelines[name] for name in run_params["pipeline_names"] or ["__default__"]), Pipeline([]))
-        _check_runner(str(run_params.get("runner")))
-        _check_start(pipeline, whole, catalog)
         self._trained = [name for name in PHASES if f"{name}_model" in pipeline.all_outputs()]
+        _check_runner(str(run_params.get("runner")), bool(self._trained))
+        _check_start(pipeline, whole, catalog)
         for name in self._load_versions:
             if isinstance(dataset := catalog[name], AtomicMixin):
                 dataset.resolve_load_version()
@@ -93,11 +93,17 @@ class ForesightHooks:
                 check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(data))
 
 
-def _check_runner(runner: str) -> None:
+def _check_runner(runner: str, trains: bool) -> None:
+    expected = "SequentialRunner" if trains else "SequentialRunner or ThreadRunner"
     if "ParallelRunner" in runner:
         raise InputError(
-            "--runner: found ParallelRunner, expected SequentialRunner or ThreadRunner: nodes hand each other models "
+            f"--runner: found ParallelRunner, expected {expected}: nodes hand each other models "
             "in memory, and a run keeps one manifest; training.processes and compute.engine spread work over processes"
+        )
+    if "ThreadRunner" in runner and trains:
+        raise InputError(
+            f"--runner: found ThreadRunner, expected {expected}: Ctrl-C reaches the main thread alone, where training "
+            "stops with its state saved; run without --runner (training's nodes wait for one another anyway)"
         )
 
 
@@ -198,12 +204,10 @@ class StateHooks:
 class SummaryHooks:
     """The short table at the end."""
 
-    def __init__(self) -> None:
-        self._saved: dict[str, Any] = {}
-
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
         self._reporting = parameters["parameters"]["reporting"]
+        self._saved: dict[str, Any] = {}  # of this run: a notebook lives on after one that failed
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -223,7 +227,6 @@ class SummaryHooks:
             places = {kind: saved_at(catalog[name]) for name, kind in VERDICTS.items() if name in self._saved}
             paths = {kind: place for kind, place in places.items() if place}
             print(verdict_summary(summary, paths))
-        self._saved.clear()
 
 
 MANIFEST_HOOKS = ManifestHooks()

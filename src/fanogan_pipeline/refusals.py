@@ -69,7 +69,8 @@ def _of_memory(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _MEMORY.search(str(error))):
         what = _joined(str(error))[:160] or "no more could be had"
         return (
-            f"out of memory ({what}); lower the batch_size of wgan, encoder or scoring, or data_prep.image_size; "
+            f"out of memory ({what}); lower the batch_size of wgan, encoder or scoring, data_prep.image_size, or "
+            "data_prep.max_train or max_train_tiles, for the whole train_set lies on the device that trains; "
             "for new pictures, inference.shard_size"
         )
     return None

@@ -1,5 +1,7 @@
 """The benchmark at smoke size: `kedro run --env smoke --pipelines benchmark` in a copy of the project."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from tests.project import copy_project, kedro, newest
 
 from fanogan_pipeline.benchmark import autoencoders, baselines, cells, fanogan
 from fanogan_pipeline.benchmark.auroc import holm
-from fanogan_pipeline.benchmark.tables import RATES, benchmark_table, comparisons, summary
+from fanogan_pipeline.benchmark.tables import RATES, benchmark_table, comparisons, resampled_means, summary
 from fanogan_pipeline.datasets import validators
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
@@ -72,6 +74,21 @@ def test_the_summary_averages_and_compares_with_f_anogan(tables):
     assert averaged.drop(index=whole.index)["p_holm"].isna().all()
     assert (averaged["test_spread"] > 0).all()
     assert averaged["seed_spread"].isna().all()  # one seed has none
+
+
+def test_few_images_without_a_test_part_have_an_interval():
+    """In every cell five of 25 normal images are tested, others under another seed, beside all other labels' images."""
+    rng, labels, rows = np.random.default_rng(0), np.repeat(list("012"), 25), []
+    for name, seed in itertools.product("012", (0, 1)):
+        tested = [*rng.choice(np.flatnonzero(labels == name), 5, replace=False), *np.flatnonzero(labels != name)]
+        for method in ("f_anogan", "pca"):
+            cell = pd.DataFrame({"image_id": [f"{row:02}" for row in tested], "label": labels[tested]})
+            cell = cell.assign(normal_class=name, seed=seed, method=method, is_anomaly=cell["label"] != name)
+            rows.append(cell.assign(score=rng.normal(size=len(cell)) + cell["is_anomaly"]))
+    scores = pd.concat(rows, ignore_index=True).assign(part="test")
+    samples = resampled_means(scores, 400, 0)
+    assert samples.notna().all(axis=None)
+    assert (samples.std() > 0).all()
 
 
 def test_the_spread_over_seeds_is_that_of_their_means_over_classes(tables):

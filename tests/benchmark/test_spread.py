@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tests.parts import group, mnist
 
 from fanogan_pipeline.benchmark.cells import run_cell
 from fanogan_pipeline.benchmark.shared import Settings
 from fanogan_pipeline.compute import benchmark
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.prepare import picture_sums
 
 SEEDS = (0, 1)
@@ -119,3 +121,20 @@ def test_other_settings_code_or_groups_start_afresh(pictures, local, tmp_path, c
     after = set(place.glob("benchmark-*"))
     assert len(after - before) == 1
     assert (before <= after) == (change == "groups")  # other pictures' cells stay, those of other settings go
+
+
+def test_a_cell_computes_in_full_float32_on_a_gpu_too(pictures, tmp_path, monkeypatch):
+    seen = []
+    score = lambda *cell: seen.append(torch.backends.cudnn.allow_tf32) or pd.DataFrame({"score": [0.0]})  # noqa: E731
+    monkeypatch.setattr(benchmark, "run_cell", score)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # as a new process has it
+    benchmark._write(tmp_path, *pictures, settings())
+    benchmark.CellsFrom(str(tmp_path), (("1", 0),))(slice(0, 1))
+    assert seen == [False]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has GPUs")
+def test_a_worker_without_the_gpu_that_is_asked_for_says_so(pictures, tmp_path):
+    benchmark._write(tmp_path, *pictures, settings().model_copy(update={"device": "cuda"}))
+    with pytest.raises(InputError, match="device: found 'cuda', but PyTorch sees no GPU here"):
+        benchmark.CellsFrom(str(tmp_path), (("1", 0),))(slice(0, 1))

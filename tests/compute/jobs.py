@@ -22,7 +22,7 @@ from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_generator
 from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, TrainingParameters, WganParameters
-from fanogan_pipeline.training import encoder, wgan
+from fanogan_pipeline.training import encoder, interrupt, wgan
 from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.job import TrainingJob
@@ -173,6 +173,12 @@ def work_and_interrupt(folder: str) -> None:
 
     work_with(act)
     worker.work(folder)
+
+
+def work_slowly_and_interrupt(folder: str) -> None:
+    """The same where every step takes as long as processes go without asking one another."""
+    interrupt.ASK_SECONDS = 0.0
+    work_and_interrupt(folder)
 
 
 def work_never(folder: str) -> None:

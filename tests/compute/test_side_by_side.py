@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ import safetensors.torch
 import torch
 from tests.compute import jobs
 from tests.damage import no_file_above
+from torch.distributed.elastic.rendezvous import c10d_rendezvous_backend
 
-from fanogan_pipeline.compute.side_by_side import FRESH_STORE, processes_here, train_first
+from fanogan_pipeline.compute import job_files, worker
+from fanogan_pipeline.compute.side_by_side import FRESH_STORE, _as_it_was, processes_here, train_first
 from fanogan_pipeline.errors import InputError, TrainingError
 from fanogan_pipeline.training.distributed import SOLO
 from fanogan_pipeline.training.job import train_wgan
@@ -42,7 +45,8 @@ def launch(processes: int, folder: Path) -> None:
 
     config = LaunchConfig(1, 1, processes, rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="localhost")
     config.start_method, config.run_id = "forkserver", "cases"
-    elastic_launch(config, jobs.train_cases)(str(folder))
+    with _as_it_was():
+        elastic_launch(config, jobs.train_cases)(str(folder))
 
 
 @pytest.mark.parametrize("processes", [2, 4])
@@ -92,15 +96,20 @@ def test_a_killed_process_starts_again_from_the_last_state(finished, tmp_path):
     assert_same(weights(job, job.slot), finished)
 
 
-def test_an_interrupt_keeps_the_state_and_the_same_command_goes_on(finished, tmp_path):
-    job = jobs.job(tmp_path, processes=2, save_every_steps=0)
+@pytest.mark.parametrize(
+    ("log_every", "entry"), [(5, jobs.work_and_interrupt), (jobs.STEPS, jobs.work_slowly_and_interrupt)]
+)
+def test_an_interrupt_keeps_the_state_and_the_same_command_goes_on(log_every, entry, finished, tmp_path, caplog):
+    job = jobs.job(tmp_path, processes=2, save_every_steps=0, log_every=log_every)
     (tmp_path / "launcher").write_text(str(os.getpid()))
     with pytest.raises(KeyboardInterrupt):
-        train_first(job, jobs.digits(), jobs.work_and_interrupt)
+        train_first(job, jobs.digits(), entry)
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("torch.distributed")] == []
     (tmp_path / "launcher").unlink()
     assert remains(tmp_path) == []
     assert jobs.DYING_STEP < job.slot.load().header["step"] < jobs.STEPS
-    assert_same(weights(job, job.slot), finished)  # by one process, where two have begun
+    found = weights(job, job.slot)  # by one process, where two have begun
+    assert_same(found, {name: tensor for name, tensor in finished.items() if log_every == 5 or name != "curves"})
 
 
 def test_a_process_that_cannot_start_is_told_in_one_line(tmp_path, capfd):
@@ -170,6 +179,36 @@ def test_two_machines(finished, tmp_path, caplog, unused_port):
     assert [other.returncode for other in others] == [0], words
     assert remains(tmp_path) == []
     assert_same(weights(job, job.slot), finished)
+
+
+def test_a_meeting_point_that_is_not_there_is_told_in_one_line(tmp_path, monkeypatch):
+    connect = c10d_rendezvous_backend.TCPStore
+    quickly = lambda *place, **how: connect(*place, **{**how, "timeout": timedelta(seconds=1)})  # noqa: E731
+    monkeypatch.setattr(c10d_rendezvous_backend, "TCPStore", quickly)
+    job = jobs.job(tmp_path, processes=1, machines=2, rendezvous="no-such-host.invalid:29400")
+    with pytest.raises(TrainingError, match=r"cannot start \(.*no-such-host.*\); check training.rendezvous") as caught:
+        train_first(job, jobs.digits())
+    assert "\n" not in str(caught.value)
+    assert remains(tmp_path) == []
+
+
+@pytest.mark.parametrize(("asked", "of_environment", "count"), [(0, "", 3), (0, "2", 2), (1, "2", 1)])
+def test_processes_that_torchrun_starts_take_the_threads_that_the_run_was_asked_for(
+    asked, of_environment, count, tmp_path, unused_port, monkeypatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", of_environment)
+    job_files.write(jobs.job(tmp_path, threads=asked), tmp_path, jobs.digits())
+    place = {"MASTER_ADDR": "localhost", "MASTER_PORT": f"{unused_port}", "RANK": "0", "WORLD_SIZE": "1"}
+    for name, value in {**place, "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}.items():
+        monkeypatch.setenv(name, value)  # as torchrun does on another machine, for two processes of which this is one
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(6), raising=False)
+    seen, before = [], torch.get_num_threads()
+    monkeypatch.setattr(worker, "run_phase", lambda *how: seen.append(torch.get_num_threads()))
+    try:
+        worker.work(str(tmp_path))
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [count]
 
 
 def test_processes_divide_the_batch(tmp_path):

@@ -132,3 +132,14 @@ def test_threads_may_save_at_once(tmp_path):
     for thread in threads:
         thread.join()
     assert [store.load(f"wgan-{k}").digest for k in range(4)] == [state(k).digest for k in range(4)]
+
+
+def test_a_stopped_state_is_gone_on_with_though_its_twin_has_finished(tmp_path):
+    store = StateStore(tmp_path)
+    for key in ("wgan-a-2", "wgan-ab"):
+        store.save(key, state(1))
+        store.release(key)
+    assert store.unheld("wgan-a") == "wgan-a-2"
+    store.save("wgan-a", state(2))
+    assert store.unheld("wgan-a") == "wgan-a"
+    assert store.unheld("wgan-b") == "wgan-b"

@@ -22,6 +22,11 @@ def test_a_batch_depends_on_its_number_and_the_seed_alone():
     assert not torch.equal(Batches(50, 7, 2, "p").rows(3), rows[3])
 
 
+def test_a_batch_takes_no_more_room_than_its_own_rows():
+    batches = Batches(10_000, 8, 0, "p")
+    assert all(batches.rows(k).untyped_storage().nbytes() == 8 * 8 for k in (0, 5, 1249, 1250))
+
+
 def test_a_batch_larger_than_the_data_is_refused_by_its_parameter():
     with pytest.raises(InputError, match=r"wgan\.batch_size: found 64, expected at most the 20 images"):
         Batches(20, 64, 0, "wgan.batch_size")

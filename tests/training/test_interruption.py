@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,8 @@ from tests.project import copy_project, newest
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import TrainingError
 from fanogan_pipeline.networks import Checkpoint, NetworkSpec
+from fanogan_pipeline.training import interrupt
+from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.job import TrainingJob, train_wgan
 from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import WganPhase
@@ -297,3 +300,24 @@ def test_a_run_stopped_in_the_second_phase_does_not_train_the_first_again(number
 def versions(project: Path, name: str) -> int:
     """How often an output has been stored."""
     return len(list(project.glob(f"data/*/{name}.*/*/{name}.*")))
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "expected"),
+    [(0.01, [1, 100, 200]), (0.125, [1, 41, 81, 100, 140, 180, 200]), (9.0, [*range(1, 201)])],
+)
+def test_several_processes_ask_one_another_at_logged_steps_and_every_few_seconds(step_seconds, expected, monkeypatch):
+    clock, asked = [0.0], []
+
+    class Pair(Group):
+        def most(self, numbers):
+            asked.append(round(clock[0] / step_seconds))
+            return [float(number) for number in numbers]
+
+    monkeypatch.setattr(interrupt, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    is_stopping = interrupt.Stopping(Pair(0, 2), lambda: True, 0, log_every=100)
+    stops = []
+    for step in range(1, 201):
+        clock[0] = step * step_seconds
+        stops += [step] if is_stopping(step) else []
+    assert stops == asked == expected

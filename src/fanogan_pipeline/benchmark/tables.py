@@ -58,7 +58,9 @@ def summary(table: pd.DataFrame, scores: pd.DataFrame, resamples: int, seed: int
     """A row per method: means over classes and seeds, with two spreads of the mean AUROC kept apart.
 
     The test images are shared by all classes, so their sampling error is taken over whole tables at once: images
-    are drawn again within their label, the same draw for every class, seed and method.
+    are drawn again within their label, the same draw for every class, seed and method. Where no official test part
+    is shared, they are drawn among those of their label that are test images under the very same seeds, so that every
+    sample has each cell's number of normal images.
 
     Args:
         table: of `benchmark_table`.
@@ -92,7 +94,7 @@ def resampled_means(scores: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
     test = scores[scores["part"] == "test"]
     known = test[["image_id", "label"]].drop_duplicates("image_id")
     number = pd.Series(np.arange(len(known)), index=known["image_id"].to_numpy())
-    weights = resampled_weights(known["label"].to_numpy().astype(str), resamples, seed)
+    weights = resampled_weights(_strata(known, test), resamples, seed)
     total: dict[str, np.ndarray] = {}
     count: dict[str, int] = {}
     for (*_, method), group in test.groupby([*CELL, "method"], sort=False, observed=True):
@@ -101,6 +103,13 @@ def resampled_means(scores: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
         found = np.array([ranked.auroc(sample) for sample in weights])
         total[method], count[method] = total.get(method, 0) + found, count.get(method, 0) + 1
     return pd.DataFrame({method: total[method] / count[method] for method in total})
+
+
+def _strata(known: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
+    """A number for each image: the same for those of one label that are normal test images under the same seeds."""
+    normal = test.loc[~test["is_anomaly"], ["image_id", "seed"]].drop_duplicates().sort_values("seed").astype(str)
+    seeds = known["image_id"].map(normal.groupby("image_id")["seed"].agg(" ".join)).fillna("")
+    return known.assign(label=known["label"].astype(str), seeds=seeds).groupby(["label", "seeds"]).ngroup().to_numpy()
 
 
 def _against(samples: pd.DataFrame, auroc: pd.Series, confidence: float) -> pd.DataFrame:

@@ -45,8 +45,9 @@ class CellsFrom:
     cells: tuple[Cell, ...]
 
     def __call__(self, rows: slice) -> pd.DataFrame:
-        devices.settle_in(1)
         images, table, settings = _read(self.folder)
+        devices.choose_device(settings.device)
+        devices.settle_in(1)
         return pd.concat(
             [run_cell(images, table, name, seed, settings) for name, seed in self.cells[rows]], ignore_index=True
         )
@@ -69,7 +70,8 @@ def run_cells(
         cells: what to compute.
         settings: parameters.
         compute: the engine.
-        place: a local folder, seen by all workers; finished cells stay there until pictures, settings or code change.
+        place: a local folder, seen by all workers; finished cells stay there until settings or code change. Cells of
+            other pictures are never removed.
         code: digest of the code that scores are made by.
 
     Returns:

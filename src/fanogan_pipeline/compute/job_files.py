@@ -20,6 +20,7 @@ from fanogan_pipeline.parameters import (
     TrainingParameters,
     WganParameters,
 )
+from fanogan_pipeline.training import devices
 from fanogan_pipeline.training.job import TrainingJob
 from fanogan_pipeline.training.state import StateSlot
 
@@ -36,10 +37,12 @@ def write(job: TrainingJob, folder: Path, images: np.ndarray) -> None:
     if job.wgan is not None:
         with work_file(folder / "wgan.safetensors") as draft:
             draft.write_bytes(safetensors_format.to_bytes(wgan_checkpoint(job.wgan, {})))
+    # as many threads as asked for here: torchrun, which starts the processes of other machines, asks for 1 by itself
+    training = job.training.model_copy(update={"threads": devices.threads_asked_for(job.training.threads)})
     facts: dict[str, Any] = {
         "phase": job.phase,
         "parameters": job.parameters.model_dump(mode="json"),
-        "training": job.training.model_dump(mode="json"),
+        "training": training.model_dump(mode="json"),
         "spec": job.spec.to_json(),
         "augmentation": job.augmentation.model_dump(mode="json") if job.augmentation else None,
         "seed": job.seed,

@@ -98,6 +98,7 @@ def _is_done(slot: StateSlot, steps: int) -> bool:
 def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str], None], way_on: str) -> None:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     training, run = job.training, uuid.uuid4().hex[:12]
@@ -143,8 +144,8 @@ def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str
             f"{job.phase}: process {rank} of {processes * training.machines} {_reason(failure)}, and again after "
             f"{training.restarts} restarts; the last state is kept, {way_on} goes on from there"
         ) from error
-    except (RuntimeError, OSError) as error:  # no rendezvous: an address of another machine, a port in use
-        reason = one_line(error)
+    except (RuntimeError, OSError, RendezvousError) as error:  # an address of another machine, a port in use
+        reason = one_line(error.__cause__ or error)
         raise TrainingError(
             f"{job.phase}: {processes} processes cannot start ({reason}); check training.rendezvous and the memory left"
         ) from error
@@ -170,22 +171,21 @@ def _reason(failure: Any) -> str:
 @contextmanager
 def _as_it_was() -> Iterator[None]:
     """Keeps the launcher's own words to itself, and undoes what it does to signals and environment."""
-    talkers = [
-        logging.getLogger(name)
-        for name in ("torch.distributed.elastic", "torch.distributed.launcher", "torch.multiprocessing")
-    ]
-    levels = [talker.level for talker in talkers]
+    names = ("torch.distributed.elastic", "torch.distributed.launcher", "torch.multiprocessing")
+    silence, talkers = logging.NullHandler(), [logging.getLogger(name) for name in names]
     main = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT) if main else ()
     handlers, environment = {number: signal.getsignal(number) for number in numbers}, dict(os.environ)
-    for talker in talkers:
-        talker.setLevel(logging.CRITICAL + 1)
+    for talker in talkers:  # what loggers below them say, at levels of their own, ends here too
+        talker.addHandler(silence)
+        talker.propagate = False
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for talker, level in zip(talkers, levels, strict=True):
-            talker.setLevel(level)
+        for talker in talkers:
+            talker.removeHandler(silence)
+            talker.propagate = True
         os.environ.clear()
         os.environ.update(environment)

@@ -98,9 +98,12 @@ class StateStore:
         return sorted(path.stem for path in self._folder.glob(f"*{_SUFFIX}") if _KEY.fullmatch(path.stem))
 
     def unheld(self, key: str) -> str:
-        """The key, or where another living process holds its state the first of key-2, key-3, ... that none does."""
-        keys = (key if number == 1 else f"{key}-{number}" for number in itertools.count(1))
-        return next(key for key in keys if not self._path(key).exists() or self._is_free(key))
+        """The first of key, key-2, key-3, ... whose state is there and no other living process holds, else the first
+        that is not there."""
+        there = [one for one in self.keys() if one == key or one.startswith(f"{key}-")]
+        names = itertools.chain([key], (f"{key}-{number}" for number in itertools.count(2)))
+        free = (one for one in there if self._is_free(one))
+        return next(itertools.chain(free, (one for one in names if one not in there)))
 
     def sweep(self, prefix: str, keep: str, most: int) -> list[str]:
         """Remove stale states: those whose key starts with `prefix`, but for `keep`, the `most` last saved of the

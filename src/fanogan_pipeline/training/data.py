@@ -32,9 +32,7 @@ class Batches:
         start, stop = k * self.batch_size, (k + 1) * self.batch_size
         passes = range(start // self.count, (stop - 1) // self.count + 1)
         self._orders = {n: self._orders[n] if n in self._orders else self._order(n) for n in passes}
-        joined = torch.cat([self._orders[number] for number in passes])
-        offset = start - passes[0] * self.count
-        return joined[offset : offset + self.batch_size]
+        return torch.cat([self._orders[n][max(0, start - n * self.count) : stop - n * self.count] for n in passes])
 
     def _order(self, number: int) -> Tensor:
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)

@@ -50,23 +50,26 @@ def _exact(device: torch.device) -> torch.device:
     return device
 
 
-def settle_in(threads: int, processes: int = 1) -> int:
+def settle_in(threads: int) -> int:
     """Make this process ready to compute: its CPU threads, and memory that is kept from one batch to the next.
 
     Args:
-        threads: as `training.threads`; 0: as OMP_NUM_THREADS says, else a fair share of every core there is.
-        processes: that share the cores.
+        threads: as `training.threads`; 0: as OMP_NUM_THREADS says, else every core there is.
 
     Returns:
         The number of threads.
     """
     keep_memory()
-    wished = os.environ.get("OMP_NUM_THREADS", "")
-    share = max(1, cores() // processes)
-    count = threads or (int(wished) if wished.isdigit() and int(wished) else share)
+    count = threads_asked_for(threads) or cores()
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
     return count
+
+
+def threads_asked_for(threads: int) -> int:
+    """`training.threads`, or where that is 0 what OMP_NUM_THREADS says; 0 where nobody has said anything."""
+    wished = os.environ.get("OMP_NUM_THREADS", "")
+    return threads or (int(wished) if wished.isdigit() else 0)
 
 
 def keep_memory() -> None:

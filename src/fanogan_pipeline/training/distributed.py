@@ -75,13 +75,13 @@ class Group:
         dist.all_reduce(message)
         return dict(zip(terms, (message / self.size).unbind(), strict=True))
 
-    def any(self, flag: bool) -> bool:
-        """Whether it is so in any of the processes."""
+    def most(self, numbers: Sequence[float]) -> list[float]:
+        """Each number's largest over the processes, the very same for all of them."""
         if self.size == 1:
-            return flag
-        message = torch.tensor(float(flag), device=_message_device())
-        dist.all_reduce(message)
-        return float(message) > 0
+            return list(numbers)
+        message = torch.tensor(numbers, device=_message_device())
+        dist.all_reduce(message, dist.ReduceOp.MAX)
+        return message.tolist()
 
     @torch.no_grad()
     def align(self, step: int, modules: Iterable[nn.Module]) -> None:
@@ -94,7 +94,7 @@ class Group:
             return
         first = torch.tensor(step, device=_message_device())
         dist.broadcast(first, 0)
-        if self.any(int(first) != step):
+        if any(self.most([int(first) != step])):
             raise RuntimeError(f"rank {self.rank} stands at step {step}, others at another")
         for module in modules:
             for tensor in module.state_dict().values():

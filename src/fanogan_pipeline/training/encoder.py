@@ -92,7 +92,7 @@ class EncoderPhase:
             with torch.no_grad():
                 real_features = self.passed(self.critic.features, x)
             restored_features = self.passed(self.critic.features, restored)
-            terms["term_features"] = objectives.feature_term(real_features[-1:], restored_features[-1:])
+            terms["term_features"] = objectives.feature_term(real_features[-1], restored_features[-1])
             loss = loss + self.p.kappa * terms["term_features"] / self.feature_unit
         if self.p.latent_weight:
             terms["term_ziz"] = objectives.latent_term(z, self.passed(self.encoder, restored), self.p.image_distance)

@@ -16,7 +16,7 @@ from fanogan_pipeline.parameters import TrainingParameters
 from fanogan_pipeline.training import health
 from fanogan_pipeline.training.curves import Curves
 from fanogan_pipeline.training.distributed import Group
-from fanogan_pipeline.training.interrupt import polite_interrupt
+from fanogan_pipeline.training.interrupt import Stopping, polite_interrupt
 from fanogan_pipeline.training.progress import Progress
 from fanogan_pipeline.training.state import StateSlot, misfit_of, pack, unpack
 
@@ -79,6 +79,7 @@ def run_phase(
     saved_at = time.monotonic()
     kept = slot.let_go_on_error() if slot else nullcontext()
     with kept, polite_interrupt(insist=group.size == 1) as interrupted:
+        is_stopping = Stopping(group, interrupted, step, parameters.log_every)
         while step < steps:
             curves.add(group.mean(phase.step(step)))
             step += 1
@@ -89,7 +90,7 @@ def run_phase(
                 progress.show(step, values)
                 if observe:
                     observe(step, values)
-            stopping = step < steps and _is_stopping(group, interrupted, step, parameters.log_every)
+            stopping = step < steps and is_stopping(step)
             due = stopping or step == steps or _is_due(parameters, step, saved_at)
             is_handed_on = step == steps and group.size > 1  # all that several processes leave is their last state
             if slot and group.rank == 0 and due:
@@ -104,11 +105,6 @@ def run_phase(
             raise KeyboardInterrupt
     progress.close()
     return pd.DataFrame(curves.rows)
-
-
-def _is_stopping(group: Group, interrupted: Callable[[], bool], step: int, log_every: int) -> bool:
-    """Whether to end here. Several processes ask one another only now and then, for it makes them wait."""
-    return (group.size == 1 or step % log_every == 0) and group.any(interrupted())
 
 
 def _is_due(parameters: TrainingParameters, step: int, saved_at: float) -> bool:

@@ -73,15 +73,13 @@ def image_term(x: Tensor, restored: Tensor, distance: str) -> Tensor:
     return difference.square().mean() if distance == "squared" else difference.abs().mean()
 
 
-def feature_term(real_features: list[Tensor], restored_features: list[Tensor]) -> Tensor:
+def feature_term(real_features: Tensor, restored_features: Tensor) -> Tensor:
     """1/n_f ||f(x) - f(G(E(x)))||^2: the second half of L_izi_f (Schlegl et al. 2019), without its weight kappa.
 
     Args:
-        real_features, restored_features: the critic's activations, one tensor [N, ...] a layer;
-            more than one layer counts each layer's mean equally.
+        real_features, restored_features: activations of one of the critic's layers [N, ...].
     """
-    terms = [(ours - theirs).square().mean() for ours, theirs in zip(restored_features, real_features, strict=True)]
-    return torch.stack(terms).mean()
+    return (restored_features - real_features).square().mean()
 
 
 def latent_term(z: Tensor, restored_z: Tensor, distance: str) -> Tensor:

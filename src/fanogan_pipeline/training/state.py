@@ -58,6 +58,21 @@ class StateSlot:
     facts: dict[str, Any]
     own_key: str = ""
 
+    @classmethod
+    def of(
+        cls, store: StateStore, phase: str, facts: dict[str, Any], device: str, log_every: int, code: str
+    ) -> StateSlot:
+        """The slot of a training of its own.
+
+        Args:
+            store, phase: as above.
+            facts: what the model depends on.
+            device: "cpu" or "cuda".
+            log_every: steps a row of the curves.
+            code: digest of the packages `CODE`.
+        """
+        return cls(store, phase, {**facts, "device": device, "log_every": log_every, "code": code}).unshared()
+
     @property
     def key(self) -> str:
         if self.own_key:

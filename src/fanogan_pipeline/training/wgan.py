@@ -88,13 +88,15 @@ class WganPhase:
         return terms
 
     def complaint(self, values: dict[str, float]) -> str:
+        """A critic that ran away, or a generator that shows one image only beside the last batch of real ones."""
         return health.runaway_complaint(values) or health.collapse_complaint(
-            self.group.gather(self._real(0)), self.group.gather(self._last_fake)
+            self.group.gather(self._last_real), self.group.gather(self._last_fake)
         )
 
     def _critic_step(self, real: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
-            self._last_fake = fake = self._fake()  # looked at again by `complaint`, which may draw no noise of its own
+            fake = self._fake()
+        self._last_real, self._last_fake = real, fake  # for `complaint`, which may draw no noise of its own
         real_scores, fake_scores = self._scores(real, fake)
         loss = objectives.wasserstein_critic_loss(real_scores, fake_scores)
         terms = {"term_real": real_scores.mean().detach(), "term_fake": fake_scores.mean().detach()}

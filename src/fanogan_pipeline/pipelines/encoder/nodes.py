@@ -33,8 +33,8 @@ def train(
     where = devices.choose_device(device)
     wgan = models.load_wgan(wgan_model, where)
     facts = state.facts_of(parameters, data_prep, seed, train_set.split_digest, precision)
-    kept = {"device": where.type, "log_every": training.log_every, "code": own_code.code_digest(*state.CODE)}
-    slot = state.StateSlot(states, "encoder", facts | kept | {"wgan": wgan_model.digest}).unshared()
+    code, needed = own_code.code_digest(*state.CODE), {**facts, "wgan": wgan_model.digest}
+    slot = state.StateSlot.of(states, "encoder", needed, where.type, training.log_every, code)
     whole = job.TrainingJob(
         parameters,
         training,

@@ -33,8 +33,8 @@ def train(
     where, images = devices.choose_device(device), data.as_images(train_set.images)
     spec = wgan.network_spec(images.shape, parameters)
     facts = state.facts_of(parameters, data_prep, seed, train_set.split_digest, precision)
-    kept = {"device": where.type, "log_every": training.log_every, "code": own_code.code_digest(*state.CODE)}
-    slot = state.StateSlot(states, "wgan", facts | kept).unshared()
+    code = own_code.code_digest(*state.CODE)
+    slot = state.StateSlot.of(states, "wgan", facts, where.type, training.log_every, code)
     whole = job.TrainingJob(parameters, training, spec, seed, where.type, slot, None, data_prep.augmentation, precision)
     whole = side_by_side.train_first(whole, train_set.images)
     with tensorboard.run("wgan") as log:

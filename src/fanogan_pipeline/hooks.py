@@ -30,7 +30,7 @@ SMALL = 64 << 20  # bytes
 # Work that can be gone on with, and all that its node stores, in whatever order.
 RESULTS = {
     **{phase: {f"{phase}_model", f"{phase}_history"} for phase in PHASES},
-    "inference": {"new_scores", "new_summary"},
+    "inference": {"new_scores", "new_summary", "new_verdicts"},
 }
 
 

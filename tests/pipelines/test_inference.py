@@ -202,7 +202,7 @@ def test_with_a_false_discovery_rate_the_batch_is_flagged_by_it_and_not_by_the_t
         (0.08, [False, False, False, False]),
     ):
         parameters = group("inference", false_discovery_rate=rate)
-        scores, summary = nodes.judge_pictures(terms, detector, parameters)
+        scores, summary, _ = nodes.judge_pictures(terms, detector, parameters)
         assert scores["p_value"].tolist() == pytest.approx([0.05, 0.8, 0.05, 0.9])
         assert scores["is_flagged"].tolist() == flagged
         assert (scores["verdict"] == "anomalous").tolist() == flagged
@@ -225,7 +225,9 @@ def test_an_overlay_of_a_padded_picture_lies_where_the_picture_is(project, monke
     geometry = json.dumps(Geometry((28, 28), 1, "pad").to_json())
     judge = replace(judge, detector=replace(judge.detector, geometry=geometry, pixel_threshold=2.0))
     monkeypatch.setattr(AnomalyDetector, "maps", lambda self, images, tiles: iter((images[:, 0] > 150) * 9.0))
-    file = io.BytesIO(nodes._overlay(pictures(lambda row: picture, 1), 0, judge))
+    scores = pd.DataFrame({"image_id": ["000000.png"], "score": 9.0, "is_flagged": True})
+    drawn = nodes.draw_overlays(pictures(lambda row: picture, 1), scores, judge, group("inference"))
+    file = io.BytesIO(drawn["000000.png"]())
     coloured = np.ptp(np.asarray(Image.open(file)).astype(int), axis=2) > 50
     rows, columns = np.nonzero(coloured)
     assert abs(rows.mean() - 3.5) < 2

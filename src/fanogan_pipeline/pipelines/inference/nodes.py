@@ -92,6 +92,7 @@ def _summary(terms: DataFrame, scores: DataFrame, anomaly_detector: Any, paramet
         "flagged": int(scores["is_flagged"].sum()),
         "threshold": judged.calibration.threshold,
         "promised_false_alarm_rate": judged.calibration.promised_false_alarm_rate,
+        "calibration_groups": judged.calibration.n_groups,
         "false_discovery_rate": parameters.false_discovery_rate,
         "drift_p_value": drift,
         "drifted": drift < parameters.drift_alarm,

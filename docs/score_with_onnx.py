@@ -18,7 +18,10 @@ geometry = json.loads(session.get_modelmeta().custom_metadata_map["geometry"])
 size = np.array(geometry["image_size"])
 if geometry.get("local_contrast"):
     sys.exit("This detector levels local contrast first (data_prep.local_contrast), which this script does not.")
-for path in sorted(path for path in Path(sys.argv[2]).rglob("*") if path.suffix.lower() in KINDS):
+folder = Path(sys.argv[2])
+for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS):
+    if any(part.startswith(".") for part in path.relative_to(folder).parts):  # hidden
+        continue
     try:
         opened = Image.open(path)
         if getattr(opened, "is_animated", False) and opened.format != "MPO":  # a camera's, one photograph all the same

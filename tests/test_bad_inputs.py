@@ -12,9 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from kedro.framework.project import configure_project, pipelines
+from kedro.io import DataCatalog
 from tests import damage
+from tests.compute.scenes import image_set
 from tests.damage import VERSION
 from tests.in_process import copy_of, run_here, stored_files
+from tests.parts import group
+
+from fanogan_pipeline.hooks import ForesightHooks
 
 FOLDER = "fanogan_pipeline.datasets.ImageFolderDataset"
 IDX = "fanogan_pipeline.datasets.IdxImageDataset"
@@ -200,6 +206,13 @@ ROWS: dict[str, Row] = {
     "empty picture": folder_with("bad.png", b"", "found an empty file (0 bytes), expected a picture"),
     "no picture": folder_with("bad.png", b"hello", "found no picture", "expected PNG, JPEG, BMP, TIFF or WebP"),
     "picture cut short": folder_with("bad.png", TWENTY[:-200], "found a picture that is cut short or damaged"),
+    "picture cut short, skipped by its header alone": folder_with(
+        "bad.png",
+        TWENTY[:-200],
+        "found a picture that is cut short or damaged",
+        "(verify: full beside on_error: skip leaves such files out)",
+        on_error="skip",
+    ),
     "moving picture": folder_with(
         "bad.webp", damage.moving_picture(), "found an animated or multi-page file, expected a single picture"
     ),
@@ -308,6 +321,10 @@ ROWS: dict[str, Row] = {
         ("--env", "smoke", "--params", "wgan.batch_size=500"),
         ("wgan.batch_size: found 500, expected at most the 400 images there are to train on",),
     ),
+    "pictures too few to choose a score with": Row(
+        ("--env", "smoke", "--params", "scoring.score=chosen,data_prep.selection_fraction=0.0005"),
+        ("selection_set: found 3 images, expected at least 4 to choose a score with; raise data_prep.selection_",),
+    ),
     "encoder's batch larger than the data": Row(
         ("--env", "smoke", "--pipelines", "encoder", "--params", "encoder.batch_size=500"),
         ("encoder.batch_size: found 500, expected at most the 400 images",),
@@ -368,6 +385,22 @@ def test_one_line_says_what_is_wrong_and_nothing_changes(name: str, project: Pat
     for part in row.expected:
         assert part in outcome.line
     assert "Traceback" not in outcome.output
+
+
+def test_a_rate_that_cannot_be_promised_is_said_before_anything_is_trained(caplog: pytest.LogCaptureFixture) -> None:
+    configure_project("fanogan_pipeline")
+    hooks = ForesightHooks()
+    groups = {name: group(name) for name in ("wgan", "encoder", "scoring")}
+    hooks.after_catalog_created({"parameters": {**groups, "device": "cpu"}}, None)
+    hooks.before_pipeline_run({"pipeline_names": None}, pipelines["__default__"], DataCatalog())
+    tiled, whole = (
+        image_set(np.zeros((80, 1, 16, 16), np.uint8), True),
+        image_set(np.zeros((99, 1, 16, 16), np.uint8), False),
+    )
+    hooks.after_node_run({"train_set": whole, "selection_set": tiled, "calibration_set": whole})
+    assert not caplog.records
+    hooks.after_node_run({"train_set": whole, "selection_set": tiled, "calibration_set": tiled})
+    assert "0.01 needs at least 99 calibration images, found 20" in caplog.text
 
 
 def gpu_is_here() -> bool:

@@ -30,7 +30,7 @@ SMALL = 64 << 20  # bytes
 # Work that can be gone on with, and all that its node stores, in whatever order.
 RESULTS = {
     **{phase: {f"{phase}_model", f"{phase}_history"} for phase in PHASES},
-    "inference": {"new_scores", "new_summary"},
+    "inference": {"new_scores", "new_summary", "new_verdicts"},
 }
 
 
@@ -60,7 +60,8 @@ class ForesightHooks:
     """What would stop a run late stops it before anything is computed or saved.
 
     Checked at the start: that what is not kept is made first, versions asked for, the content of small inputs, the
-    device; and the batch sizes as soon as the number of images is known.
+    device; and as soon as the number of images is known, whether they suffice to train, to choose a score and for the
+    wished false-alarm rate.
     """
 
     @hook_impl
@@ -71,6 +72,7 @@ class ForesightHooks:
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         whole = sum((pipelines[name] for name in run_params["pipeline_names"] or ["__default__"]), Pipeline([]))
         self._trained = [name for name in PHASES if f"{name}_model" in pipeline.all_outputs()]
+        self._is_calibrated = "detector" in pipeline.all_outputs()
         _check_runner(str(run_params.get("runner")), bool(self._trained))
         _check_start(pipeline, whole, catalog)
         for name in self._load_versions:
@@ -85,12 +87,20 @@ class ForesightHooks:
             choose_device("cuda")
 
     @hook_impl
-    def before_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        if dataset_name == "train_set" and self._trained:
-            from fanogan_pipeline.training.data import check_batch_size
+    def after_node_run(self, outputs: dict[str, Any]) -> None:
+        if "train_set" not in outputs or not self._trained:
+            return
+        from fanogan_pipeline.training.data import check_batch_size
 
-            for name in self._trained:
-                check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(data))
+        for name in self._trained:
+            check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(outputs["train_set"]))
+        if self._is_calibrated:
+            from fanogan_pipeline.detection import choice, scoring
+
+            wanted = self._parameters["scoring"]
+            if wanted.score == "chosen":
+                choice.check_count(len(outputs["selection_set"].first_rows))
+            scoring.warn_of_few(len(outputs["calibration_set"].first_rows), wanted.false_alarm_rate)
 
 
 def _check_runner(runner: str, trains: bool) -> None:

@@ -148,12 +148,22 @@ def test_light_is_levelled_by_a_cell_s_training_pictures_as_data_prep_does_it(ch
     table = pd.DataFrame({"image_id": [str(row) for row in range(40)], "label": ["good"] * 30 + ["bad"] * 10})
     source = ImageSource(table.assign(part="", group="", has_mask=False), lambda row: pictures[row])
     p = group("data_prep", image_size=[16, 16], channels=channels, local_contrast=4.0, normal_classes=["good"])
-    found = cells.split_class(*nodes.prepare_all(source, p), "good", p, seed=2)
+    found = cells.split_class(*nodes.prepare_all(source, p, group("scoring")), "good", p, seed=2)
     plan = splits.split_images(source.table, p, "", 2)
     rows = {split: plan.index[plan["split"] == split].to_numpy() for split in splits.SPLITS}
     geometry = prepare.fit_geometry(source, rows["train"], p, 2)
     for split in splits.SPLITS:
         assert (getattr(found, split) == prepare.prepare_pictures(source, rows[split], geometry, 1)[0]).all()
+
+
+def test_a_score_of_maps_is_refused_before_any_picture_is_read():
+    table = pd.DataFrame({"image_id": ["a"], "label": "good", "part": "", "group": "", "has_mask": False})
+
+    def unread(row):
+        raise AssertionError("read a picture")
+
+    with pytest.raises(InputError, match=r"scoring\.score: found 'map', expected a score of residual terms"):
+        nodes.prepare_all(ImageSource(table, unread), group("data_prep"), group("scoring", score="map"))
 
 
 def test_a_cell_knows_the_groups_of_what_it_selects_by():

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -104,6 +105,19 @@ def test_other_files_are_ignored_and_counted(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "fanogan_pipeline"):
         assert len(ImageFolderDataset(filepath=str(tmp_path)).load()) == 1
     assert "1 picture, layout flat (normal 1); ignored what is no picture: 7" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a.gif", "b.PGM", "c.heic", "d.jfif"])
+def test_pictures_of_other_formats_are_listed_where_files_may_be_skipped_and_else_passed_over(tmp_path, caplog, name):
+    put(tmp_path, "x.png")
+    for other in (name, ".hidden.gif", "notes.txt", "paper.pdf"):
+        (tmp_path / other).write_bytes(b"x")
+    skipping = ImageFolderDataset(filepath=str(tmp_path), on_error="skip")
+    reason = f"found {Path(name).suffix.lower()}, expected PNG, JPEG, BMP, TIFF or WebP; convert or rename the file"
+    assert skipping.load().skipped.to_dict("records") == [{"image_id": name, "reason": reason}]
+    with caplog.at_level(logging.INFO, "fanogan_pipeline"):
+        assert not len(ImageFolderDataset(filepath=str(tmp_path)).load().skipped)
+    assert "ignored what is no picture: 4" in caplog.text
 
 
 def test_groups_by_level_and_pattern(tmp_path):

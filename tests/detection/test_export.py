@@ -127,6 +127,9 @@ def test_the_script_scores_a_folder(
     Image.fromarray(test_set.images[5, 0].astype(np.uint16) * 257).save(tmp_path / "wide.png")
     (tmp_path / "wrong.png").write_text("not a picture")
     (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / ".cache").mkdir()
+    for hidden in (".hidden.png", ".cache/inside.png"):  # passed over by the pipeline too
+        Image.fromarray(test_set.images[0, 0]).save(tmp_path / hidden)
     rows = told(model._filepath, tmp_path)
     others = ["bomb.png", "moving.webp", "wide.png", "wrong.png"]
     assert sorted(rows) == sorted(["0.png", "1.png", "2.png", "large.png", "turned.PNG", *others])

@@ -70,7 +70,7 @@ def peaks(detector: AnomalyDetector, count: int, place: Path, shard_size: int = 
         terms = measure(source, detector, parameters, place)
         found.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.reset_peak()
-        scores, summary = nodes.judge_pictures(terms, detector, parameters)
+        scores, summary, _ = nodes.judge_pictures(terms, detector, parameters)
         for draw in nodes.draw_overlays(source, scores, detector, parameters).values():
             draw()
         found.append(tracemalloc.get_traced_memory()[1])

@@ -28,6 +28,7 @@ from fanogan_pipeline.datasets.image_set import ImageSetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.new_pictures import benjamini_hochberg, drift_p_value, overlay, verdict_list
 from fanogan_pipeline.errors import InputError, MismatchError
+from fanogan_pipeline.figures import verdict_summary
 from fanogan_pipeline.pipelines.inference import nodes
 from fanogan_pipeline.preprocessing.geometry import Geometry
 
@@ -74,7 +75,7 @@ def test_two_workers_give_the_very_same_verdicts(project):
 def test_what_is_broken_is_listed_and_stops_nothing(project):
     summary = json.loads(newest(project, "new_summary.json").read_text())
     assert {Path(entry["image_id"]).name for entry in summary["skipped"]} == {"cut.png", "words.png"}
-    assert all(entry["reason"] for entry in summary["skipped"])
+    assert all(entry["reason"].startswith("found ") for entry in summary["skipped"])  # the name stands beside it
 
 
 def test_the_list_of_verdicts_starts_with_the_most_anomalous_and_ends_with_what_could_not_be_judged(project):
@@ -168,8 +169,8 @@ def test_a_broken_picture_is_left_out_and_the_rest_of_its_shard_stays_together(p
 
 
 def test_nothing_but_broken_pictures_is_refused_in_one_line(project):
-    terms = pd.DataFrame({"image_id": ["a.png", "b.png"], "reason": ["a.png: cut short", "b.png: cut short"]})
-    with pytest.raises(InputError, match=r"new_images: found no picture .* among 2, the first is a\.png: .*cut short"):
+    terms = pd.DataFrame({"image_id": ["a.png", "b.png"], "reason": ["cut short", "cut short"]})
+    with pytest.raises(InputError, match=r"new_images: found no picture .* among 2, the first is a\.png: cut short"):
         nodes.judge_pictures(terms, detector_of(project), group("inference"))
 
 
@@ -202,11 +203,25 @@ def test_with_a_false_discovery_rate_the_batch_is_flagged_by_it_and_not_by_the_t
         (0.08, [False, False, False, False]),
     ):
         parameters = group("inference", false_discovery_rate=rate)
-        scores, summary = nodes.judge_pictures(terms, detector, parameters)
+        scores, summary, _ = nodes.judge_pictures(terms, detector, parameters)
         assert scores["p_value"].tolist() == pytest.approx([0.05, 0.8, 0.05, 0.9])
         assert scores["is_flagged"].tolist() == flagged
         assert (scores["verdict"] == "anomalous").tolist() == flagged
         assert (summary["flagged"], summary["false_discovery_rate"]) == (sum(flagged), rate)
+
+
+@pytest.mark.parametrize("rate", [None, 0.1])
+def test_where_calibration_images_are_of_groups_nothing_is_promised_for_others_and_that_is_said(rate):
+    detector, _ = scenes.detector(False)
+    judged = detector.detector
+    grouped = replace(detector, detector=replace(judged, calibration=replace(judged.calibration, n_groups=6)))
+    terms = pd.DataFrame({"image_id": ["a.png", "b.png"], "map_residual": [9.0, 0.0], "reason": ""})
+    terms.attrs["parts"] = ""
+    for judge, groups in ((detector, None), (grouped, 6)):
+        _, summary, _ = nodes.judge_pictures(terms, judge, group("inference", false_discovery_rate=rate))
+        assert summary["calibration_groups"] == groups
+        told = " ".join(re.sub("[│┌─┬┐└┴┘]", " ", verdict_summary(summary, {})).split())
+        assert ("; no promise for groups other than the 6 of the calibration set" in told) == bool(groups)
 
 
 def test_an_overlay_colours_what_is_above_the_threshold_and_leaves_the_rest():
@@ -225,7 +240,9 @@ def test_an_overlay_of_a_padded_picture_lies_where_the_picture_is(project, monke
     geometry = json.dumps(Geometry((28, 28), 1, "pad").to_json())
     judge = replace(judge, detector=replace(judge.detector, geometry=geometry, pixel_threshold=2.0))
     monkeypatch.setattr(AnomalyDetector, "maps", lambda self, images, tiles: iter((images[:, 0] > 150) * 9.0))
-    file = io.BytesIO(nodes._overlay(pictures(lambda row: picture, 1), 0, judge))
+    scores = pd.DataFrame({"image_id": ["000000.png"], "score": 9.0, "is_flagged": True})
+    drawn = nodes.draw_overlays(pictures(lambda row: picture, 1), scores, judge, group("inference"))
+    file = io.BytesIO(drawn["000000.png"]())
     coloured = np.ptp(np.asarray(Image.open(file)).astype(int), axis=2) > 50
     rows, columns = np.nonzero(coloured)
     assert abs(rows.mean() - 3.5) < 2

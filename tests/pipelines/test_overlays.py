@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from kedro.io import Version
+import pytest
+from kedro.io import DataCatalog, MemoryDataset, Version
+from kedro.runner import SequentialRunner
 from PIL import Image
 from tests.compute import scenes
 from tests.parts import group
@@ -15,8 +17,9 @@ from tests.parts import group
 from fanogan_pipeline.datasets.figure import FigureFolderDataset, picture_names
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.datasets.state_store import StateStore
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.images import ImageSource
-from fanogan_pipeline.pipelines.inference import nodes
+from fanogan_pipeline.pipelines.inference import create_pipeline, nodes
 
 LONG = "缺" * 83 + ".jpg"  # 253 bytes, which leaves no room for .png
 NAMES = ["a\\b.png", "lot\\1/a.jpg", LONG, "lot/x.png", "x.jpg", "x.jpg.png", "y.jpg"]
@@ -31,12 +34,12 @@ def folder_of(place: Path, names: list[str]) -> ImageSource:
     return ImageFolderDataset(filepath=str(place), layout="flat").load()
 
 
-def saved(source: ImageSource, place: Path) -> dict[str, bytes]:
+def saved(source: ImageSource, place: Path, tiled: bool = False) -> dict[str, bytes]:
     """The overlays of all pictures, by way of the folder that they are saved in."""
     names = source.table["image_id"]
     scores = pd.DataFrame({"image_id": names, "score": np.arange(len(names), 0, -1.0), "is_flagged": True})
-    detector, _ = scenes.detector(False)
-    overlays = nodes.draw_overlays(source, scores, detector, group("inference"))
+    detector, _ = scenes.detector(tiled)
+    overlays = nodes.draw_overlays(source, scores, detector, group("inference", shard_size=4))
     stored = FigureFolderDataset(filepath=str(place / "new_heatmaps"), version=Version(None, None))
     stored.save(overlays)
     return stored.load()
@@ -82,7 +85,7 @@ def test_a_folder_that_changes_between_two_listings_stops_nothing(tmp_path, capl
     terms = nodes.measure_pictures(dataset.load(), detector[0], *detector[1].values(), *more)
     (folder / "late.png").write_bytes(whole)
     (folder / "gone.png").unlink()
-    scores, summary = nodes.judge_pictures(terms, detector[0], parameters)
+    scores, summary, _ = nodes.judge_pictures(terms, detector[0], parameters)
     assert scores["image_id"].tolist() == ["gone.png", "whole.png"]
     assert [skipped["image_id"] for skipped in summary["skipped"]] == ["late.png"]
     caplog.clear()
@@ -90,3 +93,39 @@ def test_a_folder_that_changes_between_two_listings_stops_nothing(tmp_path, capl
         overlays = nodes.draw_overlays(dataset.load(), scores.assign(is_flagged=True), detector[0], parameters)
     assert list(overlays) == ["whole.png"]
     assert caplog.messages == ["inference: no overlay of a picture that was scored, gone.png: no longer in the folder"]
+
+
+@pytest.mark.parametrize("tiled", [False, True], ids=["whole", "tiled"])
+def test_maps_are_computed_for_some_pictures_at_a_time_and_are_those_of_each_alone(tiled, tmp_path, monkeypatch):
+    source = folder_of(tmp_path / "new", [f"{row}.png" for row in range(6)])
+    original, together = AnomalyDetector.maps, []
+
+    def watched(self, images, tiles=None):
+        together.append(len(images) if tiles is None else len(tiles.runs()))
+        return original(self, images, tiles)
+
+    monkeypatch.setattr(AnomalyDetector, "maps", watched)
+    found = saved(source, tmp_path, tiled)
+    assert together == [4, 2]
+    monkeypatch.setattr(nodes, "TOGETHER", 1)
+    assert saved(source, tmp_path / "alone", tiled) == found
+    assert len(set(found.values())) == 6
+
+
+def test_the_list_of_verdicts_is_there_whatever_becomes_of_the_overlays(tmp_path, monkeypatch):
+    source, detector = folder_of(tmp_path / "new", ["a.png", "b.png"]), scenes.detector(False)[0]
+    terms = pd.DataFrame({"image_id": ["a.png", "b.png"], "map_residual": [9.0, 0.0], "reason": ""})
+    terms.attrs["parts"] = ""
+    inputs = {"new_images": source, "new_terms": terms, "anomaly_detector": detector}
+    catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()})
+    catalog["params:inference"] = group("inference")
+    catalog["new_verdicts"] = MemoryDataset()
+    catalog["new_heatmaps"] = FigureFolderDataset(filepath=str(tmp_path / "new_heatmaps"), version=Version(None, None))
+
+    def failing(*_):
+        raise RuntimeError("no more ink")
+
+    monkeypatch.setattr(nodes.batch, "overlay", failing)
+    with pytest.raises(Exception, match="no more ink"):
+        SequentialRunner().run(create_pipeline().from_inputs("new_terms"), catalog)
+    assert catalog.load("new_verdicts")["verdict"].tolist() == ["anomalous", "normal"]

@@ -76,6 +76,18 @@ def test_too_few_groups_are_named_where_images_are_not_what_is_missing(sizes):
         split_images(found, PARAMETERS, "", 0)
 
 
+@pytest.mark.parametrize("layout", ["folders", "own test part"])
+def test_where_every_group_has_an_anomalous_or_a_test_image_that_is_named_as_what_is_in_the_way(layout):
+    found = table(n_groups=30, bad=range(30))
+    if layout == "own test part":
+        found["part"] = np.where(found["label"] == "bad", "test", "train")
+        found.loc[found["image_id"] == "1/1", "part"] = "test"  # a good one, so that none is drawn
+    count = ((found["label"] == "1") & (found["part"] != "test")).sum()
+    said = rf"0 of '1' outside the test split \({count} more are of groups that have an anomalous or a test image\); "
+    with pytest.raises(InputError, match=said + "add groups without such images or correct group_by"):
+        split_images(found, PARAMETERS, "", 0)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_side_far_from_its_share_is_warned_of(seed, caplog):
     with caplog.at_level(logging.WARNING):

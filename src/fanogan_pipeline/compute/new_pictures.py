@@ -134,13 +134,16 @@ def measure(
             each = torch.get_num_threads() if detector.restorer.device.type == "cpu" else 1
             with threads(1) as one, threads(each) as pool:  # one shard at a time: it fills the memory that one may
                 local = NewTerms(source, detector, parameters.workers, pool=pool)
-                return _with_skipped(source, shards.table_of_parts(cuts, local, folder / "parts", one)), folder
+                return _of_all(source, shards.table_of_parts(cuts, local, folder / "parts", one)), folder
         _write(folder, source, detector, models, parameters)
         there = NewTermsFrom(str(folder), source.files, parameters.workers, parameters.shard_size)
-        return _with_skipped(source, shards.table_of_parts(cuts, there, folder / "parts", cluster)), folder
+        return _of_all(source, shards.table_of_parts(cuts, there, folder / "parts", cluster)), folder
 
 
-def _with_skipped(source: ImageSource, found: pd.DataFrame) -> pd.DataFrame:
+def _of_all(source: ImageSource, found: pd.DataFrame) -> pd.DataFrame:
+    """What the source skipped, then what was found; every reason without the path in front, which `image_id` is."""
+    named = zip(found["image_id"], found["reason"], strict=True)
+    found["reason"] = [reason.split(f"{name}: ", 1)[-1] for name, reason in named]
     return pd.concat([source.skipped, found], ignore_index=True) if len(source.skipped) else found
 
 

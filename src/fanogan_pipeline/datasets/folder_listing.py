@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import PurePosixPath
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from PIL import Image
 
 from fanogan_pipeline.datasets.decoding import EXTENSIONS
 from fanogan_pipeline.errors import InputError
@@ -25,15 +27,17 @@ class Listing:
         paths: picture files by their extension, sorted, relative to the folder, with forward slashes.
         refused: path and reason of what looks like a picture or a folder and cannot be used.
         n_ignored: hidden files and folders, files of other kinds, links to folders inside.
+        with_others: whether pictures of formats that are not read here are refused, or else ignored.
     """
 
     paths: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     n_ignored: int = 0
+    with_others: bool = False
 
 
-def list_pictures(filesystem: fsspec.AbstractFileSystem, root: str) -> Listing:
-    """Walks through the folder `root`; memory grows by the names alone.
+def list_pictures(filesystem: fsspec.AbstractFileSystem, root: str, with_others: bool) -> Listing:
+    """Walks through the folder `root`; memory grows by the names alone. See `Listing`.
 
     Raises:
         InputError: `root` is missing or no folder.
@@ -41,7 +45,7 @@ def list_pictures(filesystem: fsspec.AbstractFileSystem, root: str) -> Listing:
     if not filesystem.isdir(root):
         found = "a file" if filesystem.exists(root) else "nothing"
         raise InputError(f"{root}: found {found}, expected a folder of pictures; correct the path")
-    listing = Listing()
+    listing = Listing(with_others=with_others)
     if isinstance(filesystem, LocalFileSystem):
         _walk(os.path.realpath(root), listing)
     else:
@@ -102,14 +106,30 @@ def _take_link(root: str, relative: str, listing: Listing) -> None:
 
 
 def _take(relative: str, listing: Listing) -> None:
+    shown = ascii(relative)[1:-1] if (is_unfit := _UNFIT_CHARACTERS.search(relative)) else relative
     if not _is_picture(relative):
-        listing.n_ignored += 1
-    elif _UNFIT_CHARACTERS.search(relative):
-        shown = ascii(relative)[1:-1]
+        if listing.with_others and _ending(relative) in _others():
+            found = f"found .{_ending(relative)}, expected PNG, JPEG, BMP, TIFF or WebP; convert or rename the file"
+            listing.refused.append((shown, found))
+        else:
+            listing.n_ignored += 1
+    elif is_unfit:
         listing.refused.append((shown, "found a name with control characters or not in UTF-8; rename the file"))
     else:
         listing.paths.append(relative)
 
 
 def _is_picture(relative: str) -> bool:
-    return PurePosixPath(relative).suffix[1:].lower() in EXTENSIONS
+    return _ending(relative) in EXTENSIONS
+
+
+def _ending(relative: str) -> str:
+    return PurePosixPath(relative).suffix[1:].lower()
+
+
+@cache
+def _others() -> frozenset[str]:
+    """Endings of pictures that are not read here: those that Pillow knows, and what telephones and scanners write."""
+    known = Image.registered_extensions().items()
+    images = {ending[1:] for ending, kind in known if Image.MIME.get(kind, "").startswith("image/")}
+    return frozenset({*images, "heic", "heif", "dcm"} - EXTENSIONS)

@@ -36,7 +36,8 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
       (P. Bergmann et al., "MVTec AD", CVPR 2019);
     - "classes": one folder a class, its name the label.
 
-    Hidden files, files of other kinds and links to folders inside are passed over and counted in the log.
+    Hidden files, files of other kinds and links to folders inside are passed over and counted in the log; with on_error
+    "skip", pictures of other formats are listed as skipped.
 
     Args:
         filepath: the folder, or a URL that fsspec knows.
@@ -128,7 +129,7 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         return ImagePreview(preview_of(self._source(arrangement, self._reader(arrangement), everything, []), pictures))
 
     def _arranged(self) -> tuple[Listing, str, Arrangement]:
-        listing = list_pictures(self._filesystem, self._root)
+        listing = self._listed()
         if not listing.paths:
             if listing.refused:
                 self._refuse(*listing.refused[0])
@@ -140,6 +141,9 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         arrangement = arrange(listing.paths, layout)
         arrangement.groups = [self._group(path) for path in arrangement.paths]
         return listing, layout, arrangement
+
+    def _listed(self) -> Listing:
+        return list_pictures(self._filesystem, self._root, with_others=self._on_error == "skip")
 
     def _reader(self, arrangement: Arrangement) -> FolderReader:
         files = FolderFiles(self._filesystem, self._root, self._settings)
@@ -198,7 +202,7 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         Raises:
             InputError: there is no such folder.
         """
-        listing = list_pictures(self._filesystem, self._root)
+        listing = self._listed()
         name = FolderFiles(self._filesystem, self._root, self._settings).name
         how = {**asdict(self._settings), "group_by": self._group_by, "refused": listing.refused}
         how |= {"layout": self._layout, "on_error": self._on_error, "verify": self._verify}

@@ -61,11 +61,7 @@ def choose_mix(
         InputError: fewer than four pictures.
     """
     names = np.arange(len(images)).astype(str) if pictures is None else pictures
-    if (count := len(np.unique(names))) < FEWEST:
-        raise InputError(
-            f"selection_set: found {count} images, expected at least {FEWEST} to choose a score with; "
-            "raise data_prep.selection_fraction or set scoring.score: standardised"
-        )
+    check_count(len(np.unique(names)))
     rows = _rows_of_pictures(len(images), pictures if group is None else belonging(names, group))
     if len(rows) < FEWEST:
         first = next(iter(MIXES))
@@ -87,6 +83,15 @@ def choose_mix(
     is_clear = table.loc[best, "lead"] > CLEARLY * table.loc[best, "standard_error"]
     table["chosen"] = table.index == (best if is_clear else table.index[0])
     return table.rename_axis("mix").reset_index()
+
+
+def check_count(pictures: int) -> None:
+    """Refuse a selection set of too few pictures to choose a score with (InputError)."""
+    if pictures < FEWEST:
+        raise InputError(
+            f"selection_set: found {pictures} images, expected at least {FEWEST} to choose a score with; "
+            "raise data_prep.selection_fraction or set scoring.score: standardised"
+        )
 
 
 def _rows_of_pictures(count: int, pictures: np.ndarray | None) -> list[np.ndarray]:

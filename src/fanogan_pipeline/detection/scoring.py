@@ -142,14 +142,7 @@ def calibrate(calibration_scores: np.ndarray, false_alarm_rate: float, n_groups:
             f"calibration_set: found {n} images, expected at least 2; raise data_prep.calibration_fraction"
         )
     threshold, promised = conformal_threshold(calibration_scores, false_alarm_rate)
-    if false_alarm_rate * (n + 1) < 1 - 1e-9:
-        logger.warning(
-            "scoring.false_alarm_rate: %g needs at least %d calibration images, found %d; promising %.4f instead",
-            false_alarm_rate,
-            math.ceil(1 / false_alarm_rate - 1e-9) - 1,
-            n,
-            promised,
-        )
+    warn_of_few(n, false_alarm_rate)
     if n_groups is not None:
         logger.warning(
             "scoring: the %d calibration images are of %d groups; the promised false-alarm rate is that of new images "
@@ -164,6 +157,15 @@ def calibrate(calibration_scores: np.ndarray, false_alarm_rate: float, n_groups:
         n=n,
         n_groups=n_groups,
     )
+
+
+def warn_of_few(n: int, false_alarm_rate: float) -> None:
+    """A word where n calibration images are too few to promise the wished rate."""
+    if false_alarm_rate * (n + 1) < 1 - 1e-9:
+        logger.warning(
+            "scoring.false_alarm_rate: %g needs at least %d calibration images, found %d; promising %.4f instead",
+            *(false_alarm_rate, math.ceil(1 / false_alarm_rate - 1e-9) - 1, n, 1 / (n + 1)),
+        )
 
 
 def conformal_threshold(calibration_scores: np.ndarray, false_alarm_rate: float) -> tuple[float, float]:

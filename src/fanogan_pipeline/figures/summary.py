@@ -49,7 +49,8 @@ def verdict_summary(summary: Mapping[str, Any], paths: Mapping[str, str]) -> str
     """What was made of new pictures, as a table in plain text.
 
     Args:
-        summary: `pictures`, `flagged`, `skipped`, `promised_false_alarm_rate`, `false_discovery_rate`, `drifted`.
+        summary: `pictures`, `flagged`, `skipped`, `promised_false_alarm_rate`, `calibration_groups` (None: there are
+            none), `false_discovery_rate`, `drifted`.
         paths: where things lie, by what they are; each stands unbroken on a line of its own.
     """
     pictures, skipped = summary["pictures"], len(summary["skipped"])
@@ -65,9 +66,12 @@ def verdict_summary(summary: Mapping[str, Any], paths: Mapping[str, str]) -> str
 
 
 def _promise_of(summary: Mapping[str, Any]) -> str:
+    of_others = ""
+    if groups := summary["calibration_groups"]:
+        of_others = f"; no promise for groups other than the {groups:,} of the calibration set"
     if (rate := summary["false_discovery_rate"]) is not None:
-        return f"at most {percent(rate)} of those judged anomalous, on average"
-    return f"at most {percent(summary['promised_false_alarm_rate'])} of normal pictures, on average"
+        return f"at most {percent(rate)} of those judged anomalous, on average{of_others}"
+    return f"at most {percent(summary['promised_false_alarm_rate'])} of normal pictures, on average{of_others}"
 
 
 def _boxed(rows: Sequence[tuple[str, str]]) -> list[str]:

@@ -117,7 +117,7 @@ def _keep_all(row: int, images: np.ndarray) -> Kept:
 
 
 def _refuse(error: InputError) -> str:
-    raise error
+    raise InputError(f"{error} (verify: full beside on_error: skip leaves such files out)") from error
 
 
 def _prepared(

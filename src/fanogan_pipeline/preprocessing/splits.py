@@ -83,6 +83,7 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
     rng = np.random.default_rng(seed)
     is_own = table["part"] == "test"
     is_test = is_own if is_own.any() else table["is_anomaly"]
+    beside = int((_grouped_with(table, is_test) & ~is_test & ~table["is_anomaly"]).sum())
     normal = table.index[~table["is_anomaly"]]
     draws_test = not is_test[normal].any()
     if draws_test:  # without normal test images nothing could be said of false alarms, nor of ranking
@@ -105,23 +106,26 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
         train = train.loc[sorted(rng.permutation(train.index)[: parameters.max_train])]
     if parameters.max_test is not None:
         test = test.loc[sorted(rng.permutation(test.index)[: parameters.max_test])]
-    found = _assemble(train, table.loc[selection], table.loc[calibration], test, _there_is(table, rest))
+    found = _assemble(train, table.loc[selection], table.loc[calibration], test, _there_is(table, rest, beside))
     return found.assign(draws_test=draws_test)
 
 
-def _there_is(table: pd.DataFrame, rest: pd.DataFrame) -> str:
-    """What there is to divide among train, selection and calibration, and what to do where that is too little."""
+def _there_is(table: pd.DataFrame, rest: pd.DataFrame, beside: int) -> str:
+    """What there is to divide among train, selection and calibration, and what to do where that is too little; so many
+    normal images are kept from it by their groups."""
     counts = rest["label"].value_counts()
     classes = sorted(table.loc[~table["is_anomaly"], "label"].unique())
     each = ", ".join(f"{counts.get(name, 0):,} of '{name}'" for name in classes)
     found = f"of normal_classes there are {each} outside the test split"
-    if not (rest["group"] != "").any():
-        return f"{found}; add images, change the fractions or correct normal_classes"
-    sizes = rest.loc[rest["group"] != "", "group"].value_counts()
-    return (
-        f"{found}, and groups stay whole, of which there are {len(sizes):,}, the largest of {sizes.iloc[0]:,}; lower "
-        "the fractions, add groups or correct group_by in the catalog's entry"
-    )
+    if beside:
+        found += f" ({beside:,} more are of groups that have an anomalous or a test image)"
+    if (rest["group"] != "").any():
+        sizes = rest.loc[rest["group"] != "", "group"].value_counts()
+        found += f", and groups stay whole, of which there are {len(sizes):,}, the largest of {sizes.iloc[0]:,}"
+        return f"{found}; lower the fractions, add groups or correct group_by in the catalog's entry"
+    if beside:
+        return f"{found}; add groups without such images or correct group_by in the catalog's entry"
+    return f"{found}; add images, change the fractions or correct normal_classes"
 
 
 def _grouped_with(table: pd.DataFrame, chosen: pd.Series) -> pd.Series:

@@ -24,7 +24,9 @@ with lazily():
     from fanogan_pipeline.training import devices
 
 
-def prepare_all(raw_images: ImageSource, parameters: DataPrepParameters) -> tuple[Any, DataFrame]:
+def prepare_all(
+    raw_images: ImageSource, parameters: DataPrepParameters, scoring: ScoringParameters
+) -> tuple[Any, DataFrame]:
     """Every picture, uint8 [N, C, H, W], and its row of the source with its pixels' hash.
 
     As the networks see it, but for uneven light: each cell levels it by its own training pictures.
@@ -33,6 +35,10 @@ def prepare_all(raw_images: ImageSource, parameters: DataPrepParameters) -> tupl
         raise InputError(
             "data_prep.tiling: found a group, expected null: the benchmark's other methods judge whole pictures; "
             "set data_prep.tiling: null for it"
+        )
+    if scoring.score == "map":
+        raise InputError(
+            "scoring.score: found 'map', expected a score of residual terms in the benchmark, as 'chosen' is"
         )
     rows = raw_images.table.index.to_numpy()
     shape = prepare.fit_geometry(raw_images, rows, parameters.model_copy(update={"local_contrast": None}), seed=0)
@@ -55,10 +61,6 @@ def score_cells(
 ) -> DataFrame:
     """Every image's score by every method, class by class and seed by seed; finished cells stay for later runs."""
     images, table = pictures
-    if scoring.score == "map":
-        raise InputError(
-            "scoring.score: found 'map', expected a score of residual terms in the benchmark, as 'chosen' is"
-        )
     where = devices.choose_device(device).type
     settings = shared.Settings(
         data_prep=data_prep,

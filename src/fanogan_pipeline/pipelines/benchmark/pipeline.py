@@ -8,7 +8,12 @@ from . import nodes
 def create_pipeline(**kwargs) -> Pipeline:
     return Pipeline(
         [
-            Node(nodes.prepare_all, ["raw_images", "params:data_prep"], "benchmark_pictures", name="prepare_pictures"),
+            Node(
+                nodes.prepare_all,
+                ["raw_images", "params:data_prep", "params:scoring"],
+                "benchmark_pictures",
+                name="prepare_pictures",
+            ),
             Node(
                 nodes.score_cells,
                 [

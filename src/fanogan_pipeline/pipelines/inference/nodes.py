@@ -3,7 +3,7 @@
 import io
 import logging
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters, 
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSource, StateStore
 
 with lazily():
-    from fanogan_pipeline.compute import new_pictures
+    from fanogan_pipeline.compute import new_pictures, shards
     from fanogan_pipeline.datasets import figure
     from fanogan_pipeline.detection import anomaly_detector
     from fanogan_pipeline.detection import new_pictures as batch
@@ -22,6 +22,7 @@ with lazily():
     from fanogan_pipeline.training import devices
 
 logger = logging.getLogger(__name__)
+TOGETHER = 32  # pictures, at most, whose maps are computed at once and kept until they are drawn
 
 
 def load_detector(
@@ -57,8 +58,9 @@ def measure_pictures(
 
 def judge_pictures(
     new_terms: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
-) -> tuple[DataFrame, dict]:
-    """Score, p-value and verdict of each picture; counts, drift and what was skipped."""
+) -> tuple[DataFrame, dict, DataFrame]:
+    """Score, p-value and verdict of each picture; counts, drift and what was skipped; and for people and their
+    spreadsheets the most anomalous first, what could not be judged last, with the reason."""
     is_whole = new_terms["reason"] == ""
     if not is_whole.any():
         first = new_terms.iloc[0]
@@ -72,7 +74,8 @@ def judge_pictures(
         scores["is_flagged"] = batch.benjamini_hochberg(scores["p_value"].to_numpy(), parameters.false_discovery_rate)
     scores["verdict"] = np.where(scores["is_flagged"], "anomalous", "normal")
     scores.attrs |= {"detector": anomaly_detector.detector.digest, "parts": new_terms.attrs["parts"]}
-    return scores, _summary(new_terms, scores, anomaly_detector, parameters)
+    summary = _summary(new_terms, scores, anomaly_detector, parameters)
+    return scores, summary, batch.verdict_list(scores, summary["skipped"])
 
 
 def _summary(terms: DataFrame, scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters) -> dict:
@@ -89,17 +92,13 @@ def _summary(terms: DataFrame, scores: DataFrame, anomaly_detector: Any, paramet
         "flagged": int(scores["is_flagged"].sum()),
         "threshold": judged.calibration.threshold,
         "promised_false_alarm_rate": judged.calibration.promised_false_alarm_rate,
+        "calibration_groups": judged.calibration.n_groups,
         "false_discovery_rate": parameters.false_discovery_rate,
         "drift_p_value": drift,
         "drifted": drift < parameters.drift_alarm,
         "skipped": terms.loc[terms["reason"] != "", ["image_id", "reason"]].to_dict("records"),
         "detector": judged.digest,
     }
-
-
-def list_verdicts(new_scores: DataFrame, new_summary: dict) -> DataFrame:
-    """For people and their spreadsheets: the most anomalous first, what could not be judged last, with the reason."""
-    return batch.verdict_list(new_scores, new_summary["skipped"])
 
 
 def draw_overlays(
@@ -112,25 +111,34 @@ def draw_overlays(
         if image_id not in rows:  # the pictures are listed anew for this node
             logger.warning("inference: no overlay of a picture that was scored, %s: no longer in the folder", image_id)
     there = [image_id for image_id in flagged if image_id in rows]
-    return {
-        name: partial(_overlay_if_readable, new_images, rows[image_id], anomaly_detector)
-        for name, image_id in zip(figure.picture_names(there), there, strict=True)
-    }
+    wanted, size = tuple(rows[image_id] for image_id in there), min(TOGETHER, parameters.shard_size)
+    # pictures are drawn in their order, one by one; those of a chunk share its maps, and no other's are kept
+    maps = lru_cache(maxsize=1)(partial(_maps, new_images, anomaly_detector, parameters.workers))
+    chunks = [wanted[chunk] for chunk in shards.cut(len(wanted), size)]
+    draws = [
+        partial(_overlay, new_images, anomaly_detector, partial(maps, chunk), row) for chunk in chunks for row in chunk
+    ]
+    return dict(zip(figure.picture_names(there), draws, strict=True))
 
 
-def _overlay_if_readable(source: ImageSource, row: int, anomaly_detector: Any) -> bytes | None:
-    """None, with a word in the log, for a picture that has been removed or damaged since it was scored."""
+def _maps(source: ImageSource, anomaly_detector: Any, workers: int, rows: tuple[int, ...]) -> dict[int, np.ndarray]:
+    """The residual map of each of the rows' pictures, without those that have been removed or damaged."""
+    images, tiles, reasons = prepare.prepare_readable(source, np.array(rows), anomaly_detector.geometry, workers, "")
+    readable = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
+    return dict(zip(readable, anomaly_detector.maps(images, tiles), strict=True))
+
+
+def _overlay(
+    source: ImageSource, anomaly_detector: Any, maps: Callable[[], dict[int, np.ndarray]], row: int
+) -> bytes | None:
+    """A PNG; None, with a word in the log, for a picture that has been removed or damaged since it was scored."""
     try:
-        return _overlay(source, row, anomaly_detector)
+        picture = source.read(row)
     except InputError as error:
         logger.warning("inference: no overlay of a picture that was scored, %s", error)
         return None
-
-
-def _overlay(source: ImageSource, row: int, anomaly_detector: Any) -> bytes:
-    geometry, picture = anomaly_detector.geometry, source.read(row)
-    images, tiles = prepare.prepare_pictures(source, np.array([row]), geometry, 1)
-    (found,) = anomaly_detector.maps(images, tiles)
-    inside, file = geometry.inside(picture.shape[:2]), io.BytesIO()
+    if (found := maps().get(row)) is None:  # damaged a moment ago, whole again now
+        return None
+    inside, file = anomaly_detector.geometry.inside(picture.shape[:2]), io.BytesIO()
     batch.overlay(picture, found[inside], anomaly_detector.detector.pixel_threshold).save(file, "PNG")
     return file.getvalue()

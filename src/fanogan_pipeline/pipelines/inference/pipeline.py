@@ -39,14 +39,8 @@ def create_pipeline(**kwargs) -> Pipeline:
             Node(
                 nodes.judge_pictures,
                 ["new_terms", "anomaly_detector", "params:inference"],
-                ["new_scores", "new_summary"],
+                ["new_scores", "new_summary", "new_verdicts"],
                 name="judge_new_pictures",
-            ),
-            Node(
-                nodes.list_verdicts,
-                ["new_scores", "new_summary"],
-                "new_verdicts",
-                name="list_verdicts",
             ),
             Node(
                 nodes.draw_overlays,

@@ -8,7 +8,6 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
-import torch
 
 from fanogan_pipeline.benchmark import autoencoders, fanogan
 from fanogan_pipeline.benchmark.baselines import Score, baselines
@@ -19,7 +18,6 @@ from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, Da
 from fanogan_pipeline.preprocessing import splits
 from fanogan_pipeline.preprocessing.geometry import channels_first, channels_last
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
-from fanogan_pipeline.training.wgan import network_spec
 
 METHODS: tuple[BenchmarkMethod, ...] = get_args(BenchmarkMethod)
 
@@ -119,14 +117,7 @@ def _all_methods(split: Split, seed: int, settings: Settings) -> Iterator[tuple[
             yield name, _timed(partial(fit, split.train, seed), split, settings)
     for name, build in autoencoders.AUTOENCODERS.items():
         if name in wanted:
-            yield name, _timed(partial(_autoencoder, build, split, seed, settings), split, settings)
-
-
-def _autoencoder(build: Callable, split: Split, seed: int, settings: Settings) -> Score:
-    e, device = settings.encoder, torch.device(settings.device)
-    steps, changes = settings.benchmark.autoencoder_steps, settings.data_prep.augmentation
-    how = autoencoders.Training(steps, e.batch_size, e.learning_rate, device, changes)
-    return autoencoders.fit(build, split.train, network_spec(split.train.shape, settings.wgan), how, seed)
+            yield name, _timed(partial(autoencoders.fit, build, split.train, seed, settings), split, settings)
 
 
 def _timed(fit: Callable[[], Score], split: Split, settings: Settings) -> Scored:

@@ -151,8 +151,9 @@ def test_light_is_levelled_by_a_cell_s_training_pictures_as_data_prep_does_it(ch
     plan = splits.split_images(source.table, p, "", 2)
     rows = {split: plan.index[plan["split"] == split].to_numpy() for split in splits.SPLITS}
     geometry = prepare.fit_geometry(source, rows["train"], p, 2)
-    for split in splits.SPLITS:
-        assert (getattr(found, split) == prepare.prepare_pictures(source, rows[split], geometry, 1)[0]).all()
+    rows["scored"] = np.concatenate([rows.pop("calibration"), rows.pop("test")])
+    for side, of_side in rows.items():
+        assert (getattr(found, side) == prepare.prepare_pictures(source, of_side, geometry, 1)[0]).all()
 
 
 def test_a_score_of_maps_is_refused_before_any_picture_is_read():

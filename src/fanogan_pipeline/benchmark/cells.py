@@ -68,17 +68,17 @@ def split_class(
     plan = splits.split_images(table, wanted, "", seed).assign(row=lambda found: found.index)
     few = to_fit_on(plan.loc[plan["split"] == "train", "row"].to_numpy(), seed)
     plan = splits.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
-    rows = {split: plan.loc[plan["split"] == split, "row"].to_numpy() for split in splits.SPLITS}
+    sides = {side: plan[plan["split"] == side] for side in ("train", "selection")}
     scored = plan[plan["split"].isin(["calibration", "test"])].drop(columns="part").rename(columns={"split": "part"})
-    scored = scored.sort_values("part", kind="stable")  # calibration before test
-    known = scored[["part", "image_id", "label", "is_anomaly"]].reset_index(drop=True)
-    sides = {split: images[rows[split]] for split in splits.SPLITS}
+    sides["scored"] = scored.sort_values("part", kind="stable")  # calibration before test
+    found = {side: images[rows["row"].to_numpy()] for side, rows in sides.items()}
     if parameters.local_contrast is not None:
         light = fit_levelling(map(channels_last, images[few]), parameters.local_contrast)
-        for side in sides.values():
+        for side in found.values():
             for row, image in enumerate(side):
                 side[row] = channels_first(light.apply(channels_last(image)))
-    return Split(**sides, known=known, selection_group=groups_of(plan[plan["split"] == "selection"]))
+    known = sides["scored"][["part", "image_id", "label", "is_anomaly"]].reset_index(drop=True)
+    return Split(**found, known=known, selection_group=groups_of(sides["selection"]))
 
 
 def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: int, settings: Settings) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from fanogan_pipeline import own_code, provenance
-from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.manifest import NAME as MANIFEST
 from fanogan_pipeline.manifest import plain
 from fanogan_pipeline.parameters import WITHOUT_EFFECT
@@ -109,7 +109,7 @@ class Freshness:
         return self._sum(name) is None or self._sum(name) != recorded["sha256"]
 
     def _is_stored(self, name: str) -> bool:
-        return name in self._catalog and isinstance(self._catalog[name], AtomicMixin)
+        return name in self._catalog and isinstance(self._catalog[name], AtomicFileDataset)
 
     def _sum_of(self, name: str) -> str | None:
         return provenance.sha256(self._catalog[name], provenance.version_read(self._catalog[name]))

@@ -21,7 +21,7 @@ from kedro.utils import is_kedro_project
 from pydantic import BaseModel
 
 from fanogan_pipeline import own_code, provenance
-from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import one_line
 from fanogan_pipeline.refusals import plain_line
 
@@ -231,13 +231,13 @@ def written_versions(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, 
 
 def _version_saved(dataset: Any) -> str | None:
     """The version of a persisted output that this run has saved; None where it has not, or there are no versions."""
-    version = dataset.resolve_save_version() if isinstance(dataset, AtomicMixin) else None
+    version = dataset.resolve_save_version() if isinstance(dataset, AtomicFileDataset) else None
     return version if version and dataset._is_complete(version) else None
 
 
 def _is_kept(name: str, catalog: CatalogProtocol) -> bool:
     """Whether a run of what is missing leaves an output as it is."""
-    return name in catalog and isinstance(catalog[name], AtomicMixin) and catalog[name].exists()
+    return name in catalog and isinstance(catalog[name], AtomicFileDataset) and catalog[name].exists()
 
 
 def _fact(version: str | None, total: str | None) -> dict[str, str | None]:

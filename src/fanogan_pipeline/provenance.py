@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fanogan_pipeline.cores import cores
-from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import PlainError
 from fanogan_pipeline.in_order import in_order
 
@@ -72,7 +72,7 @@ def machine() -> dict[str, Any]:
 
 def has_sum(dataset: AbstractDataset) -> bool:
     """Whether there is anything to sum up: not in what lives in memory, nor in a folder that runs only write into."""
-    return isinstance(dataset, AtomicMixin) or hasattr(dataset, "contents")
+    return isinstance(dataset, AtomicFileDataset) or hasattr(dataset, "contents")
 
 
 def sha256(dataset: Any, version: str | None) -> str | None:
@@ -82,7 +82,7 @@ def sha256(dataset: Any, version: str | None) -> str | None:
     pictures, over those of the files that are loaded, whatever lies beside them, and over how they are read.
     """
     try:
-        if not isinstance(dataset, AtomicMixin):
+        if not isinstance(dataset, AtomicFileDataset):
             files, how = dataset.contents()
             if len(files) >= MANY:
                 logger.info("%s: reading %s files for their sum", dataset._describe()["filepath"], f"{len(files):,}")
@@ -120,7 +120,7 @@ def _file_sum(fs: Any, path: str) -> str:
 
 def version_read(dataset: AbstractDataset) -> str | None:
     """The version a load gives now. Raises Kedro's `VersionNotFoundError` where there is none."""
-    return dataset.resolve_load_version() if isinstance(dataset, AtomicMixin) else None
+    return dataset.resolve_load_version() if isinstance(dataset, AtomicFileDataset) else None
 
 
 def run_options(

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fanogan_pipeline.detection.restorer import Restorer, batches, filled_up
+from fanogan_pipeline.detection.tensors import OfTensors
 
 RIDGE = 1e-2  # added to a view's covariance over its channels, as a share of their mean variance
 PRIOR_IMAGES = 16  # a pixel's own mean counts as much as the mean of all after so many images
@@ -24,7 +25,7 @@ NEIGHBOURHOOD = (
 
 
 @dataclass(frozen=True)
-class MapStatistics:
+class MapStatistics(OfTensors):
     """What residual maps are measured against, fitted on the selection set; tensors float32 on one device.
 
     Attributes:
@@ -40,15 +41,6 @@ class MapStatistics:
     whiteners: tuple[Tensor, ...]
     level: Tensor
     rim: Tensor
-
-    def to(self, device: torch.device) -> MapStatistics:
-        """The same on another device."""
-        return MapStatistics(
-            tuple(mean.to(device) for mean in self.means),
-            tuple(whitener.to(device) for whitener in self.whiteners),
-            self.level.to(device),
-            self.rim.to(device),
-        )
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, on the CPU."""

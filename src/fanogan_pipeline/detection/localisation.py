@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
@@ -117,12 +118,7 @@ def smoothed(values: np.ndarray, sigma: float) -> np.ndarray:
     if not sigma:
         return values
     reach = min(math.ceil(REACH * sigma), *(side - 1 for side in values.shape))
-    steps = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
-    kernel /= kernel.sum()
-    padded = functional.pad(torch.from_numpy(values)[None, None], (reach,) * 4, mode="reflect")
-    across = functional.conv2d(padded, kernel[None, None, None, :])
-    return functional.conv2d(across, kernel[None, None, :, None])[0, 0].numpy()
+    return ndimage.gaussian_filter(values, sigma, mode="mirror", radius=reach)
 
 
 def _bounded(batch_size: int, shape: tuple[int, ...]) -> int:

@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 MANY = 1000  # files, whose reading is told
 _READERS = 8  # files read at a time: a network's delays add up otherwise
 _BATCH = 2048  # files handed out at a time
-_CHUNK = 1 << 20
 # Kedro's names of what narrows a run down, and the options that say it.
 _FILTERS = {
     "tags": "tags",
@@ -111,11 +110,8 @@ def _total(files: Mapping[str, tuple[Any, str]], facts: Mapping[str, Any] | None
 
 
 def _file_sum(fs: Any, path: str) -> str:
-    sha = hashlib.sha256()
     with fs.open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            sha.update(chunk)
-    return sha.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def version_read(dataset: AbstractDataset) -> str | None:

@@ -1,5 +1,7 @@
 """Every group refuses what makes no sense, by name."""
 
+import json
+
 import pytest
 import yaml
 from kedro.framework.project import configure_project, pipelines
@@ -7,7 +9,7 @@ from pydantic import ValidationError
 from tests.parts import group
 from tests.project import ROOT
 
-from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, complaint
+from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, complaint, dotted, plain
 
 WRONG = [
     ("data_prep", "image_size", [8, 28]),
@@ -80,6 +82,17 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant():
     with pytest.raises(ValidationError) as caught:
         group("wgan", step=3)
     assert complaint("wgan", caught.value) == "wgan: unknown parameter 'step'; did you mean 'steps'?"
+
+
+def test_groups_have_dotted_names():
+    nested = {"encoder": {"corruption": {"noise": 1.0}, "steps": 5}, "classes": ["1", "2"], "tiling": {}}
+    assert dotted(nested) == {"encoder.corruption.noise": 1.0, "encoder.steps": 5, "classes": ["1", "2"], "tiling": {}}
+
+
+def test_groups_are_read_back_from_json():
+    for name, model in GROUPS.items():
+        found = group(name)
+        assert model.model_validate(json.loads(json.dumps(plain({name: found})[name]))) == found
 
 
 def test_every_parameter_group_and_global_goes_into_a_pipeline():

@@ -17,8 +17,7 @@ from kedro.pipeline.node import Node
 from fanogan_pipeline import own_code, provenance
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.manifest import NAME as MANIFEST
-from fanogan_pipeline.manifest import plain
-from fanogan_pipeline.parameters import WITHOUT_EFFECT
+from fanogan_pipeline.parameters import WITHOUT_EFFECT, plain
 
 logger = logging.getLogger(__name__)
 IGNORED = {f"{group}.{name}" for group, names in WITHOUT_EFFECT.items() for name in names}
@@ -126,7 +125,7 @@ class FreshnessHooks:
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
-        self._parameters = {name: plain(value) for name, value in parameters["parameters"].items()}
+        self._parameters = plain(parameters["parameters"])
 
     @hook_impl(tryfirst=True)  # before the manifest settles which versions are read
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:

@@ -179,14 +179,6 @@ def differences(values: dict[str, Any], base: dict[str, Any], prefix: str = "") 
     return found
 
 
-def dotted(groups: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Parameters by their dotted names, of groups within groups."""
-    found: dict[str, Any] = {}
-    for name, value in groups.items():
-        found |= dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return found
-
-
 def nested(parameters: dict[str, Any]) -> dict[str, Any]:
     """Groups within groups, of parameters by their dotted names."""
     whole: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
@@ -80,6 +81,22 @@ class Group(BaseModel):
                 wanted = "a number" if kinds & {int, float} else "text"
                 raise ValueError(f"expected {wanted}, found {type(part).__name__} ({part!r})")
         return value
+
+
+def plain(value: Any) -> Any:
+    """A parameter, a group of them or all of them as JSON can hold them."""
+    if isinstance(value, Mapping):
+        return {name: plain(part) for name, part in value.items()}
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def dotted(groups: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Parameters by their dotted names, of groups within groups; an empty group stands for itself."""
+    found: dict[str, Any] = {}
+    for name, value in groups.items():
+        is_group = isinstance(value, Mapping) and value
+        found |= dotted(value, f"{prefix}{name}.") if is_group else {f"{prefix}{name}": value}
+    return found
 
 
 def complaint(group: str, error: ValidationError) -> str:

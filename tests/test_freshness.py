@@ -17,8 +17,7 @@ from tests.project import newest
 
 from fanogan_pipeline import own_code
 from fanogan_pipeline.freshness import Freshness
-from fanogan_pipeline.manifest import plain
-from fanogan_pipeline.parameters import WITHOUT_EFFECT
+from fanogan_pipeline.parameters import WITHOUT_EFFECT, plain
 
 # Values other than those of conf/smoke; where runs are logged has a test of its own.
 LIKEWISE: dict[str, dict[str, Any]] = {
@@ -52,8 +51,7 @@ def stale(project: Path) -> Callable[..., dict[str, str]]:
         pipelines.set_requested(None)
         with KedroSession.create(project, env="smoke", runtime_params=changes) as session:
             context = session.load_context()
-            parameters = {name: plain(value) for name, value in context.params.items()}
-            return Freshness(pipelines["__default__"], context.catalog, parameters).out_of_date()
+            return Freshness(pipelines["__default__"], context.catalog, plain(context.params)).out_of_date()
 
     return look
 

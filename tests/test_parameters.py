@@ -1,5 +1,7 @@
 """Every group refuses what makes no sense, by name."""
 
+import json
+
 import pytest
 import yaml
 from kedro.framework.project import configure_project, pipelines
@@ -7,22 +9,28 @@ from pydantic import ValidationError
 from tests.parts import group
 from tests.project import ROOT
 
-from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, complaint
+from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, complaint, dotted, plain
 
 WRONG = [
     ("data_prep", "image_size", [8, 28]),
     ("data_prep", "image_size", [28, 512]),
     ("data_prep", "image_size", 28),
+    ("data_prep", "image_size", [28.0, 28]),
+    ("data_prep", "image_size", [True, 28]),
     ("data_prep", "channels", 2),
+    ("data_prep", "channels", True),
+    ("data_prep", "channels", 1.0),
     ("data_prep", "normal_classes", []),
     ("data_prep", "normal_classes", "1"),
     ("data_prep", "normal_classes", ["1", "1"]),
+    ("data_prep", "normal_classes", [False]),
     ("data_prep", "selection_fraction", 0.0),
     ("data_prep", "selection_fraction", 0.95),
     ("data_prep", "calibration_fraction", 1.5),
     ("data_prep", "protocol", "oficial"),
     ("wgan", "steps", 0),
     ("wgan", "steps", 1.5),
+    ("wgan", "steps", 1.0),
     ("wgan", "steps", True),
     ("wgan", "steps", "100"),
     ("wgan", "batch_size", -1),
@@ -32,7 +40,9 @@ WRONG = [
     ("wgan", "learning_rate", 1e9),
     ("wgan", "latent_dim", 10**9),
     ("wgan", "objective", "wgan"),
+    ("wgan", "learning_rate", "1e-3"),
     ("wgan", "adam_betas", [0.5, 1.0]),
+    ("wgan", "adam_betas", [False, 0.9]),
     ("encoder", "kappa", -1.0),
     ("encoder", "head", None),
     ("encoder", "corruption", {"noise": 1.0, "blank": 2.0, "block": 4}),
@@ -40,16 +50,20 @@ WRONG = [
     ("scoring", "false_alarm_rate", 0),
     ("scoring", "false_alarm_rate", 1.0),
     ("scoring", "method", "guess"),
+    ("scoring", "poses", [[True, 0.1]]),
     ("benchmark", "classes", []),
     ("benchmark", "classes", "1"),
     ("benchmark", "classes", ["1", "1"]),
     ("benchmark", "seeds", []),
     ("benchmark", "seeds", [-1]),
+    ("benchmark", "seeds", [1.0]),
     ("benchmark", "methods", ["f_anogan", "knn"]),
     ("benchmark", "methods", []),
     ("benchmark", "resamples", 1),
     ("reporting", "refinement_sample", 1),
     ("training", "processes", 0),
+    ("training", "fresh_start", 1.0),
+    ("training", "fresh_start", "yes"),
     ("training", "save_every_seconds", float("inf")),
     ("compute", "engine", "spark"),
 ]
@@ -80,6 +94,17 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant():
     with pytest.raises(ValidationError) as caught:
         group("wgan", step=3)
     assert complaint("wgan", caught.value) == "wgan: unknown parameter 'step'; did you mean 'steps'?"
+
+
+def test_groups_have_dotted_names():
+    nested = {"encoder": {"corruption": {"noise": 1.0}, "steps": 5}, "classes": ["1", "2"], "tiling": {}}
+    assert dotted(nested) == {"encoder.corruption.noise": 1.0, "encoder.steps": 5, "classes": ["1", "2"], "tiling": {}}
+
+
+def test_groups_are_read_back_from_json():
+    for name, model in GROUPS.items():
+        found = group(name)
+        assert model.model_validate(json.loads(json.dumps(plain({name: found})[name]))) == found
 
 
 def test_every_parameter_group_and_global_goes_into_a_pipeline():

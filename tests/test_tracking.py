@@ -18,7 +18,7 @@ from tests.project import ROOT
 from fanogan_pipeline.datasets import FigureDataset, FigureFolderDataset, JSONDataset, ParquetDataset
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.parameters import WganParameters
-from fanogan_pipeline.tracking import TrackingHooks, flat
+from fanogan_pipeline.tracking import TrackingHooks
 
 HISTORY = pd.DataFrame({"step": [4, 8, 12], "loss_critic": [3.0, 2.0, 1.0], "gradient_penalty": [np.nan, 0.5, 0.25]})
 NAMES = ("wgan_history", "metrics", "roc_curve", "run_manifest")
@@ -162,8 +162,3 @@ def test_without_mlflow_one_line_names_the_way_out(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"mlflow is not installed; run: pip install 'fanogan_pipeline\[mlflow\]'"):
         TrackingHooks().after_catalog_created(parameters(mlflow=True), VERSION)
-
-
-def test_groups_become_flat_names() -> None:
-    nested = {"encoder": {"corruption": {"noise": 1.0}, "steps": 5}, "classes": ["1", "2"]}
-    assert dict(flat(nested)) == {"encoder.corruption.noise": "1.0", "encoder.steps": "5", "classes": "['1', '2']"}

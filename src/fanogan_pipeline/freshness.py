@@ -15,10 +15,9 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from fanogan_pipeline import own_code, provenance
-from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.manifest import NAME as MANIFEST
-from fanogan_pipeline.manifest import plain
-from fanogan_pipeline.parameters import WITHOUT_EFFECT
+from fanogan_pipeline.parameters import WITHOUT_EFFECT, plain
 
 logger = logging.getLogger(__name__)
 IGNORED = {f"{group}.{name}" for group, names in WITHOUT_EFFECT.items() for name in names}
@@ -109,7 +108,7 @@ class Freshness:
         return self._sum(name) is None or self._sum(name) != recorded["sha256"]
 
     def _is_stored(self, name: str) -> bool:
-        return name in self._catalog and isinstance(self._catalog[name], AtomicMixin)
+        return name in self._catalog and isinstance(self._catalog[name], AtomicFileDataset)
 
     def _sum_of(self, name: str) -> str | None:
         return provenance.sha256(self._catalog[name], provenance.version_read(self._catalog[name]))
@@ -126,7 +125,7 @@ class FreshnessHooks:
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
-        self._parameters = {name: plain(value) for name, value in parameters["parameters"].items()}
+        self._parameters = plain(parameters["parameters"])
 
     @hook_impl(tryfirst=True)  # before the manifest settles which versions are read
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:

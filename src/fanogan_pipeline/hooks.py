@@ -15,7 +15,7 @@ from kedro.pipeline import Node, Pipeline
 from kedro.validation.exceptions import DataValidationError
 from pydantic import ValidationError
 
-from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.freshness import FreshnessHooks
@@ -76,7 +76,7 @@ class ForesightHooks:
         _check_runner(str(run_params.get("runner")), bool(self._trained))
         _check_start(pipeline, whole, catalog)
         for name in self._load_versions:
-            if isinstance(dataset := catalog[name], AtomicMixin):
+            if isinstance(dataset := catalog[name], AtomicFileDataset):
                 dataset.resolve_load_version()
         for name in pipeline.inputs():
             if name in catalog and _is_small(catalog[name]):
@@ -149,7 +149,7 @@ def _try_out(name: str, catalog: CatalogProtocol) -> None:
 
 def _is_small(dataset: AbstractDataset) -> bool:
     """Whether reading it once more costs nothing worth a thought."""
-    if not isinstance(dataset, AtomicMixin) or dataset._protocol != "file":
+    if not isinstance(dataset, AtomicFileDataset) or dataset._protocol != "file":
         return False
     path = Path(dataset._get_load_path())
     return path.is_file() and path.stat().st_size <= SMALL
@@ -165,7 +165,7 @@ class VersionHooks:
             versions = [
                 f"{name} {dataset.resolve_load_version()}"
                 for name, dataset in stored.items()
-                if isinstance(dataset, AtomicMixin)
+                if isinstance(dataset, AtomicFileDataset)
             ]
             error.add_note(f"read here: {', '.join(versions)}")
 

@@ -18,11 +18,11 @@ from kedro.io import CatalogProtocol
 from kedro.io.core import is_parameter
 from kedro.pipeline import Node, Pipeline
 from kedro.utils import is_kedro_project
-from pydantic import BaseModel
 
 from fanogan_pipeline import own_code, provenance
-from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import one_line
+from fanogan_pipeline.parameters import dotted, plain
 from fanogan_pipeline.refusals import plain_line
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class ManifestHooks:
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
-        self._parameters = {name: plain(value) for name, value in parameters["parameters"].items()}
+        self._parameters = plain(parameters["parameters"])
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
@@ -190,7 +190,7 @@ class ManifestHooks:
     def _stated_parameters(self) -> dict[str, Any]:
         """What another run with the tracked configuration has to be told to have the parameters of this one."""
         loader = self._loader()
-        parameters, stated = loader["parameters"], provenance.dotted(loader.runtime_params)
+        parameters, stated = loader["parameters"], dotted(loader.runtime_params)
         while True:  # what is stated may change what `${runtime_params:...}` gives elsewhere
             found = provenance.differences(parameters, self._tracked(stated))
             if not found.keys() - stated.keys():
@@ -231,19 +231,14 @@ def written_versions(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, 
 
 def _version_saved(dataset: Any) -> str | None:
     """The version of a persisted output that this run has saved; None where it has not, or there are no versions."""
-    version = dataset.resolve_save_version() if isinstance(dataset, AtomicMixin) else None
+    version = dataset.resolve_save_version() if isinstance(dataset, AtomicFileDataset) else None
     return version if version and dataset._is_complete(version) else None
 
 
 def _is_kept(name: str, catalog: CatalogProtocol) -> bool:
     """Whether a run of what is missing leaves an output as it is."""
-    return name in catalog and isinstance(catalog[name], AtomicMixin) and catalog[name].exists()
+    return name in catalog and isinstance(catalog[name], AtomicFileDataset) and catalog[name].exists()
 
 
 def _fact(version: str | None, total: str | None) -> dict[str, str | None]:
     return {"version": version, "sha256": total}
-
-
-def plain(value: Any) -> Any:
-    """A parameter as JSON can hold it."""
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fanogan_pipeline.cores import cores
-from fanogan_pipeline.datasets.atomic import AtomicMixin
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import PlainError
 from fanogan_pipeline.in_order import in_order
 
@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 MANY = 1000  # files, whose reading is told
 _READERS = 8  # files read at a time: a network's delays add up otherwise
 _BATCH = 2048  # files handed out at a time
-_CHUNK = 1 << 20
 # Kedro's names of what narrows a run down, and the options that say it.
 _FILTERS = {
     "tags": "tags",
@@ -72,7 +71,7 @@ def machine() -> dict[str, Any]:
 
 def has_sum(dataset: AbstractDataset) -> bool:
     """Whether there is anything to sum up: not in what lives in memory, nor in a folder that runs only write into."""
-    return isinstance(dataset, AtomicMixin) or hasattr(dataset, "contents")
+    return isinstance(dataset, AtomicFileDataset) or hasattr(dataset, "contents")
 
 
 def sha256(dataset: Any, version: str | None) -> str | None:
@@ -82,7 +81,7 @@ def sha256(dataset: Any, version: str | None) -> str | None:
     pictures, over those of the files that are loaded, whatever lies beside them, and over how they are read.
     """
     try:
-        if not isinstance(dataset, AtomicMixin):
+        if not isinstance(dataset, AtomicFileDataset):
             files, how = dataset.contents()
             if len(files) >= MANY:
                 logger.info("%s: reading %s files for their sum", dataset._describe()["filepath"], f"{len(files):,}")
@@ -111,16 +110,13 @@ def _total(files: Mapping[str, tuple[Any, str]], facts: Mapping[str, Any] | None
 
 
 def _file_sum(fs: Any, path: str) -> str:
-    sha = hashlib.sha256()
     with fs.open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            sha.update(chunk)
-    return sha.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def version_read(dataset: AbstractDataset) -> str | None:
     """The version a load gives now. Raises Kedro's `VersionNotFoundError` where there is none."""
-    return dataset.resolve_load_version() if isinstance(dataset, AtomicMixin) else None
+    return dataset.resolve_load_version() if isinstance(dataset, AtomicFileDataset) else None
 
 
 def run_options(
@@ -180,14 +176,6 @@ def differences(values: dict[str, Any], base: dict[str, Any], prefix: str = "") 
             found |= differences(value, base[name], f"{prefix}{name}.")
         elif name not in base or base[name] != value:
             found[f"{prefix}{name}"] = value
-    return found
-
-
-def dotted(groups: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Parameters by their dotted names, of groups within groups."""
-    found: dict[str, Any] = {}
-    for name, value in groups.items():
-        found |= dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return found
 
 

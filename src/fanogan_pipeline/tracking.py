@@ -19,8 +19,8 @@ from kedro.pipeline import Pipeline
 from fanogan_pipeline.datasets.versions import COMPLETE
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.manifest import NAME as MANIFEST
-from fanogan_pipeline.manifest import plain, written_versions
-from fanogan_pipeline.parameters import TrackingParameters
+from fanogan_pipeline.manifest import written_versions
+from fanogan_pipeline.parameters import TrackingParameters, dotted, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,15 +34,6 @@ BATCH = 500  # values in one request; servers take up to 1,000 metrics, or 100 p
 PARAMETERS_BATCH = 100
 
 
-def flat(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Nested groups as `group.name`, `value` pairs of text."""
-    if isinstance(values, dict):
-        for key, value in values.items():
-            yield from flat(value, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, str(values)[:LONGEST_VALUE]
-
-
 class TrackingHooks:
     """Parameters, curves, metrics, figures, report and manifest of each run.
 
@@ -54,7 +45,7 @@ class TrackingHooks:
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any], save_version: str | None) -> None:
-        self._parameters = {name: plain(value) for name, value in parameters["parameters"].items()}
+        self._parameters = plain(parameters["parameters"])
         self._settings = TrackingParameters.model_validate(self._parameters["tracking"])
         self._version = save_version
         if self._settings.mlflow and importlib.util.find_spec("mlflow") is None:
@@ -77,7 +68,8 @@ class TrackingHooks:
             run = mlflow.start_run(run_name=self._version)
         self._run_id = run.info.run_id
         logged = {name: value for name, value in self._parameters.items() if name != "tracking"}
-        pairs = list(flat({**logged, "pipelines": run_params["pipeline_names"] or ["__default__"]}))
+        flat = dotted({**logged, "pipelines": run_params["pipeline_names"] or ["__default__"]})
+        pairs = [(name, str(value)[:LONGEST_VALUE]) for name, value in flat.items()]
         for start in range(0, len(pairs), PARAMETERS_BATCH):
             mlflow.log_params(dict(pairs[start : start + PARAMETERS_BATCH]))
 

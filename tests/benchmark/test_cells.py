@@ -5,18 +5,17 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from sklearn.metrics import roc_auc_score
-from tests.parts import group, mnist, ones
+from tests.parts import encoder_parameters, group, mnist, ones, wgan_parameters
 from tests.project import copy_project, kedro, newest
 
 from fanogan_pipeline.benchmark import autoencoders, baselines, cells, fanogan
 from fanogan_pipeline.benchmark.auroc import holm
+from fanogan_pipeline.benchmark.shared import Settings
 from fanogan_pipeline.benchmark.tables import RATES, benchmark_table, comparisons, resampled_means, summary
 from fanogan_pipeline.datasets import validators
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
-from fanogan_pipeline.networks import NetworkSpec
 from fanogan_pipeline.pipelines.benchmark import nodes
 from fanogan_pipeline.preprocessing import prepare, splits
 
@@ -152,8 +151,9 @@ def test_light_is_levelled_by_a_cell_s_training_pictures_as_data_prep_does_it(ch
     plan = splits.split_images(source.table, p, "", 2)
     rows = {split: plan.index[plan["split"] == split].to_numpy() for split in splits.SPLITS}
     geometry = prepare.fit_geometry(source, rows["train"], p, 2)
-    for split in splits.SPLITS:
-        assert (getattr(found, split) == prepare.prepare_pictures(source, rows[split], geometry, 1)[0]).all()
+    rows["scored"] = np.concatenate([rows.pop("calibration"), rows.pop("test")])
+    for side, of_side in rows.items():
+        assert (getattr(found, side) == prepare.prepare_pictures(source, of_side, geometry, 1)[0]).all()
 
 
 def test_a_score_of_maps_is_refused_before_any_picture_is_read():
@@ -219,12 +219,13 @@ def test_baselines_tell_noise_from_digits(name):
 @pytest.mark.parametrize("name", sorted(autoencoders.AUTOENCODERS))
 def test_autoencoders_learn_from_augmented_images_too(name):
     images = ones(80).numpy()
-    spec, others = NetworkSpec("convolutional", (28, 28), 1, 4, 4), images[:8]
+    groups = {"wgan": wgan_parameters(), "encoder": encoder_parameters()}
+    groups |= {name: group(name) for name in ("scoring", "training")}
 
     def scored(**changes) -> np.ndarray:
-        augmentation = group("data_prep", augmentation=changes).augmentation
-        how = autoencoders.Training(3, 16, 1e-3, torch.device("cpu"), augmentation)
-        return autoencoders.fit(autoencoders.AUTOENCODERS[name], images, spec, how, 0)(others)
+        data_prep, few = group("data_prep", augmentation=changes), group("benchmark", autoencoder_steps=3)
+        settings = Settings(**groups, data_prep=data_prep, benchmark=few, device="cpu", precision="float32")
+        return autoencoders.fit(autoencoders.AUTOENCODERS[name], images, 0, settings)(images[:8])
 
     assert (scored() == scored()).all()
     assert (scored() != scored(shift=4)).any()

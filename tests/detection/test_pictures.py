@@ -171,6 +171,15 @@ def test_statistics_survive_the_checkpoint(statistics):
     assert all(map(torch.equal, again.maps.means, statistics.maps.means))
 
 
+def test_statistics_move_to_a_device_whole(statistics):
+    moved = statistics.to(torch.device("meta"))
+    held = [moved.maps, moved.training_set.law, *moved.training_set.neighbours, *moved.expectations.values()]
+    kept = [value for part in held for value in vars(part).values()]
+    tensors = [tensor for value in kept for tensor in (value if isinstance(value, tuple) else [value])]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert moved.expectations.keys() == statistics.expectations.keys()
+
+
 def test_without_a_training_set_there_are_the_same_terms_but_for_the_distances(restorer, statistics):
     images = tiled(pictures(6, 3))[0]
     bare = fit_statistics(tiled(pictures(9, 1))[0], restorer, None, 32)

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fanogan_pipeline.benchmark.baselines import Score
+from fanogan_pipeline.benchmark.shared import Settings
 from fanogan_pipeline.networks import NetworkSpec, build_encoder, build_generator, pixel_range, seeded
 from fanogan_pipeline.networks.pixels import to_pixels
-from fanogan_pipeline.parameters import AugmentationParameters, BenchmarkMethod
+from fanogan_pipeline.parameters import BenchmarkMethod
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, as_images
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
+from fanogan_pipeline.training.wgan import network_spec
 
 RATE_DECAY = 0.5  # share of the steps over which the rate falls, as in `rate_factor`
-
-
-@dataclass(frozen=True)
-class Training:
-    """How an autoencoder is trained.
-
-    Attributes:
-        steps: updates.
-        batch_size: images a batch.
-        learning_rate: of Adam.
-        device: where.
-        augmentation: random changes to the images, as f-AnoGAN's; None, none.
-    """
-
-    steps: int
-    batch_size: int
-    learning_rate: float
-    device: torch.device
-    augmentation: AugmentationParameters | None = None
 
 
 class Autoencoder(nn.Module):
@@ -86,20 +69,21 @@ def _divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 def fit(
     build: Callable[[NetworkSpec], Autoencoder | VariationalAutoencoder],
     train: np.ndarray,
-    spec: NetworkSpec,
-    training: Training,
     seed: int,
+    settings: Settings,
 ) -> Score:
-    """Train on normal images uint8 [N, C, H, W]; returns what scores others."""
+    """Train on normal images uint8 [N, C, H, W] with the encoder's batch size and rate; returns what scores others."""
+    spec, device = network_spec(train.shape, settings.wgan), torch.device(settings.device)
+    e, steps = settings.encoder, settings.benchmark.autoencoder_steps
     with seeded(seed):
-        model = build(spec).to(training.device)
+        model = build(spec).to(device)
     images, span = as_images(train), pixel_range(spec)
-    optimiser = torch.optim.Adam(model.parameters(), training.learning_rate)
-    batches = Batches(len(images), training.batch_size, seed, "encoder.batch_size")
-    augment = Augmenter(training.augmentation, seed, span)
-    for step in range(training.steps):
-        set_rate(optimiser, training.learning_rate * rate_factor(step, training.steps, RATE_DECAY))
-        x = augment(to_pixels(images[batches.rows(step)].to(training.device), span), step)
+    optimiser = torch.optim.Adam(model.parameters(), e.learning_rate)
+    batches = Batches(len(images), e.batch_size, seed, "encoder.batch_size")
+    augment = Augmenter(settings.data_prep.augmentation, seed, span)
+    for step in range(steps):
+        set_rate(optimiser, e.learning_rate * rate_factor(step, steps, RATE_DECAY))
+        x = augment(to_pixels(images[batches.rows(step)].to(device), span), step)
         loss = model.loss(x)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -109,9 +93,7 @@ def fit(
     @torch.inference_mode()
     def score(others: np.ndarray) -> np.ndarray:
         parts = as_images(others).split(256)
-        return torch.cat(
-            [model.score(to_pixels(part.to(training.device), span)).double().cpu() for part in parts]
-        ).numpy()
+        return torch.cat([model.score(to_pixels(part.to(device), span)).double().cpu() for part in parts]).numpy()
 
     return score
 

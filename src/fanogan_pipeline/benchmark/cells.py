@@ -8,7 +8,6 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
-import torch
 
 from fanogan_pipeline.benchmark import autoencoders, fanogan
 from fanogan_pipeline.benchmark.baselines import Score, baselines
@@ -19,7 +18,6 @@ from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, Da
 from fanogan_pipeline.preprocessing import splits
 from fanogan_pipeline.preprocessing.geometry import channels_first, channels_last
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
-from fanogan_pipeline.training.wgan import network_spec
 
 METHODS: tuple[BenchmarkMethod, ...] = get_args(BenchmarkMethod)
 
@@ -70,17 +68,17 @@ def split_class(
     plan = splits.split_images(table, wanted, "", seed).assign(row=lambda found: found.index)
     few = to_fit_on(plan.loc[plan["split"] == "train", "row"].to_numpy(), seed)
     plan = splits.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
-    rows = {split: plan.loc[plan["split"] == split, "row"].to_numpy() for split in splits.SPLITS}
+    sides = {side: plan[plan["split"] == side] for side in ("train", "selection")}
     scored = plan[plan["split"].isin(["calibration", "test"])].drop(columns="part").rename(columns={"split": "part"})
-    scored = scored.sort_values("part", kind="stable")  # calibration before test
-    known = scored[["part", "image_id", "label", "is_anomaly"]].reset_index(drop=True)
-    sides = {split: images[rows[split]] for split in splits.SPLITS}
+    sides["scored"] = scored.sort_values("part", kind="stable")  # calibration before test
+    found = {side: images[rows["row"].to_numpy()] for side, rows in sides.items()}
     if parameters.local_contrast is not None:
         light = fit_levelling(map(channels_last, images[few]), parameters.local_contrast)
-        for side in sides.values():
+        for side in found.values():
             for row, image in enumerate(side):
                 side[row] = channels_first(light.apply(channels_last(image)))
-    return Split(**sides, known=known, selection_group=groups_of(plan[plan["split"] == "selection"]))
+    known = sides["scored"][["part", "image_id", "label", "is_anomaly"]].reset_index(drop=True)
+    return Split(**found, known=known, selection_group=groups_of(sides["selection"]))
 
 
 def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: int, settings: Settings) -> pd.DataFrame:
@@ -119,14 +117,7 @@ def _all_methods(split: Split, seed: int, settings: Settings) -> Iterator[tuple[
             yield name, _timed(partial(fit, split.train, seed), split, settings)
     for name, build in autoencoders.AUTOENCODERS.items():
         if name in wanted:
-            yield name, _timed(partial(_autoencoder, build, split, seed, settings), split, settings)
-
-
-def _autoencoder(build: Callable, split: Split, seed: int, settings: Settings) -> Score:
-    e, device = settings.encoder, torch.device(settings.device)
-    steps, changes = settings.benchmark.autoencoder_steps, settings.data_prep.augmentation
-    how = autoencoders.Training(steps, e.batch_size, e.learning_rate, device, changes)
-    return autoencoders.fit(build, split.train, network_spec(split.train.shape, settings.wgan), how, seed)
+            yield name, _timed(partial(autoencoders.fit, build, split.train, seed, settings), split, settings)
 
 
 def _timed(fit: Callable[[], Score], split: Split, settings: Settings) -> Scored:

@@ -40,22 +40,17 @@ class Split:
     """One class normal: images uint8 [N, C, H, W] of each side, and what is known of those that are scored.
 
     Attributes:
-        train, selection, calibration, test: images.
-        known: a row per calibration and test image, in this order: `part`, `image_id`, `label`, `is_anomaly`.
+        train, selection: images.
+        scored: calibration images, then those of the test set.
+        known: a row per scored image: `part`, `image_id`, `label`, `is_anomaly`.
         selection_group: of each selection image, "" where it stands alone, str [N]; None where all do.
     """
 
     train: np.ndarray
     selection: np.ndarray
-    calibration: np.ndarray
-    test: np.ndarray
+    scored: np.ndarray
     known: pd.DataFrame
     selection_group: np.ndarray | None = None
-
-    @property
-    def scored(self) -> np.ndarray:
-        """Calibration and test images."""
-        return np.concatenate([self.calibration, self.test])
 
 
 @dataclass

@@ -123,8 +123,8 @@ class Teller:
 
 def _write(folder: Path, images: np.ndarray, table: pd.DataFrame, settings: Settings) -> None:
     """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
-    with work_file(folder / "images.npy") as draft, draft.open("wb") as file:
-        np.save(file, images, allow_pickle=False)
+    with work_file(folder / "images.npy") as draft:
+        np.save(draft, images, allow_pickle=False)
     with work_file(folder / "table.parquet") as draft:
         table.to_parquet(draft, index=False)
     with work_file(folder / "settings.json") as draft:

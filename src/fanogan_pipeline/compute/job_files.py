@@ -32,8 +32,8 @@ def write(job: TrainingJob, folder: Path, images: np.ndarray) -> None:
         InputError: it cannot be written.
     """
     assert job.slot is not None  # through which the processes hand on what they have done
-    with work_file(folder / "images.npy") as draft, draft.open("wb") as file:
-        np.save(file, images, allow_pickle=False)
+    with work_file(folder / "images.npy") as draft:
+        np.save(draft, images, allow_pickle=False)
     if job.wgan is not None:
         with work_file(folder / "wgan.safetensors") as draft:
             draft.write_bytes(safetensors_format.to_bytes(wgan_checkpoint(job.wgan, {})))

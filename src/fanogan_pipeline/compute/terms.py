@@ -130,11 +130,11 @@ def _folder(
 
 def write(folder: Path, image_set: ImageSet, models: dict[str, Checkpoint], settings: Settings) -> None:
     """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
-    with work_file(folder / "images.npy") as draft, draft.open("wb") as file:
-        np.save(file, image_set.images, allow_pickle=False)
+    with work_file(folder / "images.npy") as draft:
+        np.save(draft, image_set.images, allow_pickle=False)
     if image_set.tiles is not None:
-        with work_file(folder / "tiles.npz") as draft, draft.open("wb") as file:
-            np.savez(file, allow_pickle=False, **vars(image_set.tiles))
+        with work_file(folder / "tiles.npz") as draft:
+            np.savez(draft, allow_pickle=False, **vars(image_set.tiles))
     write_models(folder, models)
     with work_file(folder / "settings.json") as draft:
         draft.write_text(json.dumps(asdict(settings)))

@@ -21,7 +21,6 @@ from fanogan_pipeline.errors import InputError
 KINDS = {1: "labels", 3: "pictures"}
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 20
 
 
 def read_idx(path: str, dimensions: int, max_bytes: int = 4 << 30, credentials: dict | None = None) -> np.ndarray:
@@ -88,30 +87,16 @@ def _read_stream(
             f"{path}: the header says {shape_text} = {promised:,} bytes, expected at most {max_bytes:,}; the file is "
             "damaged, or raise max_bytes"
         )
-    found = -1
+    amount = "fewer"
     if header_length + promised <= most:
-        data = np.empty(promised, dtype=np.uint8)
-        found = _fill(stream, data)
-        if found == promised and not stream.read(1):
-            data.flags.writeable = False
-            return data.reshape(shape)
-    amount = "more" if found == promised else "fewer" if found < 0 else f"only {found:,}"
+        data = stream.read(promised + 1)  # one more, to reach the end, where gzip compares its checksum
+        if len(data) == promised:
+            return np.frombuffer(data, np.uint8).reshape(shape)
+        amount = "more" if len(data) > promised else f"only {len(data):,}"
     raise InputError(
         f"{path}: the header says {shape_text} = {promised:,} bytes of {KINDS[dimensions]}, found {amount}; "
         "fetch the file again"
     )
-
-
-def _fill(stream: IO[bytes] | gzip.GzipFile, data: np.ndarray) -> int:
-    """Reads until the array (uint8 [n]) is full or the stream ends; the number of bytes read."""
-    view, position = memoryview(data.data), 0
-    while position < len(view):
-        chunk = stream.read(min(_CHUNK, len(view) - position))
-        if not chunk:
-            break
-        view[position : position + len(chunk)] = chunk
-        position += len(chunk)
-    return position
 
 
 def filesystem_of(path: str, credentials: dict[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:

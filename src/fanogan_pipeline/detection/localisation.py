@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
 from fanogan_pipeline.detection.restorer import Restorer, batches, filled_up
+from fanogan_pipeline.detection.tensors import OfTensors
 
 RIDGE = 1e-2  # added to a view's covariance over its channels, as a share of their mean variance
 PRIOR_IMAGES = 16  # a pixel's own mean counts as much as the mean of all after so many images
@@ -24,7 +26,7 @@ NEIGHBOURHOOD = (
 
 
 @dataclass(frozen=True)
-class MapStatistics:
+class MapStatistics(OfTensors):
     """What residual maps are measured against, fitted on the selection set; tensors float32 on one device.
 
     Attributes:
@@ -40,15 +42,6 @@ class MapStatistics:
     whiteners: tuple[Tensor, ...]
     level: Tensor
     rim: Tensor
-
-    def to(self, device: torch.device) -> MapStatistics:
-        """The same on another device."""
-        return MapStatistics(
-            tuple(mean.to(device) for mean in self.means),
-            tuple(whitener.to(device) for whitener in self.whiteners),
-            self.level.to(device),
-            self.rim.to(device),
-        )
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, on the CPU."""
@@ -125,12 +118,7 @@ def smoothed(values: np.ndarray, sigma: float) -> np.ndarray:
     if not sigma:
         return values
     reach = min(math.ceil(REACH * sigma), *(side - 1 for side in values.shape))
-    steps = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
-    kernel /= kernel.sum()
-    padded = functional.pad(torch.from_numpy(values)[None, None], (reach,) * 4, mode="reflect")
-    across = functional.conv2d(padded, kernel[None, None, None, :])
-    return functional.conv2d(across, kernel[None, None, :, None])[0, 0].numpy()
+    return ndimage.gaussian_filter(values, sigma, mode="mirror", radius=reach)
 
 
 def _bounded(batch_size: int, shape: tuple[int, ...]) -> int:

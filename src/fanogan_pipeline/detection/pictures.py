@@ -15,7 +15,8 @@ import torch
 from fanogan_pipeline.detection.localisation import residual_maps, smoothed
 from fanogan_pipeline.detection.residuals import residual_terms
 from fanogan_pipeline.detection.restorer import Restorer
-from fanogan_pipeline.detection.statistics import ResidualStatistics
+from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
+from fanogan_pipeline.detection.training_set import TrainingSet
 from fanogan_pipeline.images import ImageSet, Tiles, picture_runs
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.tiling import stitch
@@ -86,6 +87,17 @@ def picture_maps(
         values = np.concatenate(parts)
         whole_map = smoothed(values[0] if tiles is None else stitched(values, tiles, run), smoothing)
         yield rim_levelled(whole_map, rim) if rim.size else whole_map
+
+
+def fit_picture_statistics(
+    selection: ImageSet, restorer: Restorer, training_set: TrainingSet | None, batch_size: int, smoothing: float
+) -> ResidualStatistics:
+    """`fit_statistics` of a selection set; tiles have no level for each pixel, but one towards the rim (`fit_rim`).
+    The other arguments are those of `fit_statistics` and `picture_maps`.
+    """
+    images, tiles = selection.images, selection.tiles
+    fitted = fit_statistics(images, restorer, training_set, batch_size, is_aligned=tiles is None)
+    return fitted if tiles is None else fit_rim(images, tiles, restorer, fitted, batch_size, smoothing)
 
 
 def fit_rim(

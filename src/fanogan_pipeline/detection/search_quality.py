@@ -12,10 +12,16 @@ from torch import Tensor, nn, stack
 
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.evaluation import auroc_with_interval
-from fanogan_pipeline.detection.pictures import Pooling, fit_rim, picture_rows, picture_table, picture_terms, sample
+from fanogan_pipeline.detection.pictures import (
+    Pooling,
+    fit_picture_statistics,
+    picture_rows,
+    picture_table,
+    picture_terms,
+    sample,
+)
 from fanogan_pipeline.detection.refinement import Refinement
 from fanogan_pipeline.detection.scoring import fit_rule
-from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import Wgan
 
@@ -104,10 +110,7 @@ def _scores(
     settings = judge.detector.settings
     size, pooling = int(settings["batch_size"]), Pooling.from_settings(settings)
     restorer = replace(judge.restorer, refinement=way)
-    images, tiles = selection.images, selection.tiles
-    fitted = fit_statistics(images, restorer, judge.statistics.training_set, size, is_aligned=tiles is None)
-    if tiles is not None:
-        fitted = fit_rim(images, tiles, restorer, fitted, size, pooling.smoothing)
+    fitted = fit_picture_statistics(selection, restorer, judge.statistics.training_set, size, pooling.smoothing)
 
     def terms(some: ImageSet) -> pd.DataFrame:
         return picture_terms(some.images, some.tiles, restorer, fitted, size, pooling, settings["score"] == "map")

@@ -16,6 +16,7 @@ from fanogan_pipeline.detection.localisation import MapStatistics, fit_map_stati
 from fanogan_pipeline.detection.neighbours import Neighbours
 from fanogan_pipeline.detection.residual_law import ResidualLaw
 from fanogan_pipeline.detection.restorer import Restorer, batches
+from fanogan_pipeline.detection.tensors import OfTensors
 from fanogan_pipeline.detection.training_set import DISTANCES, VIEWS, TrainingSet
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks import Checkpoint
@@ -24,7 +25,7 @@ Kind = TypeVar("Kind", Neighbours, ResidualLaw, Expectation)
 
 
 @dataclass(frozen=True)
-class ResidualStatistics:
+class ResidualStatistics(OfTensors):
     """Fitted on the selection set, but for the training set itself; every tensor on one device.
 
     Attributes:
@@ -36,12 +37,6 @@ class ResidualStatistics:
     training_set: TrainingSet | None
     expectations: dict[str, Expectation]
     maps: MapStatistics
-
-    def to(self, device: torch.device) -> ResidualStatistics:
-        """The same on another device."""
-        expectations = {name: expected.to(device) for name, expected in self.expectations.items()}
-        known = self.training_set and self.training_set.to(device)
-        return ResidualStatistics(known, expectations, self.maps.to(device))
 
     def distances(self, seen: Sequence[Tensor], residual: Callable[[], Tensor]) -> dict[str, Callable[[], Tensor]]:
         """Those of `TrainingSet.distances`, or none."""

@@ -14,6 +14,7 @@ from fanogan_pipeline.detection.neighbours import Neighbours, fit_neighbours
 from fanogan_pipeline.detection.poses import Pose
 from fanogan_pipeline.detection.residual_law import ResidualLaw, fit_law
 from fanogan_pipeline.detection.restorer import Restorer, batches
+from fanogan_pipeline.detection.tensors import OfTensors
 from fanogan_pipeline.errors import InputError
 
 MOST_IMAGES = 8192  # training images that count, evenly from all there are
@@ -22,7 +23,7 @@ DISTANCES = (*(f"neighbour_distance_{view}" for view in VIEWS), "feature_distanc
 
 
 @dataclass(frozen=True)
-class TrainingSet:
+class TrainingSet(OfTensors):
     """Where the training images lie, and how they are restored.
 
     Attributes:
@@ -32,10 +33,6 @@ class TrainingSet:
 
     neighbours: tuple[Neighbours, ...]
     law: ResidualLaw
-
-    def to(self, device: torch.device) -> TrainingSet:
-        """The same on another device."""
-        return TrainingSet(tuple(near.to(device) for near in self.neighbours), self.law.to(device))
 
     def distances(self, seen: Sequence[Tensor], residual: Callable[[], Tensor]) -> dict[str, Callable[[], Tensor]]:
         """How far images lie from the training set: for each of `DISTANCES` what computes it, float64 [N].

@@ -6,13 +6,12 @@ from fanogan_pipeline.figures.galleries import decision_gallery, heatmap_gallery
 from fanogan_pipeline.figures.quality import precision_recall_curve, roc_curve
 from fanogan_pipeline.figures.refinement import refinement_curve
 from fanogan_pipeline.figures.report import render_report
-from fanogan_pipeline.figures.samples import contact_sheet, generated_samples, latent_walk
+from fanogan_pipeline.figures.samples import generated_samples, latent_walk
 from fanogan_pipeline.figures.scores import score_boxplot, score_histogram
 from fanogan_pipeline.figures.summary import summary_table, verdict_summary
 
 __all__ = [
     "benchmark_aurocs",
-    "contact_sheet",
     "decision_gallery",
     "encoder_curves",
     "generated_samples",

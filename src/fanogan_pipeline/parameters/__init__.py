@@ -8,7 +8,7 @@ from fanogan_pipeline.parameters.detection import (
     ReportingParameters,
     ScoringParameters,
 )
-from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean
+from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean, dotted, plain
 from fanogan_pipeline.parameters.running import ComputeParameters, Device, Globals, Precision, TrackingParameters
 from fanogan_pipeline.parameters.training import (
     CorruptionParameters,
@@ -42,6 +42,8 @@ __all__ = [
     "WganParameters",
     "complaint",
     "did_you_mean",
+    "dotted",
+    "plain",
 ]
 
 GROUPS: dict[str, type[Group]] = {

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from fanogan_pipeline.parameters.group import ClassNames, Fraction, Group
+from fanogan_pipeline.parameters.group import ClassNames, Fraction, Group, Pair
 
 
 class TilingParameters(Group):
     """`params:data_prep.tiling`: large pictures cut into overlapping tiles of `image_size`."""
 
-    stride: tuple[Annotated[int, Field(ge=1, le=256)], Annotated[int, Field(ge=1, le=256)]]
+    stride: Pair[Annotated[int, Field(ge=1, le=256)], Annotated[int, Field(ge=1, le=256)]]
     picture_size: Annotated[int, Field(ge=16, le=4096)] | None = None
     max_train_tiles: Annotated[int, Field(ge=1)] | None = None
 
@@ -32,7 +32,7 @@ class DataPrepParameters(Group):
 
     protocol: Literal["official", "reference"]
     normal_classes: ClassNames
-    image_size: tuple[Annotated[int, Field(ge=16, le=256)], Annotated[int, Field(ge=16, le=256)]]
+    image_size: Pair[Annotated[int, Field(ge=16, le=256)], Annotated[int, Field(ge=16, le=256)]]
     channels: Literal[1, 3]
     fit: Literal["resize", "pad"]
     local_contrast: Annotated[float, Field(ge=1.0, le=1024.0)] | None
@@ -46,6 +46,13 @@ class DataPrepParameters(Group):
     max_test: Annotated[int, Field(ge=1)] | None
     duplicates: Literal["refuse", "drop"]
     workers: Annotated[int, Field(ge=1, le=256)]
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _one_or_three(cls, value: Any) -> Any:
+        if type(value) is not int:  # a Literal takes True and 1.0 for 1
+            raise ValueError(f"expected 1 or 3, found {value!r}")
+        return value
 
     @model_validator(mode="after")
     def _strides(self) -> DataPrepParameters:

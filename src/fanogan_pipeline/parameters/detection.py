@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from fanogan_pipeline.parameters.group import Batch, Fraction, Group, Rate
+from fanogan_pipeline.parameters.group import Batch, Fraction, Group, Pair, Rate
 
 
 class ScoringParameters(Group):
@@ -20,7 +20,7 @@ class ScoringParameters(Group):
     method: Literal["encoder", "iterative"]
     refinement_steps: Annotated[int, Field(ge=0, le=10_000)]
     refinement_rate: Rate
-    poses: list[tuple[Annotated[float, Field(ge=-180.0, le=180.0)], Annotated[float, Field(ge=-1.0, le=1.0)]]]
+    poses: list[Pair[Annotated[float, Field(ge=-180.0, le=180.0)], Annotated[float, Field(ge=-1.0, le=1.0)]]]
     batch_size: Batch
     residual_maps: Annotated[int, Field(ge=0, le=100_000)]
 

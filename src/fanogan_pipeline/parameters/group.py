@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal, get_args, get_origin
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -12,7 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -23,10 +23,16 @@ Batch = Annotated[int, Field(ge=1, le=65_536)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
+First = TypeVar("First")
+Second = TypeVar("Second")
+Pair = Annotated[tuple[First, Second], Field(strict=False)]  # YAML and JSON have lists; what is in them stays strict
+
 
 def _as_names(value: Any) -> Any:
     if not isinstance(value, list):
         raise ValueError(f"expected a list of class names, found {value!r}")
+    if any(isinstance(name, bool) for name in value):  # what YAML makes of no and yes
+        raise ValueError(f"expected class names, found {value!r}; put them in quotes")
     return [str(name) for name in value]
 
 
@@ -46,20 +52,10 @@ def did_you_mean(name: str, known: list[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(sorted(known))}"
 
 
-def _kinds(annotation: Any) -> set[type]:
-    """The plain types that an annotation is made of: {int, NoneType} of `Annotated[int, ...] | None`."""
-    inner = get_args(annotation)
-    if get_origin(annotation) is Literal:
-        return {type(choice) for choice in inner}
-    if get_origin(annotation) is Annotated:
-        return _kinds(inner[0])
-    return set().union(*map(_kinds, inner)) if inner else {annotation}
-
-
 class Group(BaseModel):
     """A parameter group: immutable, unknown keys refused, no silent change of type."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -71,15 +67,21 @@ class Group(BaseModel):
                 raise ValueError(f"unknown parameter '{name}'; {did_you_mean(str(name), list(cls.model_fields))}")
         return values
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _refuse_bool_and_text_as_number(cls, value: Any, info: Any) -> Any:
-        kinds = _kinds(cls.model_fields[info.field_name].annotation)
-        for part in value if isinstance(value, list | tuple) else [value]:
-            if (isinstance(part, bool) and bool not in kinds) or (isinstance(part, str) and not kinds & {bool, str}):
-                wanted = "a number" if kinds & {int, float} else "text"
-                raise ValueError(f"expected {wanted}, found {type(part).__name__} ({part!r})")
-        return value
+
+def plain(value: Any) -> Any:
+    """A parameter, a group of them or all of them as JSON can hold them."""
+    if isinstance(value, Mapping):
+        return {name: plain(part) for name, part in value.items()}
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def dotted(groups: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Parameters by their dotted names, of groups within groups; an empty group stands for itself."""
+    found: dict[str, Any] = {}
+    for name, value in groups.items():
+        is_group = isinstance(value, Mapping) and value
+        found |= dotted(value, f"{prefix}{name}.") if is_group else {f"{prefix}{name}": value}
+    return found
 
 
 def complaint(group: str, error: ValidationError) -> str:

@@ -15,7 +15,7 @@ Precision = Literal["float32", "bfloat16"]
 class Globals(Group):
     """The parameters of no group."""
 
-    seed: Annotated[Seed, Field(strict=True)]  # nodes get it as it stands: 1.0 would stay no whole number
+    seed: Seed
     device: Device
     precision: Precision
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fanogan_pipeline.parameters.group import Batch, Group, Rate, Share, Steps
+from fanogan_pipeline.parameters.group import Batch, Group, Pair, Rate, Share, Steps
 
 
 class WganParameters(Group):
@@ -28,7 +28,7 @@ class WganParameters(Group):
     learning_rate: Rate
     critic_learning_rate: Rate
     rate_decay: Share
-    adam_betas: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], Annotated[float, Field(ge=0.0, lt=1.0)]]
+    adam_betas: Pair[Annotated[float, Field(ge=0.0, lt=1.0)], Annotated[float, Field(ge=0.0, lt=1.0)]]
     ema_half_life: Annotated[float, Field(ge=0.0)]
 
     @model_validator(mode="after")

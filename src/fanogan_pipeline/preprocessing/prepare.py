@@ -209,13 +209,8 @@ def read_masks(source: ImageSource, rows: np.ndarray, geometry: Geometry, tiles:
 
 
 def picture_sum(images: np.ndarray) -> str:
-    """SHA-256 (hex) of a picture as the networks see it: of its image or of all its tiles, uint8 [T, C, H, W]."""
+    """SHA-256 (hex) of a picture as the networks see it: of its image uint8 [C, H, W] or all its tiles [T, C, H, W]."""
     return hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
-
-
-def picture_sums(images: np.ndarray, tiles: Tiles | None) -> list[str]:
-    """The `picture_sum` of each picture of images [N, C, H, W]."""
-    return [picture_sum(images[run]) for run in picture_runs(images, tiles)]
 
 
 def image_set(

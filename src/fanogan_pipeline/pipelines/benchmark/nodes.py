@@ -43,7 +43,7 @@ def prepare_all(
     rows = raw_images.table.index.to_numpy()
     shape = prepare.fit_geometry(raw_images, rows, parameters.model_copy(update={"local_contrast": None}), seed=0)
     images, _ = prepare.prepare_pictures(raw_images, rows, shape, parameters.workers)
-    return images, raw_images.table.assign(sha256=prepare.picture_sums(images, None))
+    return images, raw_images.table.assign(sha256=list(map(prepare.picture_sum, images)))
 
 
 def score_cells(

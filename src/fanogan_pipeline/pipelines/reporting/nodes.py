@@ -4,8 +4,7 @@ import numpy as np
 
 from fanogan_pipeline.errors import MismatchError
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.manifest import plain
-from fanogan_pipeline.parameters import EncoderParameters, ReportingParameters, TrainingParameters
+from fanogan_pipeline.parameters import EncoderParameters, ReportingParameters, TrainingParameters, plain
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet
 
 with lazily():

@@ -56,10 +56,8 @@ def fit_residuals(
     known = None
     if parameters.score == "chosen":  # no other score asks how far from the training set an image lies
         known = training_set.fit_training_set(train_set.images, restorer, parameters.batch_size, parameters.poses)
-    images, tiles, batch_size = selection_set.images, selection_set.tiles, parameters.batch_size
-    fitted = statistics.fit_statistics(images, restorer, known, batch_size, is_aligned=tiles is None)
-    if tiles is not None:
-        fitted = pictures.fit_rim(images, tiles, restorer, fitted, batch_size, parameters.map_smoothing)
+    size, smoothing = parameters.batch_size, parameters.map_smoothing
+    fitted = pictures.fit_picture_statistics(selection_set, restorer, known, size, smoothing)
     return fitted.to_checkpoint({"wgan_model": wgan_model.digest, "encoder_model": encoder_model.digest})
 
 

@@ -11,6 +11,7 @@ with lazily():
     from fanogan_pipeline import figures
     from fanogan_pipeline.detection import anomaly_detector, choice, evaluation, pictures, restorer, search_quality
     from fanogan_pipeline.detection import detector as detectors
+    from fanogan_pipeline.figures import report_text
     from fanogan_pipeline.training import devices
 
 GALLERIES = {  # decided_true: what the verdict was, what the label says
@@ -198,25 +199,6 @@ def _whole(image_set: ImageSet) -> list[np.ndarray]:
     return [np.rint(picture) for picture in pictures.whole(image_set.images, image_set.tiles)]
 
 
-CHOICE_TEXT = (
-    "Which terms are summed was chosen by how well each mix tells synthetic anomalies (boxes moved, blanked, pasted or "
-    "turned, images joined or warped) from normal images that were kept apart: an AUROC for each kind, then their mean "
-    "and its lead over the first mix, which is kept unless another leads it by more than two standard errors. No label "
-    "and no test image had a say."
-)
-
-GIVEN_TEXT = (
-    "Nothing was left to choose: the parameter scoring.score names the score, or the selection images are of too few "
-    "groups to choose by."
-)
-
-REFINEMENT_TEXT = (
-    "z is E(x), or is improved from there by gradient steps (encoder), or is searched from a random start as AnoGAN "
-    "does (iterative). Each way has residual statistics and a rule of its own, fitted on the same selection images; "
-    "all else is the detector's. Times are of this machine."
-)
-
-
 def write_report(
     metrics: dict,
     class_recall: DataFrame,
@@ -238,11 +220,11 @@ def write_report(
     }
     choice_table = score_choice.rename(columns={"made_up_auroc": "mean"})
     marked = score_choice["chosen"].tolist()
-    text = CHOICE_TEXT if len(score_choice) > 1 else GIVEN_TEXT
+    text = report_text.CHOICE if len(score_choice) > 1 else report_text.GIVEN
     notes = [{"title": "What the score is made of", "text": text, "table": choice_table, "marked": marked}]
     shown = dict(zip(FIGURES, drawn, strict=True))
     if len(refinement_quality):
-        notes.append({"title": "Searching for a better z", "text": REFINEMENT_TEXT, "table": refinement_quality})
+        notes.append({"title": "Searching for a better z", "text": report_text.REFINEMENT, "table": refinement_quality})
     else:
         del shown["refinement_curve"]
     return figures.render_report(
@@ -250,7 +232,7 @@ def write_report(
         metrics,
         class_recall,
         shown,
-        {name: plain(group) for name, group in parameters.items()},
+        plain(parameters),
         facts,
         notes,
         confidence=parameters["reporting"].confidence,

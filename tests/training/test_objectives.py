@@ -12,7 +12,7 @@ class LinearCritic(Critic):
     """D(x) = w . x, whose gradient is w everywhere."""
 
     def __init__(self, weight: torch.Tensor) -> None:
-        super().__init__()
+        super().__init__(nn.Sequential(), 1)
         self.weight = nn.Parameter(weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -41,7 +41,7 @@ def test_penalty_is_taken_between_real_and_generated_images():
 
     real, fake = torch.full((1, 1, 1, 1), 4.0), torch.full((1, 1, 1, 1), 2.0)
     for mix, place in ((0.0, 2.0), (1.0, 4.0), (0.25, 2.5)):
-        penalty = objectives.gradient_penalty(Square(), real, fake, torch.tensor([mix]))
+        penalty = objectives.gradient_penalty(Square(nn.Sequential(), 1), real, fake, torch.tensor([mix]))
         assert penalty.item() == pytest.approx((place - 1) ** 2)
 
 

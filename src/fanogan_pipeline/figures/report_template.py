@@ -28,7 +28,8 @@ nav ul ul { columns: 15rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; margin: .75rem 0; }
 caption { text-align: left; color: #444; padding-bottom: .3rem; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid #ccc; text-align: left; vertical-align: top; }
+th, td { padding: .3rem .55rem; border-bottom: 1px solid #ccc; text-align: left; vertical-align: top;
+  overflow-wrap: break-word; }
 thead th { border-bottom: 2px solid #666; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 figcaption { color: #444; font-size: .92rem; }

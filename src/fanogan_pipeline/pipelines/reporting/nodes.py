@@ -218,7 +218,8 @@ def write_report(
         "rule": judged.rule.to_json(),
         "digests": {"detector": judged.digest, **judged.belongs_to},
     }
-    choice_table = score_choice.rename(columns={"made_up_auroc": "mean"})
+    choice_table = score_choice.rename(columns={"made_up_auroc": "mean", "standard_error": "error"})
+    choice_table["mix"] = choice_table["mix"].str.replace("_", " ")  # long names that a line may end in
     marked = score_choice["chosen"].tolist()
     text = report_text.CHOICE if len(score_choice) > 1 else report_text.GIVEN
     notes = [{"title": "What the score is made of", "text": text, "table": choice_table, "marked": marked}]

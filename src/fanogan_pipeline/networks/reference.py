@@ -71,8 +71,8 @@ class ReferenceGenerator(nn.Module):
         super().__init__()
         w, (height, width) = spec.width, quarter(spec)
         self.start = (4 * w, height, width)
-        self.linear = nn.Linear(spec.latent_dim, 4 * w * height * width)
-        self.norm = nn.Sequential(nn.BatchNorm1d(4 * w * height * width), nn.ReLU(inplace=True))
+        self.linear = nn.Linear(spec.latent_dim, innermost_units(spec))
+        self.norm = nn.Sequential(nn.BatchNorm1d(innermost_units(spec)), nn.ReLU(inplace=True))
         self.stages = nn.Sequential(
             *convolution(4 * w, 4 * w),
             *convolution(4 * w, 4 * w),

@@ -106,7 +106,7 @@ class ResidualGenerator(nn.Module):
         super().__init__()
         sizes, widths = halved_sizes(spec.image_size)[::-1], block_widths(spec)[::-1]
         self.start = (widths[0], *sizes[0])
-        self.linear = nn.Linear(spec.latent_dim, widths[0] * sizes[0][0] * sizes[0][1])
+        self.linear = nn.Linear(spec.latent_dim, innermost_units(spec))
         blocks = [
             UpBlock(before, after, size) for before, after, size in zip(widths, widths[1:], sizes[1:], strict=False)
         ]

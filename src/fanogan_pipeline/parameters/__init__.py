@@ -66,7 +66,7 @@ GLOBALS = tuple(Globals.model_fields)
 WITHOUT_EFFECT: dict[str, frozenset[str]] = {
     "data_prep": frozenset({"workers"}),
     "inference": frozenset({"workers", "shard_size"}),
-    "training": frozenset({"threads", "processes", "machines", "rendezvous", "restarts"})
+    "training": frozenset({"threads", "processes", "machines", "rendezvous", "restarts", "cuda_graph"})
     | {"save_every_seconds", "save_every_steps", "keep_unfinished", "fresh_start"},
     "compute": frozenset(ComputeParameters.model_fields),
     "tracking": frozenset(TrackingParameters.model_fields),

@@ -68,6 +68,7 @@ class TrainingParameters(Group):
 
     processes: Literal["auto"] | int
     threads: Annotated[int, Field(ge=0, le=1024)]
+    cuda_graph: bool
     log_every: Annotated[int, Field(ge=1)]
     save_every_seconds: Annotated[float, Field(ge=0.0)]
     save_every_steps: Annotated[int, Field(ge=0, le=100_000_000)]

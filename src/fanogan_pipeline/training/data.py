@@ -69,7 +69,7 @@ def corrupt(
     if blank:
         n, _, height, width = x.shape
         cells = (n, 1, -(-height // block), -(-width // block))
-        keep = group.rand(cells, generator) >= blank
-        keep = keep.repeat_interleave(block, 2)[:, :, :height].repeat_interleave(block, 3)[..., :width]
-        x = torch.where(keep, x, fill)
+        blanked = group.rand(cells, generator) < blank
+        blanked = blanked.repeat_interleave(block, 2)[:, :, :height].repeat_interleave(block, 3)[..., :width]
+        x = x.masked_fill(blanked, fill)
     return x

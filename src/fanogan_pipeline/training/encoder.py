@@ -15,6 +15,7 @@ from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, corrupt
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.precision import Passes
+from fanogan_pipeline.training.replay import MakeRecorder, Replayed, rate_of
 from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_rate
 
 SEED_OFFSET = 1000  # the encoder's seed lies so far from its WGAN's
@@ -36,6 +37,7 @@ class EncoderPhase:
         augmentation: AugmentationParameters | None = None,
         group: Group = SOLO,
         precision: Precision = "float32",
+        record: MakeRecorder | None = None,
     ) -> None:
         self.p, self.wgan, self.device, self.group = parameters, wgan, device, group
         self.passed = Passes(precision, device)
@@ -45,7 +47,7 @@ class EncoderPhase:
             self.encoder = placed(build_encoder(wgan.spec, parameters.head), device)
         group.share_statistics(self.encoder)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder}
-        self.optimiser = _optimiser(parameters, self.encoder)
+        self.optimiser = self._optimiser(record is not None)
         self.optimisers = {"encoder": self.optimiser}
         self.noise = torch.Generator(device).manual_seed(seed + 1)
         self.batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size")
@@ -57,11 +59,19 @@ class EncoderPhase:
         self.fill = low + typical * (high - low) / 255
         self.image_unit, self.feature_unit = self._units() if parameters.normalise else (1.0, 1.0)
         self.images_a_step = parameters.batch_size
+        self.updates = Replayed(self._updates, record and record(self.noise))
 
     def step(self, number: int) -> dict[str, Tensor]:
         share = rate_factor(number, self.p.steps, self.p.rate_decay, WARM_UP_STEPS if self.p.rate_decay else 0)
         set_rate(self.optimiser, share * self.p.learning_rate)
-        terms = self._latent_terms() if self.p.objective == "ziz" else self._image_terms(number)
+        return self.updates(*([] if self.p.objective == "ziz" else [self._real(number)]))
+
+    def complaint(self, values: dict[str, float]) -> str:
+        return ""
+
+    def _updates(self, *batch: Tensor) -> dict[str, Tensor]:
+        """An update of the encoder, on real images where its objective has any."""
+        terms = self._image_terms(*batch) if batch else self._latent_terms()
         loss = terms.pop("loss_encoder")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -69,8 +79,9 @@ class EncoderPhase:
         self.optimiser.step()
         return {**{name: term.detach() for name, term in terms.items()}, "loss_encoder": loss.detach()}
 
-    def complaint(self, values: dict[str, float]) -> str:
-        return ""
+    def _real(self, batch: int) -> Tensor:
+        x = to_pixels(self.images[self.batches.rows(batch).to(self.device)], pixel_range(self.wgan.spec))
+        return self.group.shard(self.augment(x, batch))
 
     def _latent_terms(self) -> dict[str, Tensor]:
         """ziz: z -> G(z) -> E(G(z))."""
@@ -80,10 +91,8 @@ class EncoderPhase:
         term = objectives.latent_term(z, self.passed(self.encoder, self._corrupted(image)), self.p.image_distance)
         return {"term_ziz": term, "loss_encoder": term}
 
-    def _image_terms(self, number: int) -> dict[str, Tensor]:
+    def _image_terms(self, x: Tensor) -> dict[str, Tensor]:
         """izi and izi_f: x -> E(x) -> G(E(x)), and on through E where the latent term has a weight."""
-        x = to_pixels(self.images[self.batches.rows(number).to(self.device)], pixel_range(self.wgan.spec))
-        x = self.group.shard(self.augment(x, number))
         z = self.passed(self.encoder, self._corrupted(x))
         restored = self.passed(self.generator, z)
         terms = {"term_izi": objectives.image_term(x, restored, self.p.image_distance)}
@@ -112,9 +121,9 @@ class EncoderPhase:
         c = self.p.corruption
         return corrupt(x, c.noise * (high - low) / 2, c.blank, c.block, self.noise, self.fill, self.group)
 
-
-def _optimiser(parameters: EncoderParameters, encoder: nn.Module) -> torch.optim.Optimizer:
-    if parameters.optimiser == "rmsprop":
-        # TensorFlow 1's defaults, which the article's code has: decay 0.9, and 1e-10 added to the mean square
-        return torch.optim.RMSprop(encoder.parameters(), parameters.learning_rate, alpha=0.9, eps=1e-5, foreach=True)
-    return torch.optim.Adam(encoder.parameters(), parameters.learning_rate, fused=True)
+    def _optimiser(self, is_recorded: bool) -> torch.optim.Optimizer:
+        weights, how = self.encoder.parameters(), rate_of(self.p.learning_rate, self.device, is_recorded)
+        if self.p.optimiser == "rmsprop":
+            # TensorFlow 1's defaults, which the article's code has: decay 0.9, and 1e-10 added to the mean square
+            return torch.optim.RMSprop(weights, alpha=0.9, eps=1e-5, foreach=True, **how)
+        return torch.optim.Adam(weights, fused=True, **how)

@@ -21,6 +21,7 @@ from fanogan_pipeline.parameters import (
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.encoder import EncoderPhase
 from fanogan_pipeline.training.loop import Observer, run_phase
+from fanogan_pipeline.training.replay import CudaGraph
 from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import WganPhase
 
@@ -61,7 +62,8 @@ class TrainingJob:
 
 def phase_of(job: TrainingJob, images: Tensor, device: torch.device, group: Group = SOLO) -> WganPhase | EncoderPhase:
     """The job's phase before its first step, on images uint8 [N, C, H, W], as one process of a group trains it."""
-    how = (job.seed, device, job.augmentation, group, job.precision)
+    is_recorded = device.type == "cuda" and group.size == 1 and job.training.cuda_graph
+    how = (job.seed, device, job.augmentation, group, job.precision, CudaGraph if is_recorded else None)
     if isinstance(job.parameters, WganParameters):
         return WganPhase(images, job.spec, job.parameters, *how)
     assert job.wgan is not None

@@ -25,4 +25,7 @@ def rate_factor(step: int, steps: int, decay: float, warm_up: int = 0) -> float:
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """The rate of every parameter group."""
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)  # where a recorded step reads it
+        else:
+            group["lr"] = rate

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from fanogan_pipeline.training.data import Batches
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.ema import update_average
 from fanogan_pipeline.training.precision import Passes
+from fanogan_pipeline.training.replay import MakeRecorder, Replayed, rate_of
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class WganPhase:
         augmentation: AugmentationParameters | None = None,
         group: Group = SOLO,
         precision: Precision = "float32",
+        record: MakeRecorder | None = None,
     ) -> None:
         self.p, self.spec, self.device, self.group = parameters, spec, device, group
         self.passed = Passes(precision, device)
@@ -64,9 +65,8 @@ class WganPhase:
         group.share_statistics(self.generator)
         group.share_statistics(self.critic)
         self.modules = {"generator": self.generator, "critic": self.critic, "average": self.average}
-        adam: dict[str, Any] = {"betas": parameters.adam_betas, "fused": True}
-        self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), parameters.learning_rate, **adam)
-        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), parameters.critic_learning_rate, **adam)
+        self.generator_optimiser = self._adam(self.generator, parameters.learning_rate, record is not None)
+        self.critic_optimiser = self._adam(self.critic, parameters.critic_learning_rate, record is not None)
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "generator": self.generator_optimiser,
             "critic": self.critic_optimiser,
@@ -75,14 +75,14 @@ class WganPhase:
         self.batches = Batches(len(images), parameters.batch_size, seed + 2, "wgan.batch_size")
         self.augment = Augmenter(augmentation, seed + 3, pixel_range(spec))
         self.images_a_step = parameters.batch_size * parameters.critic_steps
+        self.updates = Replayed(self._updates, record and record(self.noise))
 
     def step(self, number: int) -> dict[str, Tensor]:
         share = rate_factor(number, self.p.steps, self.p.rate_decay)
         set_rate(self.critic_optimiser, share * self.p.critic_learning_rate)
         set_rate(self.generator_optimiser, share * self.p.learning_rate)
-        for turn in range(self.p.critic_steps):
-            terms = self._critic_step(self._real(number * self.p.critic_steps + turn))
-        terms["loss_generator"] = self._generator_step()
+        first = number * self.p.critic_steps
+        terms = self.updates(*[self._real(batch) for batch in range(first, first + self.p.critic_steps)])
         images_seen = (number + 1) * self.images_a_step
         update_average(self.average, self.generator, images_seen, self.images_a_step, self.p.ema_half_life)
         return terms
@@ -92,6 +92,12 @@ class WganPhase:
         return health.runaway_complaint(values) or health.collapse_complaint(
             self.group.gather(self._last_real), self.group.gather(self._last_fake)
         )
+
+    def _updates(self, *batches: Tensor) -> dict[str, Tensor]:
+        """An update of the critic on each batch of real images, and then one of the generator."""
+        for real in batches:
+            terms = self._critic_step(real)
+        return {**terms, "loss_generator": self._generator_step()}
 
     def _critic_step(self, real: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -134,6 +140,10 @@ class WganPhase:
     def _fake(self) -> Tensor:
         z = sample_prior(self.p.latent_prior, self.p.batch_size, self.spec.latent_dim, self.noise)
         return self.passed(self.generator, self.group.shard(z))
+
+    def _adam(self, module: nn.Module, rate: float, is_recorded: bool) -> torch.optim.Optimizer:
+        how = rate_of(rate, self.device, is_recorded)
+        return torch.optim.Adam(module.parameters(), betas=self.p.adam_betas, fused=True, **how)
 
     def _update(self, module: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         optimiser.zero_grad(set_to_none=True)

@@ -1,0 +1,114 @@
+"""A whole step launched at once: on a GPU small networks take less time to compute than to launch kernel by kernel."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from fanogan_pipeline.errors import one_line
+
+logger = logging.getLogger(__name__)
+
+Terms = dict[str, Tensor]
+MakeRecorder = Callable[[torch.Generator], "Recorder"]  # of the generator that the recorded function draws from
+WARM_UP = 3  # calls before the recorded one, in which libraries choose their kernels and optimisers make their states
+
+
+class Recorder(Protocol):
+    """What can run a function's work again without running the function."""
+
+    def warm_up(self, function: Callable[[], Terms]) -> Terms:
+        """function(), where it is to be recorded later."""
+        ...
+
+    def record(self, function: Callable[[], Terms]) -> tuple[Callable[[], None], Terms]:
+        """What does function's work again, in the same memory, and where it leaves its terms; nothing is done yet.
+
+        Raises:
+            RuntimeError: the function cannot be recorded.
+        """
+        ...
+
+
+class CudaGraph:
+    """Records on a GPU.
+
+    Args:
+        noise: the generator there that recorded functions draw from, so that every replay draws on.
+    """
+
+    def __init__(self, noise: torch.Generator) -> None:
+        self.noise, self.stream = noise, torch.cuda.Stream(noise.device)
+
+    def warm_up(self, function: Callable[[], Terms]) -> Terms:
+        self.stream.wait_stream(torch.cuda.current_stream(self.stream.device))
+        with torch.cuda.stream(self.stream), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
+            terms = function()
+        torch.cuda.current_stream(self.stream.device).wait_stream(self.stream)
+        return terms
+
+    def record(self, function: Callable[[], Terms]) -> tuple[Callable[[], None], Terms]:
+        graph, drawn_so_far = torch.cuda.CUDAGraph(), self.noise.clone_state()
+        try:
+            graph.register_generator_state(self.noise)
+            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+                terms = function()
+        except RuntimeError:
+            self.noise.graphsafe_set_state(drawn_so_far)  # the other one may wait for the end of the recording
+            raise
+        return graph.replay, terms
+
+
+class Replayed:
+    """A function of tensors, which after some calls is recorded, and from then on replayed.
+
+    Whatever the function takes besides its arguments must stay where it is in memory, and whatever is no tensor
+    must stay as it is. Nothing in it may read a number off or copy one from the CPU.
+
+    Args:
+        function: tensors of the same shapes at every call -> terms by name.
+        recorder: None: the function is called every time.
+    """
+
+    def __init__(self, function: Callable[..., Terms], recorder: Recorder | None) -> None:
+        self.function, self.recorder = function, recorder
+        self.calls = 0
+        self.inputs: tuple[Tensor, ...] = ()
+        self.terms: Terms = {}
+        self.replay: Callable[[], None] | None = None
+
+    def __call__(self, *inputs: Tensor) -> Terms:
+        if self.recorder is not None and self.replay is None:
+            self.calls += 1
+            if self.calls <= WARM_UP:
+                return self.recorder.warm_up(lambda: self.function(*inputs))
+            self._record(self.recorder, inputs)
+        if self.replay is None:
+            return self.function(*inputs)
+        for place, value in zip(self.inputs, inputs, strict=True):
+            place.copy_(value)
+        self.replay()
+        return {name: term.clone() for name, term in self.terms.items()}  # the next replay writes over its own
+
+    def _record(self, recorder: Recorder, inputs: tuple[Tensor, ...]) -> None:
+        self.inputs = tuple(value.clone() for value in inputs)
+        try:
+            self.replay, self.terms = recorder.record(lambda: self.function(*self.inputs))
+        except RuntimeError as error:
+            logger.warning(
+                "steps cannot be recorded as a CUDA graph here (%s); they are launched kernel by kernel, which takes "
+                "longer; training.cuda_graph: false does so from the start",
+                one_line(error),
+            )
+            self.recorder = None
+
+
+def rate_of(rate: float, device: torch.device, is_recorded: bool) -> dict[str, Any]:
+    """An optimiser's arguments for a rate that changes from step to step: where its work is recorded, a tensor."""
+    return {"lr": torch.tensor(rate, device=device), "capturable": True} if is_recorded else {"lr": rate}

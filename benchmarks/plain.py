@@ -138,11 +138,13 @@ class PlainEncoder:
         self.noise = torch.Generator().manual_seed(seed + 1)
         pictures = Pictures(images, wgan.spec)
         self.batches = endless(pictures, parameters.batch_size, seed + 2)
-        first = torch.stack([pictures[row] for row in range(min(256, len(pictures)))])
-        self.fill = float(first.median())
+        some = torch.stack(
+            [pictures[int(row)] for row in np.linspace(0, len(pictures) - 1, min(256, len(pictures))).round()]
+        )
+        self.fill = float(some.median())
         with torch.no_grad():
-            deepest = self.critic.features(first)[-1]
-        both = [float(part.var(0).mean()) for part in (first, deepest)]
+            deepest = self.critic.features(some)[-1]
+        both = [float(part.var(0).mean()) for part in (some, deepest)]
         self.image_unit, self.feature_unit = both if parameters.normalise else (1.0, 1.0)
 
     def step(self, number: int) -> dict[str, float]:

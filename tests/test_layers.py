@@ -15,8 +15,8 @@ PATHS = {
 # what the packages that know no Kedro may import of the project's others, and of the modules beside them
 MAY_IMPORT = {
     "networks": {"errors"},
-    "training": {"networks", "parameters", "errors", "cores"},
-    "detection": {"networks", "preprocessing", "errors", "images"},
+    "training": {"networks", "parameters", "errors", "cores", "evenly"},
+    "detection": {"networks", "preprocessing", "errors", "images", "evenly"},
     "figures": {"errors"},
 }
 

@@ -214,3 +214,16 @@ def test_no_step_waits_for_a_number_of_its_own(architecture):
             one.step(1)
         assert len(seen.names) > 100
         assert not [name for name in seen.names if "_local_scalar_dense" in name or "nonzero" in name]
+
+
+def test_the_units_of_the_loss_are_those_of_the_whole_set():
+    """Folders come class by class, tiles picture by picture: the first of them are of one kind."""
+    dark, bright = torch.zeros(400, 1, 28, 28, dtype=torch.uint8), torch.full((400, 1, 28, 28), 255, dtype=torch.uint8)
+    phase = WganPhase(ones(60), SPEC, wgan_parameters(), 0, CPU)
+    pair = Wgan(SPEC, "normal", phase.average.eval().requires_grad_(False), phase.critic.eval().requires_grad_(False))
+    one_kind, both = (
+        EncoderPhase(images, pair, encoder_parameters(), 0, CPU) for images in (dark, torch.cat([dark, bright]))
+    )
+    assert one_kind.image_unit < 1e-6
+    assert both.image_unit == pytest.approx(1, rel=0.01)
+    assert both.fill == -1

@@ -16,6 +16,7 @@ from fanogan_pipeline.detection.residual_law import ResidualLaw, fit_law
 from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.tensors import OfTensors
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.evenly import evenly
 
 MOST_IMAGES = 8192  # training images that count, evenly from all there are
 VIEWS = ("early", "late")  # of the encoder, see `Encoder.see`
@@ -65,7 +66,7 @@ def fit_training_set(
     """
     if len(images) < 2:
         raise InputError(f"train_set: found {len(images)} images, expected at least 2")
-    kept = images[np.unique(np.linspace(0, len(images) - 1, min(MOST_IMAGES, len(images))).round().astype(int))]
+    kept = images[evenly(len(images), MOST_IMAGES)]
     neighbours = fit_neighbours(kept, restorer, batch_size, poses)
     residuals = []
     for x in batches(kept, restorer, batch_size):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fanogan_pipeline.evenly import evenly
 from fanogan_pipeline.networks import Wgan, build_encoder, folded, pixel_range, seeded
 from fanogan_pipeline.networks.layout import placed
 from fanogan_pipeline.networks.pixels import to_pixels
@@ -19,7 +20,7 @@ from fanogan_pipeline.training.replay import MakeRecorder, Replayed, rate_of
 from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_rate
 
 SEED_OFFSET = 1000  # the encoder's seed lies so far from its WGAN's
-UNIT_IMAGES = 256  # real images that the loss terms' units and the typical pixel are taken over
+UNIT_IMAGES = 256  # real images, evenly from all, that the loss terms' units and the typical pixel are taken over
 
 
 class EncoderPhase:
@@ -52,12 +53,11 @@ class EncoderPhase:
         self.noise = torch.Generator(device).manual_seed(seed + 1)
         self.batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size")
         self.augment = Augmenter(augmentation, seed + 3, pixel_range(wgan.spec))
+        some = self.images[evenly(len(images), UNIT_IMAGES)]
         low, high = pixel_range(wgan.spec)
-        typical = float(
-            self.images[:UNIT_IMAGES].median()
-        )  # a blanked block is background, where there is such a thing
-        self.fill = low + typical * (high - low) / 255
-        self.image_unit, self.feature_unit = self._units() if parameters.normalise else (1.0, 1.0)
+        # a blanked block is background, where there is such a thing
+        self.fill = low + float(some.median()) * (high - low) / 255
+        self.image_unit, self.feature_unit = self._units(some) if parameters.normalise else (1.0, 1.0)
         self.images_a_step = parameters.batch_size
         self.updates = Replayed(self._updates, record and record(self.noise))
 
@@ -109,9 +109,9 @@ class EncoderPhase:
         return {**terms, "loss_encoder": loss}
 
     @torch.no_grad()
-    def _units(self) -> tuple[float, float]:
+    def _units(self, images: Tensor) -> tuple[float, float]:
         """Mean variance of a pixel and of a deepest critic unit: in these units kappa weighs like with like."""
-        x = to_pixels(self.images[:UNIT_IMAGES], pixel_range(self.wgan.spec))
+        x = to_pixels(images, pixel_range(self.wgan.spec))
         deepest = self.critic.features(x)[-1]
         image, feature = (float(part.var(0).mean().clamp_min(1e-12)) for part in (x, deepest))
         return image, feature
@@ -124,6 +124,7 @@ class EncoderPhase:
     def _optimiser(self, is_recorded: bool) -> torch.optim.Optimizer:
         weights, how = self.encoder.parameters(), rate_of(self.p.learning_rate, self.device, is_recorded)
         if self.p.optimiser == "rmsprop":
-            # TensorFlow 1's defaults, which the article's code has: decay 0.9, and 1e-10 added to the mean square
+            # TensorFlow 1's defaults, which the article's code has: decay 0.9, and 1e-10 added to the mean square; but
+            # that starts at 1 there and at 0 here, where the first hundred steps are larger
             return torch.optim.RMSprop(weights, alpha=0.9, eps=1e-5, foreach=True, **how)
         return torch.optim.Adam(weights, fused=True, **how)

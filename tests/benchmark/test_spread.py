@@ -89,7 +89,15 @@ OTHERS = {
     "data_prep": {"normal_classes": ["7"], "workers": 1},
     "scoring": {"false_alarm_rate": 0.2, "pooling": "mean", "top_share": 0.5, "map_smoothing": 3.0, "residual_maps": 0},
     "training": {
-        **{"processes": 2, "machines": 2, "rendezvous": "here:1", "restarts": 0, "threads": 3, "fresh_start": True},
+        **{
+            "processes": 2,
+            "machines": 2,
+            "rendezvous": "here:1",
+            "restarts": 0,
+            "threads": 3,
+            "cuda_graph": False,
+            "fresh_start": True,
+        },
         **{"save_every_seconds": 0.0, "save_every_steps": 1, "keep_unfinished": 0},
     },
 }

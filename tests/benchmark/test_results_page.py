@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
-from benchmarks.table import Results, beaten, chosen, made_by, promise
+from benchmarks.table import (
+    DATA,
+    HEAD,
+    PAGE,
+    README,
+    TAIL,
+    Results,
+    beaten,
+    chance_error,
+    chosen,
+    made_by,
+    opening,
+    promise,
+)
+from scipy import stats
 
 from fanogan_pipeline.detection.scoring import MIXES
 
@@ -54,11 +70,42 @@ def test_what_is_won_is_corrected_over_the_comparisons_that_are_counted() -> Non
     assert told.startswith("Of 2 pairs of a class and another method f-AnoGAN wins 2 and loses 0 (")
 
 
-def test_methods_that_exceed_their_promise_are_named() -> None:
-    rows = {"method": ["f_anogan", "pca", "f_anogan: neighbours"], "false_alarms_1": [0.02, 0.005, 0.5]}
-    summary = pd.DataFrame(rows).assign(promised_1=0.009)
-    found = Results("base", "MNIST", (), pd.DataFrame(), summary, pd.DataFrame(), {})
-    assert promise(found) == "More false alarms than promised: f-AnoGAN."
+def cells(seeds: int, classes: int = 10) -> pd.DataFrame:
+    """Rows of two methods of MNIST's sizes."""
+    rows = [(str(name), seed, method) for name in range(classes) for seed in range(seeds) for method in ("a", "b")]
+    found = pd.DataFrame(rows, columns=["normal_class", "seed", "method"])
+    return found.assign(promised_1=5 / 600, n_calibration=599, n_normal=1000)
+
+
+def test_methods_that_exceed_their_promise_by_more_than_chance_explains_are_named() -> None:
+    rows = {"method": ["f_anogan", "vae", "pca", "f_anogan: neighbours"], "false_alarms_1": [0.012, 0.010, 0.005, 0.5]}
+    summary = pd.DataFrame(rows).assign(promised_1=5 / 600)
+    found = Results("base", "MNIST", (), cells(seeds=2), summary, pd.DataFrame(), {})
+    assert promise(found) == (
+        "More false alarms than promised by over two of chance's standard errors (0.12 points each): f-AnoGAN."
+    )
+
+
+def test_chance_alone_moves_the_mean_of_false_alarms_as_calibration_and_test_images_make_it() -> None:
+    alone = stats.betabinom(1000, 5, 595).std() / 1000
+    assert chance_error(cells(seeds=1, classes=1)) == pytest.approx(alone)
+    assert chance_error(cells(seeds=1)) == pytest.approx(alone / 10**0.5)
+    rate = stats.beta(5, 595)
+    of_test_images = (rate.mean() - rate.moment(2)) / 1000
+    assert chance_error(cells(seeds=2, classes=1)) ** 2 == pytest.approx(rate.var() / 2 + of_test_images)
+
+
+def test_pages_hold_what_the_program_writes() -> None:
+    page, readme = PAGE.read_text(), README.read_text()
+    assert page.startswith(HEAD)
+    assert page.endswith(TAIL)
+    means = re.findall(r"^\| \*\*f-AnoGAN\*\* .* \| [*]*([\d.]+)[*]* \|$", page, re.MULTILINE)
+    made = []  # of the means without the classes of design, the last column
+    for (environment, (name, design)), mean in zip(DATA.items(), means, strict=True):
+        rows = [(str(label), 1.0 if str(label) in design else float(mean)) for label in range(10)]
+        table = pd.DataFrame(rows, columns=["normal_class", "auroc"]).assign(method="f_anogan")
+        made.append(Results(environment, name, design, table, pd.DataFrame(), pd.DataFrame(), {}))
+    assert opening(made) in readme
 
 
 def test_the_page_names_the_parameters_and_changes_that_a_commit_does_not_hold() -> None:

@@ -54,8 +54,8 @@ def nearest_neighbours(train: np.ndarray, seed: int) -> Score:
 
 
 def relative_neighbours(train: np.ndarray, seed: int, poses: Sequence[Pose] = ()) -> Score:
-    """f-AnoGAN's own way to measure neighbours, on pixels, without a network: training images in each pose, and the
-    distance over what a normal image as lively has."""
+    """f-AnoGAN's neighbours on raw pixels, not on main components of what a network sees: training images in each pose,
+    and the distance over what a normal image as lively has."""
     x = _tensor(train)
     points = torch.stack([posed.flatten(1) for posed in in_poses(x, poses)])
     near = ours.Neighbours.of(torch.zeros(points.shape[2]), torch.eye(points.shape[2]), points)

@@ -18,7 +18,7 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import report_text as text
 from fanogan_pipeline.figures.pixel_text import pixel_note
 from fanogan_pipeline.figures.report_template import TEMPLATE
-from fanogan_pipeline.figures.style import DPI, near_one, number, percent
+from fanogan_pipeline.figures.style import DPI, near_one, number, percent, share
 
 SPECIAL_FACTS = ("normal_classes", "sets", "rule")
 
@@ -104,31 +104,28 @@ def _opening(facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 
 
 def _cards(metrics: Mapping[str, Any], confidence: float) -> list[dict[str, str]]:
-    def share(name: str) -> str:
-        value = metrics.get(name)
-        return "not measured" if value is None else percent(value)
-
-    low, high = metrics.get("auroc_ci_low"), metrics.get("auroc_ci_high")
-    interval = (
-        "" if low is None or high is None else f"{100 * confidence:g}% interval {near_one(low)} to {near_one(high)}"
-    )
     auroc = metrics.get("auroc")
     return [
-        {"name": "AUROC", "value": "not measured" if auroc is None else near_one(auroc), "remark": interval},
+        {
+            "name": "AUROC",
+            "value": "not measured" if auroc is None else near_one(auroc),
+            "remark": text.auroc_interval(metrics, confidence),
+        },
         {
             "name": "Anomalous images caught (recall)",
-            "value": share("recall"),
+            "value": share(metrics, "recall"),
             "remark": f"of {metrics['n_anomalous']:,}, at threshold {number(metrics['threshold'])}",
         },
         {
             "name": "False alarms among normal images",
-            "value": share("false_alarm_rate"),
-            "remark": f"of {metrics['n_normal']:,}; promised: at most {share('promised_false_alarm_rate')}",
+            "value": share(metrics, "false_alarm_rate"),
+            "remark": f"of {metrics['n_normal']:,}; promised: at most {share(metrics, 'promised_false_alarm_rate')}",
         },
         {
             "name": "False alarms of mean + 3 sigma",
-            "value": share("three_sigma_false_alarm_rate"),
-            "remark": f"with recall {share('three_sigma_recall')}, at {number(metrics['three_sigma_threshold'])}",
+            "value": share(metrics, "three_sigma_false_alarm_rate"),
+            "remark": f"with recall {share(metrics, 'three_sigma_recall')}, "
+            f"at {number(metrics['three_sigma_threshold'])}",
         },
     ]
 

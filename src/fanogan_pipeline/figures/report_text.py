@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy import stats
 
-from fanogan_pipeline.figures.style import near_one, number, percent
+from fanogan_pipeline.figures.style import near_one, number, percent, share
 
 # name of the figure: title, how to read it, how a bad one looks, the stored datasets it is drawn from; in the order of
 # the report
@@ -138,20 +138,22 @@ def figure_words(name: str) -> tuple[str, str, str, tuple[str, ...]]:
 
 def rate(metrics: Mapping[str, Any], name: str) -> str:
     """A rate of `metrics` with its interval where there is one."""
-    value, low, high = (metrics.get(key) for key in (name, f"{name}_ci_low", f"{name}_ci_high"))
-    if value is None:
-        return "not measured"
-    return percent(value) + ("" if low is None or high is None else f" ({percent(low)} to {percent(high)})")
+    low, high = (metrics.get(f"{name}_ci_{end}") for end in ("low", "high"))
+    return share(metrics, name) + ("" if low is None or high is None else f" ({percent(low)} to {percent(high)})")
 
 
 def auroc(metrics: Mapping[str, Any], confidence: float) -> str:
     """AUROC with its interval, or why there is none."""
-    value, low, high = (metrics.get(key) for key in ("auroc", "auroc_ci_low", "auroc_ci_high"))
-    if value is None:
+    if metrics.get("auroc") is None:
         return "not measured"
-    return near_one(value) + (
-        "" if low is None or high is None else f" ({100 * confidence:g}% interval {near_one(low)} to {near_one(high)})"
-    )
+    interval = auroc_interval(metrics, confidence)
+    return near_one(metrics["auroc"]) + (f" ({interval})" if interval else "")
+
+
+def auroc_interval(metrics: Mapping[str, Any], confidence: float) -> str:
+    """AUROC's interval, or "" where there is none."""
+    low, high = metrics.get("auroc_ci_low"), metrics.get("auroc_ci_high")
+    return "" if low is None or high is None else f"{100 * confidence:g}% interval {near_one(low)} to {near_one(high)}"
 
 
 def in_keeping(promised: float, n_calibration: int, n_normal: int, confidence: float) -> tuple[float, float]:

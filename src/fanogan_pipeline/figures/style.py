@@ -7,7 +7,8 @@ Figures are built without pyplot, so that no backend is chosen and no state is l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,12 @@ def percent(share: float) -> str:
         return "above 99.99 %"
     digits = 1 if 0.01 <= share <= 0.99 or share in (0.0, 1.0) else 2
     return f"{100 * share:.{digits}f} %"
+
+
+def share(numbers: Mapping[str, Any], name: str) -> str:
+    """One of the numbers as a percentage, or that it was not measured."""
+    value = numbers.get(name)
+    return "not measured" if value is None else percent(value)
 
 
 def near_one(value: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fanogan_pipeline.figures import report_text as text
-from fanogan_pipeline.figures.style import near_one, number, percent
+from fanogan_pipeline.figures.style import near_one, number, percent, share
 
 WIDTH = 80
 
@@ -20,22 +20,17 @@ def summary_table(metrics: Mapping[str, Any], report_path: str | None, confidenc
         report_path: where the report lies; stands unbroken on the last line. None: there is no such line.
         confidence: of the interval of AUROC.
     """
-
-    def share(name: str) -> str:
-        value = metrics.get(name)
-        return "not measured" if value is None else percent(value)
-
     n_normal, n_anomalous = metrics["n_normal"], metrics["n_anomalous"]
     rows = [
         ("AUROC", text.auroc(metrics, confidence)),
         ("threshold", number(metrics["threshold"])),
-        ("false alarms promised", f"at most {share('promised_false_alarm_rate')}"),
-        ("false alarms measured", _of(share("false_alarm_rate"), n_normal, "normal")),
-        ("recall", _of(share("recall"), n_anomalous, "anomalous")),
+        ("false alarms promised", f"at most {share(metrics, 'promised_false_alarm_rate')}"),
+        ("false alarms measured", _of(share(metrics, "false_alarm_rate"), n_normal, "normal")),
+        ("recall", _of(share(metrics, "recall"), n_anomalous, "anomalous")),
         (
             "mean + 3 sigma",
-            f"{number(metrics['three_sigma_threshold'])}: false alarms {share('three_sigma_false_alarm_rate')}, "
-            f"recall {share('three_sigma_recall')}",
+            f"{number(metrics['three_sigma_threshold'])}: false alarms "
+            f"{share(metrics, 'three_sigma_false_alarm_rate')}, recall {share(metrics, 'three_sigma_recall')}",
         ),
     ]
     if metrics.get("pixel_auroc") is not None:
@@ -85,5 +80,5 @@ def _boxed(rows: Sequence[tuple[str, str]]) -> list[str]:
     return [*lines, f"└{'─' * (left + 2)}┴{'─' * (right + 2)}┘"]
 
 
-def _of(share: str, count: int, kind: str) -> str:
-    return f"{share} of {count:,} {kind} test images" if count else f"not measured: no {kind} test images"
+def _of(rate: str, count: int, kind: str) -> str:
+    return f"{rate} of {count:,} {kind} test images" if count else f"not measured: no {kind} test images"

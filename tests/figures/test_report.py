@@ -116,6 +116,25 @@ def test_where_calibration_images_are_of_groups_chance_explains_nothing_and_the_
         assert f"Measured on the 20 normal test images: {report_text.percent(rate)}" in told
 
 
+def test_with_groups_intervals_are_said_to_be_too_narrow():
+    assert "too narrow" not in " ".join(report_text.verdict(METRICS | {"n_calibration_groups": None}, 0.95))
+    assert "the intervals are too narrow" in page(METRICS | {"n_calibration_groups": 6})
+
+
+@pytest.mark.parametrize(("confidence", "level"), [(0.95, "95"), (0.5, "50"), (0.975, "97.5")])
+def test_a_rate_is_compared_with_what_chance_brings_in_so_many_runs_and_proves_nothing(confidence, level):
+    many = METRICS | {"n_calibration": 999, "n_normal": 1000}
+    low, high = report_text.in_keeping(0.05, 999, 1000, confidence)
+    band = f"chance alone brings in {level} of 100 runs ({style.percent(low)} to {style.percent(high)})"
+    for rate, words in (
+        (high + 0.001, f"more than {band}: the normal test images may differ"),
+        (low - 0.001, f"less than {band}: the threshold may be more careful"),
+        (low, f"in keeping with the promise: with so many images it is what {band}."),
+        (high, f"in keeping with the promise: with so many images it is what {band}."),
+    ):
+        assert words in report_text.verdict(many | {"false_alarm_rate": rate}, confidence)[1]
+
+
 def test_shares_that_are_told_are_those_of_so_many_calibration_images():
     assert report_text.beyond_three_sigma(40) == pytest.approx(0.0026, abs=1e-4)
     assert report_text.beyond_three_sigma(10**6) == pytest.approx(0.00135, abs=1e-5)

@@ -92,8 +92,9 @@ code { font-size: .88em; }
 <section id="data">
 <h2>What was trained on what</h2>
 <p>The networks saw normal images only. Four sets without an image in common served four ends: the training set
-taught the networks, the selection set served every fit and choice after training, the calibration set gave the
-threshold and the p-values and nothing else, and the test set was only looked at.</p>
+taught the networks, and images are levelled by it and compared with it where the parameters ask for that; the selection
+set served all other fits and every choice; the calibration set gave the threshold and the p-values and nothing else;
+and the test set was only looked at.</p>
 {{ table(sets, "Images in each set") }}
 </section>
 <section id="score">

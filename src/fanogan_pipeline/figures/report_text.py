@@ -177,6 +177,11 @@ def verdict(metrics: Mapping[str, Any], confidence: float) -> list[str]:
             f"the others it missed."
         )
     words.append(_three_sigma(metrics))
+    if metrics.get("n_calibration_groups"):
+        words.append(
+            "All intervals take images as independent of one another; since those of one group are alike, the "
+            "intervals are too narrow."
+        )
     if metrics.get("pixel_auroc") is not None:
         words.append(
             f"Pixel by pixel, the residual maps tell anomalous from normal with an AUROC of "
@@ -214,15 +219,15 @@ def _promise(metrics: Mapping[str, Any], n_normal: int, confidence: float) -> st
     if groups:
         return sentence  # test images are of other groups, for which chance has no known law
     low, high = in_keeping(promised, n_calibration, n_normal, confidence)
-    span = f"{percent(low)} to {percent(high)}"
+    chance = f"chance alone brings in {100 * confidence:g} of 100 runs ({percent(low)} to {percent(high)})"
     if measured > high:
         return (
-            f"{sentence} That is more than chance explains ({span}): the normal test images differ from those "
-            "that the threshold was set on."
+            f"{sentence} That is more than {chance}: the normal test images may differ from those that the threshold "
+            "was set on."
         )
     if measured < low:
-        return f"{sentence} That is less than chance explains ({span}): the threshold is more careful than it need be."
-    return f"{sentence} That is in keeping with the promise: with so many images, chance alone explains {span}."
+        return f"{sentence} That is less than {chance}: the threshold may be more careful than it need be."
+    return f"{sentence} That is in keeping with the promise: with so many images it is what {chance}."
 
 
 def _three_sigma(metrics: Mapping[str, Any]) -> str:

@@ -9,22 +9,3 @@ from fanogan_pipeline.figures.report import render_report
 from fanogan_pipeline.figures.samples import generated_samples, latent_walk
 from fanogan_pipeline.figures.scores import score_boxplot, score_histogram
 from fanogan_pipeline.figures.summary import summary_table, verdict_summary
-
-__all__ = [
-    "benchmark_aurocs",
-    "decision_gallery",
-    "encoder_curves",
-    "generated_samples",
-    "heatmap_gallery",
-    "latent_walk",
-    "precision_recall_curve",
-    "refinement_curve",
-    "render_report",
-    "restoration",
-    "roc_curve",
-    "score_boxplot",
-    "score_histogram",
-    "summary_table",
-    "verdict_summary",
-    "wgan_curves",
-]

@@ -14,18 +14,3 @@ from fanogan_pipeline.networks.encoder import Encoder
 from fanogan_pipeline.networks.folding import folded
 from fanogan_pipeline.networks.spec import NetworkSpec
 from fanogan_pipeline.networks.wgan import Wgan
-
-__all__ = [
-    "ARCHITECTURES",
-    "Checkpoint",
-    "Critic",
-    "Encoder",
-    "NetworkSpec",
-    "Wgan",
-    "build_critic",
-    "build_encoder",
-    "build_generator",
-    "folded",
-    "pixel_range",
-    "seeded",
-]

@@ -17,35 +17,6 @@ from fanogan_pipeline.parameters.training import (
     WganParameters,
 )
 
-__all__ = [
-    "GLOBALS",
-    "GROUPS",
-    "WITHOUT_EFFECT",
-    "AugmentationParameters",
-    "BenchmarkMethod",
-    "BenchmarkParameters",
-    "ComputeParameters",
-    "CorruptionParameters",
-    "DataPrepParameters",
-    "Device",
-    "EncoderParameters",
-    "Globals",
-    "Group",
-    "InferenceParameters",
-    "Precision",
-    "RefinementWays",
-    "ReportingParameters",
-    "ScoringParameters",
-    "TilingParameters",
-    "TrackingParameters",
-    "TrainingParameters",
-    "WganParameters",
-    "complaint",
-    "did_you_mean",
-    "dotted",
-    "plain",
-]
-
 GROUPS: dict[str, type[Group]] = {
     "data_prep": DataPrepParameters,
     "wgan": WganParameters,

@@ -6,18 +6,6 @@ torch, pandas or matplotlib. Type checkers see the real ones.
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "Checkpoint",
-    "DataFrame",
-    "Figure",
-    "Geometry",
-    "ImageSet",
-    "ImageSource",
-    "Restorer",
-    "StateStore",
-    "TensorBoardLogs",
-]
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame

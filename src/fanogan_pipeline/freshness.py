@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -21,17 +20,6 @@ from fanogan_pipeline.parameters import WITHOUT_EFFECT, plain
 
 logger = logging.getLogger(__name__)
 IGNORED = {f"{group}.{name}" for group, names in WITHOUT_EFFECT.items() for name in names}
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a result is made from, in-memory steps left out: names of stored datasets and of parameters."""
-
-    stored: frozenset[str]
-    parameters: frozenset[str]
-
-    def __or__(self, other: Needs) -> Needs:
-        return Needs(self.stored | other.stored, self.parameters | other.parameters)
 
 
 class Freshness:
@@ -52,7 +40,7 @@ class Freshness:
     def out_of_date(self) -> dict[str, str]:
         """Output -> why it is not what this run would make; outputs that were never stored are not among them."""
         found: dict[str, str] = {}
-        needs: dict[str, Needs] = {}
+        needs: dict[str, frozenset[str]] = {}
         for node in self._pipeline.nodes:  # upstream first
             required = self._needs(node, needs)
             for name in node.outputs:
@@ -61,34 +49,32 @@ class Freshness:
                     found[name] = why
         return found
 
-    def _needs(self, node: Node, known: dict[str, Needs]) -> Needs:
-        parameters = frozenset(name.removeprefix("params:") for name in node.inputs if is_parameter(name))
-        required = Needs(frozenset(), parameters)
-        for name in node.inputs:
-            if self._is_stored(name) or name not in known:
-                required |= Needs(frozenset([name] if not is_parameter(name) else []), frozenset())
-            else:
-                required |= known[name]
-        return required
+    def _needs(self, node: Node, known: dict[str, frozenset[str]]) -> frozenset[str]:
+        """What a node's outputs are made from, in-memory steps left out: stored datasets and parameters."""
+        own = {name for name in node.inputs if self._is_stored(name) or name not in known}
+        return frozenset(own.union(*(known[name] for name in node.inputs if name not in own)))
 
-    def _why(self, name: str, required: Needs, found: dict[str, str]) -> str:
+    def _why(self, name: str, required: frozenset[str], found: dict[str, str]) -> str:
         """The first reason, or ""."""
+        parameters = {one for one in required if is_parameter(one)}
+        stored = sorted(required - parameters)
         made = self._manifest(self._catalog[name].resolve_load_version())
         if not made or name not in made["written"]:
             return "no manifest says how it was made"
         if made.get("code") != self._code:
             return "the code has changed"
-        if changed := self._changed_parameter(required.parameters, made["parameters"]):
+        if changed := self._changed_parameter(parameters, made["parameters"]):
             return f"{changed} has changed"
-        upstream = next((one for one in sorted(required.stored) if one in found), None)
+        upstream = next((one for one in stored if one in found), None)
         if upstream:
             return f"{upstream} is out of date"
         recorded = made["written"] | made["read"]  # a pinned version was read, whatever the run wrote
-        other = next((one for one in sorted(required.stored) if self._differs(one, recorded.get(one))), None)
+        other = next((one for one in stored if self._differs(one, recorded.get(one))), None)
         return f"{other} is another" if other else ""
 
-    def _changed_parameter(self, names: frozenset[str], before: dict[str, Any]) -> str:
-        groups = set(self._parameters) if "parameters" in names else {name.split(".")[0] for name in names}
+    def _changed_parameter(self, names: set[str], before: dict[str, Any]) -> str:
+        groups = {name.removeprefix("params:").split(".")[0] for name in names}
+        groups = set(self._parameters) if "parameters" in names else groups
         for group in sorted(groups):
             was, now = {group: before.get(group)}, {group: self._parameters.get(group)}
             changed = provenance.differences(now, was) | provenance.differences(was, now)

@@ -177,18 +177,8 @@ class ImageSet:
 
     def take(self, rows: np.ndarray) -> ImageSet:
         """The set of the given rows (int or bool [M]), in their order."""
-        masks = None if self.masks is None else self.masks[rows]
-        return replace(
-            self,
-            images=self.images[rows],
-            labels=self.labels[rows],
-            is_anomaly=self.is_anomaly[rows],
-            image_id=self.image_id[rows],
-            masks=masks,
-            sizes=None if self.sizes is None else self.sizes[rows],
-            tiles=None if self.tiles is None else self.tiles.take(rows),
-            group=None if self.group is None else self.group[rows],
-        )
+        arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **arrays, tiles=None if self.tiles is None else self.tiles.take(rows))
 
     @property
     def first_rows(self) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -112,20 +111,6 @@ class IdxImageDataset(AbstractDataset[NoReturn, ImageSource]):
         return all(filesystem_of(path, self._credentials)[0].exists(path) for path in files.values())
 
 
-@dataclass(frozen=True)
-class _InMemory:
-    """Row number -> picture, over the arrays of the parts one behind the other."""
-
-    arrays: tuple[np.ndarray, ...]
-
-    def read(self, row: int) -> np.ndarray:
-        for array in self.arrays:
-            if row < len(array):
-                return array[row]
-            row -= len(array)
-        raise IndexError(row)
-
-
 def _image_source(parts: list[tuple[str, np.ndarray, np.ndarray]]) -> ImageSource:
     table = pd.DataFrame(
         {
@@ -136,7 +121,7 @@ def _image_source(parts: list[tuple[str, np.ndarray, np.ndarray]]) -> ImageSourc
             "has_mask": False,
         }
     )
-    return ImageSource(table, _InMemory(tuple(images for _, images, _ in parts)).read)
+    return ImageSource(table, [image for _, images, _ in parts for image in images].__getitem__)
 
 
 def _find_files(folder: str | None, credentials: dict[str, Any]) -> dict[str, str]:

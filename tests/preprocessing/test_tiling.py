@@ -49,9 +49,9 @@ def test_seams_are_smooth():
 def test_the_longer_side_is_scaled_and_small_pictures_are_padded_with_their_edge():
     picture = np.full((40, 100), 7, np.uint8)
     picture[:, 50:] = 9
-    tiling = Tiling((8, 8), picture_size=50)
-    assert tiling.scaled(picture).shape == (20, 50)
-    found = padded(tiling.scaled(picture), (32, 32))
+    scaled = Geometry((32, 32), 1, tiling=Tiling((8, 8), picture_size=50)).scaled(picture)
+    assert scaled.shape == (20, 50)
+    found = padded(scaled, (32, 32))
     assert found.shape == (32, 50)
     assert set(np.unique(found)) <= {7, 8, 9}
 

@@ -97,23 +97,19 @@ class Geometry:
     def scaled(self, picture: np.ndarray) -> np.ndarray:
         """uint8 [h, w] or [h, w, 3] in its channels and at its size, before light is levelled and tiles are cut:
         [h, w] or [h, w, 3]."""
-        picture = to_channels(picture, self.channels)
-        if self.tiling is not None:
-            return self.tiling.scaled(picture)
-        return picture if picture.shape[:2] == self.image_size else self._fitted(picture)
+        picture = _resized(to_channels(picture, self.channels), self._scaled_size(picture.shape))
+        return picture if self.tiling is not None else padded(picture, self.image_size)
 
     def apply_to_mask(self, mask: np.ndarray) -> np.ndarray:
-        """bool [h, w] -> bool [H, W], scaled as `scaled_mask` says.
+        """bool [h, w] -> bool [H, W], at least so large where tiles are cut of it; scaled as `scaled_mask` says.
 
         A mask is padded as its picture is, with its edge: a defect at the rim goes on there in both.
         """
-        return padded(scaled_mask(mask, self._fitted_size((mask.shape[0], mask.shape[1]))), self.image_size)
+        return padded(scaled_mask(mask, self._scaled_size(mask.shape)), self.image_size)
 
     def inside(self, size: tuple[int, int]) -> tuple[slice, slice]:
         """The rows and columns that a picture of `size` (h, w) has of what is prepared of it; the rest is padding."""
-        if self.tiling is not None:
-            return inner(self.tiling.scaled_size(size), self.image_size)
-        return inner(self._fitted_size(size), self.image_size)
+        return inner(self._scaled_size(size), self.image_size)
 
     def cut(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
         """A picture as tiles: uint8 [h, w] or [h, w, 3] -> uint8 [T, C, H, W], corners [T, 2], prepared (h, w)."""
@@ -126,9 +122,8 @@ class Geometry:
 
     def cut_mask(self, mask: np.ndarray) -> np.ndarray:
         """A picture's mask bool [h, w] as the masks of its tiles, bool [T, H, W]."""
-        tiling = self._tiling()
-        prepared = padded(scaled_mask(mask, tiling.scaled_size((mask.shape[0], mask.shape[1]))), self.image_size)
-        corners = tiling.corners((prepared.shape[0], prepared.shape[1]), self.image_size)
+        prepared = self.apply_to_mask(mask)
+        corners = self._tiling().corners((prepared.shape[0], prepared.shape[1]), self.image_size)
         return cut(prepared, corners, self.image_size)
 
     def _tiling(self) -> Tiling:
@@ -139,11 +134,11 @@ class Geometry:
     def _levelled(self, picture: np.ndarray) -> np.ndarray:
         return picture if self.local_contrast is None else self.local_contrast.apply(picture)
 
-    def _fitted(self, picture: np.ndarray) -> np.ndarray:
-        return padded(_resized(picture, self._fitted_size((picture.shape[0], picture.shape[1]))), self.image_size)
-
-    def _fitted_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(h, w) that a picture of `size` is scaled to."""
+    def _scaled_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """(h, w) that a picture of `shape` (h, w, ...) is scaled to."""
+        size = (shape[0], shape[1])
+        if self.tiling is not None:
+            return self.tiling.scaled_size(size)
         if self.fit == "resize":
             return self.image_size
         scale = min(limit / side for limit, side in zip(self.image_size, size, strict=True))
@@ -190,4 +185,6 @@ def scaled_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bilinear, with the averaging over what is left out that shrinking needs."""
+    if picture.shape[:2] == size:
+        return picture
     return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))

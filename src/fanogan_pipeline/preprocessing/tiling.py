@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from fanogan_pipeline.errors import InputError
 
@@ -41,13 +40,6 @@ class Tiling:
             raise InputError(
                 f"model header: found tiling {values!r}, expected stride [down, across] and picture_size"
             ) from error
-
-    def scaled(self, picture: np.ndarray) -> np.ndarray:
-        """uint8 [h, w] or [h, w, 3] with its longer side at `picture_size`."""
-        if self.picture_size is None:
-            return picture
-        height, width = self.scaled_size((picture.shape[0], picture.shape[1]))
-        return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
 
     def scaled_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) that a picture of `size` is scaled to."""

@@ -20,7 +20,7 @@ from tests.damage import VERSION
 from tests.in_process import copy_of, run_here, stored_files
 from tests.parts import group
 
-from fanogan_pipeline.hooks import ForesightHooks
+from fanogan_pipeline.foresight import ForesightHooks
 
 FOLDER = "fanogan_pipeline.datasets.ImageFolderDataset"
 IDX = "fanogan_pipeline.datasets.IdxImageDataset"

@@ -1,0 +1,118 @@
+"""What would stop a run late is looked for before it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
+from kedro.io.core import is_parameter
+from kedro.pipeline import Pipeline
+from kedro.validation.exceptions import DataValidationError
+
+from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
+from fanogan_pipeline.errors import InputError
+
+PHASES = ("wgan", "encoder")
+SMALL = 64 << 20  # bytes
+
+
+class ForesightHooks:
+    """What would stop a run late stops it before anything is computed or saved.
+
+    Checked at the start: that what is not kept is made first, versions asked for, the content of small inputs, the
+    device; and as soon as the number of images is known, whether they suffice to train, to choose a score and for the
+    wished false-alarm rate.
+    """
+
+    @hook_impl
+    def after_catalog_created(self, parameters: dict[str, Any], load_versions: dict[str, str] | None) -> None:
+        self._parameters, self._load_versions = parameters["parameters"], load_versions or {}
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        whole = sum((pipelines[name] for name in run_params["pipeline_names"] or ["__default__"]), Pipeline([]))
+        self._trained = [name for name in PHASES if f"{name}_model" in pipeline.all_outputs()]
+        self._is_calibrated = "detector" in pipeline.all_outputs()
+        _check_runner(str(run_params.get("runner")), bool(self._trained))
+        _check_start(pipeline, whole, catalog)
+        for name in self._load_versions:
+            if isinstance(dataset := catalog[name], AtomicFileDataset):
+                dataset.resolve_load_version()
+        for name in pipeline.inputs():
+            if name in catalog and _is_small(catalog[name]):
+                _try_out(name, catalog)
+        if "params:device" in pipeline.inputs() and self._parameters["device"] == "cuda":
+            from fanogan_pipeline.training.devices import choose_device
+
+            choose_device("cuda")
+
+    @hook_impl
+    def after_node_run(self, outputs: dict[str, Any]) -> None:
+        if "train_set" not in outputs or not self._trained:
+            return
+        from fanogan_pipeline.training.data import check_batch_size
+
+        for name in self._trained:
+            check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(outputs["train_set"]))
+        if self._is_calibrated:
+            from fanogan_pipeline.detection import choice, scoring
+
+            wanted = self._parameters["scoring"]
+            if wanted.score == "chosen":
+                choice.check_count(len(outputs["selection_set"].first_rows))
+            scoring.warn_of_few(len(outputs["calibration_set"].first_rows), wanted.false_alarm_rate)
+
+
+def _check_runner(runner: str, trains: bool) -> None:
+    expected = "SequentialRunner" if trains else "SequentialRunner or ThreadRunner"
+    if "ParallelRunner" in runner:
+        raise InputError(
+            f"--runner: found ParallelRunner, expected {expected}: nodes hand each other models "
+            "in memory, and a run keeps one manifest; training.processes and compute.engine spread work over processes"
+        )
+    if "ThreadRunner" in runner and trains:
+        raise InputError(
+            f"--runner: found ThreadRunner, expected {expected}: Ctrl-C reaches the main thread alone, where training "
+            "stops with its state saved; run without --runner (training's nodes wait for one another anyway)"
+        )
+
+
+def _check_start(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> None:
+    """A part of the whole that begins where something is needed that lives only during a run."""
+    missing = {name for name in pipeline.inputs() if _is_passing(name, catalog) and not catalog[name].exists()}
+    makers = {name: node for node in whole.nodes for name in node.outputs}
+    found, starts = sorted(missing), set()
+    while missing & set(makers):
+        node = makers[(missing & set(makers)).pop()]
+        missing -= set(node.outputs)
+        before = {name for name in node.inputs if _is_passing(name, catalog) and not catalog[name].exists()}
+        missing |= before
+        starts |= set() if before else {node.name}
+    if starts:
+        raise InputError(
+            f"this part of the pipeline needs {', '.join(found)}, which a run makes and does not keep; "
+            f"start it further up: --from-nodes {','.join(sorted(starts))}"
+        )
+
+
+def _is_passing(name: str, catalog: CatalogProtocol) -> bool:
+    return name in catalog and isinstance(catalog[name], MemoryDataset) and not is_parameter(name)
+
+
+def _try_out(name: str, catalog: CatalogProtocol) -> None:
+    try:
+        catalog.load(name)
+    except DataValidationError as error:
+        (error.__cause__ or error).add_note(f"it is in version {catalog[name].resolve_load_version()}")
+        raise
+
+
+def _is_small(dataset: AbstractDataset) -> bool:
+    """Whether reading it once more costs nothing worth a thought."""
+    if not isinstance(dataset, AtomicFileDataset) or dataset._protocol != "file":
+        return False
+    path = Path(dataset._get_load_path())
+    return path.is_file() and path.stat().st_size <= SMALL

@@ -12,6 +12,7 @@ import pandas as pd
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.parameters import DataPrepParameters, did_you_mean
 from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.groups import draw_groups, draw_share, grouped_with, warn_of_share
 
 logger = logging.getLogger(__name__)
 
@@ -83,24 +84,24 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
     rng = np.random.default_rng(seed)
     is_own = table["part"] == "test"
     is_test = is_own if is_own.any() else table["is_anomaly"]
-    beside = int((_grouped_with(table, is_test) & ~is_test & ~table["is_anomaly"]).sum())
+    beside = int((grouped_with(table, is_test) & ~is_test & ~table["is_anomaly"]).sum())
     normal = table.index[~table["is_anomaly"]]
     draws_test = not is_test[normal].any()
     if draws_test:  # without normal test images nothing could be said of false alarms, nor of ranking
-        is_test = is_test | _grouped_with(table, is_test)
+        is_test = is_test | grouped_with(table, is_test)
         wanted = round(parameters.test_fraction * len(normal))
         missing = wanted - int(is_test[normal].sum())
         if missing > 0:
-            is_test |= table.index.isin(_draw_groups(table[~is_test & ~table["is_anomaly"]], missing, rng))
-        _warn_of_share("test", int(is_test[normal].sum()), wanted)
-    torn = _grouped_with(table, is_test) & ~is_test & ~table["is_anomaly"]
+            is_test |= table.index.isin(draw_groups(table[~is_test & ~table["is_anomaly"]], missing, rng))
+        warn_of_share("test", int(is_test[normal].sum()), wanted)
+    torn = grouped_with(table, is_test) & ~is_test & ~table["is_anomaly"]
     if torn.any():
         logger.warning("data_prep: %d training images left out, others of their groups are test images", torn.sum())
     test, rest = table[is_test], table[~is_test & ~torn & ~table["is_anomaly"]]
-    selection = _draw_share("selection", rest, parameters.selection_fraction, rng)
+    selection = draw_share("selection", rest, parameters.selection_fraction, rng)
     left = rest.drop(index=selection)
     fraction = parameters.calibration_fraction / (1 - parameters.selection_fraction)
-    calibration = _draw_share("calibration", left, fraction, rng)
+    calibration = draw_share("calibration", left, fraction, rng)
     train = left.drop(index=calibration)
     if parameters.max_train is not None:
         train = train.loc[sorted(rng.permutation(train.index)[: parameters.max_train])]
@@ -126,52 +127,6 @@ def _there_is(table: pd.DataFrame, rest: pd.DataFrame, beside: int) -> str:
     if beside:
         return f"{found}; add groups without such images or correct group_by in the catalog's entry"
     return f"{found}; add images, change the fractions or correct normal_classes"
-
-
-def _grouped_with(table: pd.DataFrame, chosen: pd.Series) -> pd.Series:
-    """Whether a row belongs to a group of which any row is chosen, bool."""
-    return (table["group"] != "") & table["group"].isin(table.loc[chosen, "group"])
-
-
-def _draw_share(name: str, table: pd.DataFrame, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    wanted = round(fraction * len(table))
-    drawn = _draw_groups(table, wanted, rng)
-    _warn_of_share(name, len(drawn), wanted)
-    return drawn
-
-
-def _draw_groups(table: pd.DataFrame, wanted: int, rng: np.random.Generator) -> np.ndarray:
-    """Index labels of about `wanted` rows, whole groups at a time.
-
-    In random order; one that would bring more too many than are still missing is passed over, so that a large
-    group does not fill a small side. Where that leaves nothing, the smallest is drawn.
-    """
-    alone = np.asarray(table["group"] == "", dtype=bool)
-    groups = table["group"].to_numpy(dtype=object).copy()
-    groups[alone] = table.index.to_numpy()[alone]
-    groups[~alone] = [f"group {name}" for name in groups[~alone]]  # a group's name may look like a row number
-    _, number = np.unique(groups.astype(str), return_inverse=True)
-    sizes = np.bincount(number)
-    order = rng.permutation(len(sizes))
-    drawn, missing = [], wanted
-    for group in order:
-        if missing <= 0:
-            break
-        if sizes[group] <= 2 * missing:
-            drawn.append(group)
-            missing -= sizes[group]
-    if not drawn and wanted > 0 and len(order):
-        drawn = [order[np.argmin(sizes[order])]]
-    return table.index.to_numpy()[np.isin(number, drawn)]
-
-
-def _warn_of_share(name: str, found: int, wanted: int) -> None:
-    """A word where a side has less than half or more than one and a half times what it should."""
-    if abs(found - wanted) > wanted / 2:
-        logger.warning(
-            "data_prep: %d normal images for the %s split, where its fraction asks for %d: groups stay whole",
-            *(found, name, wanted),
-        )
 
 
 def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -27,7 +27,7 @@ class PhaseLog:
 
     @property
     def writer(self) -> Any:
-        """Opened by what is first written."""
+        """Opened by what is first written: a training that is refused leaves no file."""
         if self._writer is None:
             self._writer = tensorboard.SummaryWriter(str(self._folder))
         return self._writer

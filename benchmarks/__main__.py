@@ -88,8 +88,9 @@ def _measure_rest(found: Results, length: Length) -> None:
         _say("{images:,} images scored in {seconds:.1f} s, {peak:.2f} GB at most".format(**found.scored[-1]))
     found.trained = children.ask("scale", "train", str(length.patches))
     _say("{images:,} patches: {seconds:.2f} s a step, {peak:.2f} GB at most".format(**found.trained))
-    found.pyod = peers.pyod_anogan(1000, length.peer_epochs)
-    _say(f"PyOD's AnoGAN: {found.pyod}" if found.pyod else "PyOD's AnoGAN: not installed, left out")
+    found.peers = peers.measured(1000, length.peer_epochs)
+    for what, peer in found.peers.items():
+        _say(f"{what}: {peer.training:,.0f} images/s in training, {peer.scoring:,.0f} in scoring")
 
 
 def _say(line: str) -> None:

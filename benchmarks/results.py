@@ -34,7 +34,7 @@ class Results:
         memory: by case, the peaks of `benchmarks.memory`, GB.
         scored: rows of `benchmarks.scale.score`.
         trained: of `benchmarks.scale.train`.
-        pyod: PyOD's AnoGAN, where it is installed.
+        peers: other people's packages that are installed, by what they are.
         seconds: that all took.
     """
 
@@ -47,7 +47,7 @@ class Results:
     memory: dict[str, dict[str, float]] = field(default_factory=dict)
     scored: list[dict[str, Any]] = field(default_factory=list)
     trained: dict[str, Any] = field(default_factory=dict)
-    pyod: Peer | None = None
+    peers: dict[str, Peer] = field(default_factory=dict)
     seconds: float = 0.0
 
 

@@ -27,7 +27,7 @@ from fanogan_pipeline.compute import shards, terms
 from fanogan_pipeline.compute.executors import cluster_of
 from fanogan_pipeline.datasets.idx_format import read_idx
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
-from fanogan_pipeline.detection.pictures import Pooling
+from fanogan_pipeline.detection.picture_maps import Pooling
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.training_set import fit_training_set
 from fanogan_pipeline.images import ImageSet

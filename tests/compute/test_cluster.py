@@ -19,7 +19,7 @@ from tests.project import ROOT
 from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import executors, shards, terms
 from fanogan_pipeline.compute.executors import cluster_of, threads
-from fanogan_pipeline.detection.pictures import Pooling
+from fanogan_pipeline.detection.picture_maps import Pooling
 from fanogan_pipeline.errors import ClusterError, InputError
 from fanogan_pipeline.parameters import ComputeParameters
 

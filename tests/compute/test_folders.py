@@ -24,7 +24,7 @@ from fanogan_pipeline.compute import new_pictures, shards, terms
 from fanogan_pipeline.compute.executors import threads
 from fanogan_pipeline.compute.folders import held
 from fanogan_pipeline.datasets.staging import remove_unless_held
-from fanogan_pipeline.detection.pictures import Pooling
+from fanogan_pipeline.detection.picture_maps import Pooling
 from fanogan_pipeline.detection.refinement import Refinement
 from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.errors import InputError

@@ -6,16 +6,8 @@ import torch
 
 from fanogan_pipeline.detection.expectation import ratio_name
 from fanogan_pipeline.detection.localisation import MapStatistics, residual_maps, smoothed
-from fanogan_pipeline.detection.pictures import (
-    Pooling,
-    fit_rim,
-    framed,
-    picture_maps,
-    picture_table,
-    picture_terms,
-    rim_distance,
-    sample,
-)
+from fanogan_pipeline.detection.picture_maps import Pooling, fit_rim, picture_maps, picture_terms, rim_distance
+from fanogan_pipeline.detection.pictures import framed, picture_table, sample
 from fanogan_pipeline.detection.residuals import residual_terms
 from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics

@@ -19,7 +19,7 @@ from fanogan_pipeline.compute.executors import cluster_of, threads
 from fanogan_pipeline.compute.files import make_folder, work_file
 from fanogan_pipeline.compute.folders import MODELS, digest, held, read_models, write_models
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
-from fanogan_pipeline.detection.pictures import Pooling, picture_terms
+from fanogan_pipeline.detection.picture_maps import Pooling, picture_terms
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
 from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics

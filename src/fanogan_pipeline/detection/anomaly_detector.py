@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from fanogan_pipeline.detection.detector import MEND, Detector
-from fanogan_pipeline.detection.pictures import Pooling, picture_maps, picture_terms
+from fanogan_pipeline.detection.picture_maps import Pooling, picture_maps, picture_terms
 from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
 from fanogan_pipeline.detection.residuals import TERMS
 from fanogan_pipeline.detection.restorer import Restorer

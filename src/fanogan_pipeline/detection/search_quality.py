@@ -12,14 +12,8 @@ from torch import Tensor, nn, stack
 
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.evaluation import auroc_with_interval
-from fanogan_pipeline.detection.pictures import (
-    Pooling,
-    fit_picture_statistics,
-    picture_rows,
-    picture_table,
-    picture_terms,
-    sample,
-)
+from fanogan_pipeline.detection.picture_maps import Pooling, fit_picture_statistics, picture_terms
+from fanogan_pipeline.detection.pictures import picture_table, sample, take_pictures
 from fanogan_pipeline.detection.refinement import Refinement
 from fanogan_pipeline.detection.scoring import fit_rule
 from fanogan_pipeline.images import ImageSet
@@ -101,7 +95,7 @@ def quality_against_time(
 def some_pictures(image_set: ImageSet, count: int, seed: int) -> ImageSet:
     """At most `count` pictures of a set, half of them anomalous where there are enough of both kinds."""
     chosen = sample(picture_table(image_set)["is_anomaly"].to_numpy(bool), count, seed, anomalous=0.5)
-    return image_set.take(picture_rows(image_set, chosen))
+    return take_pictures(image_set, chosen)
 
 
 def _scores(

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from fanogan_pipeline.errors import MismatchError
 from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import EncoderParameters, ReportingParameters, TrainingParameters, plain
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet
@@ -13,13 +12,6 @@ with lazily():
     from fanogan_pipeline.detection import detector as detectors
     from fanogan_pipeline.figures import report_text
     from fanogan_pipeline.training import devices
-
-GALLERIES = {  # decided_true: what the verdict was, what the label says
-    "in_in": (False, False),
-    "in_out": (False, True),
-    "out_in": (True, False),
-    "out_out": (True, True),
-}
 
 FIGURES = (
     "score_histogram",
@@ -125,17 +117,7 @@ def draw_histogram(test_scores: DataFrame, calibration_scores: DataFrame, metric
 def draw_galleries(test_set: ImageSet, test_scores: DataFrame) -> Figure:
     """Images by verdict and truth, at most twelve of each kind, evenly from those farthest from the threshold on."""
     detectors.expect_scores_of("test_scores", test_scores, test_set)
-    groups = {}
-    for name, (flagged, anomalous) in GALLERIES.items():
-        here = (test_scores["is_flagged"] == flagged) & (test_scores["is_anomaly"] == anomalous)
-        rows = test_scores[here].sort_values("score", ascending=not flagged, kind="stable").index
-        rows = rows.to_numpy()[_evenly(len(rows), 12)]
-        found = test_set.take(pictures.picture_rows(test_set, rows))
-        groups[name] = (_whole(found), test_scores["score"].to_numpy()[rows])
-    shown = pictures.framed([picture for found, _ in groups.values() for picture in found], 255).astype(np.uint8)
-    edges = np.cumsum([0, *(len(found) for found, _ in groups.values())])
-    spans = zip(groups.items(), edges, edges[1:], strict=False)
-    return figures.decision_gallery({name: (shown[a:b], scores) for (name, (_, scores)), a, b in spans})
+    return figures.decision_gallery(pictures.by_verdict(test_set, test_scores))
 
 
 def draw_heatmaps(
@@ -152,51 +134,25 @@ def draw_heatmaps(
     detectors.expect_scores_of("test_scores", test_scores, test_set)
     detectors.expect_judged("test_scores", test_scores, judged)
     detectors.expect_measured("residual_maps", residual_maps, judged)
-    table = pictures.picture_table(test_set)
-    place = {image_id: row for row, image_id in enumerate(table["image_id"])}
-    if strangers := sorted(set(residual_maps["image_id"]) - set(place)):
-        raise MismatchError(
-            f"residual_maps: found {strangers[0]}, which test_set does not have; run '{detectors.MEND}' to make "
-            "some that fit, or choose versions that belong together with --load-versions"
-        )
-    rows = np.array([place[image_id] for image_id in residual_maps["image_id"]], int)
+    rows, mapped = pictures.mapped_sample(test_set, test_scores, residual_maps)
     if not len(rows):
         none = test_set.images[:0]
         return figures.heatmap_gallery(none, none, none[:, 0], None, [], [], judged.pixel_threshold)
-    order = np.argsort(test_scores["score"].to_numpy()[rows], kind="stable")
-    chosen = order[_evenly(len(order), 8)]
-    some = test_set.take(pictures.picture_rows(test_set, rows[chosen]))
+    some = pictures.take_pictures(test_set, rows)
     judge = anomaly_detector.AnomalyDetector.load(
         wgan_model, encoder_model, residual_statistics, detector, devices.choose_device("cpu")
     )
     restored = pictures.whole(restorer.restore(some.images, judge.restorer, 64), some.tiles)
-    images = pictures.framed(_whole(some), 255).astype(np.uint8)
+    images = pictures.shown(some)
     return figures.heatmap_gallery(
         images,
         pictures.framed(restored, 255),
-        residual_maps["maps"][chosen][:, : images.shape[2], : images.shape[3]].astype(np.float32),
-        None if some.masks is None else _truth(some),
-        table["image_id"].to_numpy()[rows[chosen]],
-        test_scores["score"].to_numpy()[rows[chosen]],
+        residual_maps["maps"][mapped][:, : images.shape[2], : images.shape[3]].astype(np.float32),
+        pictures.truth(some),
+        pictures.picture_table(some)["image_id"].tolist(),
+        test_scores["score"].to_numpy()[rows],
         judged.pixel_threshold,
     )
-
-
-def _truth(image_set: ImageSet) -> np.ndarray:
-    """The masks, float [N, H, W]: NaN for anomalous pictures without one, whose pixels nobody knows."""
-    masks = pictures.framed(list(pictures.whole_masks(image_set)), 0)
-    unknown = pictures.picture_table(image_set)["is_anomaly"].to_numpy(bool) & ~masks.any(axis=(1, 2))
-    return np.where(unknown[:, None, None], np.nan, masks)
-
-
-def _evenly(count: int, most: int) -> np.ndarray:
-    """At most so many of `count` rows, the first and the last among them."""
-    return np.linspace(0, count - 1, min(count, most)).astype(int)
-
-
-def _whole(image_set: ImageSet) -> list[np.ndarray]:
-    """The pictures of a set as the networks were given them, [C, h, w] each."""
-    return [np.rint(picture) for picture in pictures.whole(image_set.images, image_set.tiles)]
 
 
 def write_report(

@@ -15,6 +15,7 @@ with lazily():
         anomaly_detector,
         choice,
         groups,
+        picture_maps,
         pictures,
         pixel_metrics,
         refinement,
@@ -57,7 +58,7 @@ def fit_residuals(
     if parameters.score == "chosen":  # no other score asks how far from the training set an image lies
         known = training_set.fit_training_set(train_set.images, restorer, parameters.batch_size, parameters.poses)
     size, smoothing = parameters.batch_size, parameters.map_smoothing
-    fitted = pictures.fit_picture_statistics(selection_set, restorer, known, size, smoothing)
+    fitted = picture_maps.fit_picture_statistics(selection_set, restorer, known, size, smoothing)
     return fitted.to_checkpoint({"wgan_model": wgan_model.digest, "encoder_model": encoder_model.digest})
 
 
@@ -82,7 +83,7 @@ def measure(
         restorer.image_distance,
         restorer.device.type,
         parameters.batch_size,
-        pictures.Pooling.from_settings(parameters.model_dump()),
+        picture_maps.Pooling.from_settings(parameters.model_dump()),
         with_map or parameters.score == "map",
         restorer.refinement,
     )
@@ -173,7 +174,7 @@ def map_sample(
     judged = _calibrated_on(test_set, detector, residual_statistics)
     table = pictures.picture_table(test_set)
     chosen = pictures.sample(table["is_anomaly"].to_numpy(), parameters.residual_maps, seed)
-    some = test_set.take(pictures.picture_rows(test_set, chosen))
+    some = pictures.take_pictures(test_set, chosen)
     maps = list(_maps(some, restorer, residual_statistics, parameters))
     return {
         "maps": np.minimum(pictures.framed(maps, 0), np.finfo(np.float16).max).astype(np.float16),
@@ -223,6 +224,6 @@ def _maps(
     image_set: ImageSet, restorer: Restorer, residual_statistics: Checkpoint, parameters: ScoringParameters
 ) -> Iterator[np.ndarray]:
     fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
-    return pictures.picture_maps(
+    return picture_maps.picture_maps(
         image_set.images, image_set.tiles, restorer, fitted, parameters.batch_size, parameters.map_smoothing
     )

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import style
 
-IN_A_ROW = 8  # images a figure shows side by side before it starts another band
+IN_A_ROW = 8  # images a figure shows side by side
 VERDICTS = {
     "in_in": "in_in: judged normal, truly normal",
     "in_out": "in_out: judged normal, truly anomalous (missed)",
@@ -24,7 +24,7 @@ VERDICTS = {
 
 
 def restoration(images: np.ndarray, restored: np.ndarray, labels: Sequence[str]) -> Figure:
-    """Each image above its restoration G(E(x)) and their difference.
+    """Each of the first `IN_A_ROW` images above its restoration G(E(x)) and their difference.
 
     Args:
         images: uint8 [N, C, H, W].
@@ -32,24 +32,20 @@ def restoration(images: np.ndarray, restored: np.ndarray, labels: Sequence[str])
         labels: class of each image.
     """
     images, restored = style.need_images(images, "images"), _same_shape(images, restored)
-    difference = (images.astype(np.float64) - restored).mean(axis=1)
-    limit = max(1.0, float(np.abs(difference).max(initial=0)))
-    seen = style.channels_last(np.clip(np.rint(restored), 0, 255).astype(np.uint8))
-    bands = [slice(k, k + IN_A_ROW) for k in range(0, len(images), IN_A_ROW)]
-    columns = min(IN_A_ROW, len(images)) or IN_A_ROW
-    height = 3 * max(1, len(bands)) * (style.row_height(images, columns) + 0.35)
-    figure = style.new_figure(11, height + 0.7, "Images and their restorations")
-    if not bands:
+    columns = min(IN_A_ROW, len(images))
+    figure = style.new_figure(11, 3 * (style.row_height(images, columns) + 0.35) + 0.7, "Images and their restorations")
+    if not columns:
         style.say(figure.subplots(), "There is no image to restore.")
         return figure
-    axes = figure.subplots(3 * len(bands), 1, squeeze=False)[:, 0]
+    axes = figure.subplots(3, 1)
+    difference = (images.astype(np.float64) - restored).mean(axis=1)[:columns]
+    limit = max(1.0, float(np.abs(difference).max()))
     pair: dict[str, Any] = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit}
-    captions = [style.short(str(label), style.LONGEST_CAPTION) for label in labels]
-    for k, band in enumerate(bands):
-        top, middle, bottom = axes[3 * k : 3 * k + 3]
-        style.image_strip(top, style.channels_last(images)[band], "image x", captions[band], columns)
-        style.image_strip(middle, seen[band], "restoration G(E(x))", columns=columns)
-        last = style.image_strip(bottom, difference[band], "difference x − G(E(x))", columns=columns, **pair)
+    captions = [style.short(str(label), style.LONGEST_CAPTION) for label in labels[:columns]]
+    seen = style.channels_last(np.clip(np.rint(restored), 0, 255).astype(np.uint8))[:columns]
+    style.image_strip(axes[0], style.channels_last(images)[:columns], "image x", captions)
+    style.image_strip(axes[1], seen, "restoration G(E(x))")
+    last = style.image_strip(axes[2], difference, "difference x − G(E(x))", **pair)
     _colour_bar(figure, last[0], list(axes), "difference (grey levels of 255):\nabove 0, brighter than restored")
     return figure
 

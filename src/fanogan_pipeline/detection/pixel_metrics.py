@@ -42,7 +42,7 @@ def value_bins(residual: np.ndarray) -> np.ndarray:
     return np.clip(residual, 0, top).astype(np.float16).view(np.uint16).astype(np.int64)
 
 
-def pixel_metrics(counts: PixelCounts, threshold: float | None) -> dict[str, float | int | None]:
+def pixel_metrics(counts: PixelCounts, threshold: float) -> dict[str, float | int | None]:
     """The pixel numbers of `metrics`; null where there is no anomalous or no normal pixel.
 
     Args:
@@ -62,9 +62,7 @@ def pixel_metrics(counts: PixelCounts, threshold: float | None) -> dict[str, flo
     recall, fall_out = found / found[-1], false / false[-1]
     overlap = _from_above(counts.regions) / counts.n_regions
     dice = 2 * found / (found[-1] + found + false)  # 2 TP / (2 TP + FP + FN)
-    at = None
-    if threshold is not None:
-        at = float(dice[BINS - 1 - int(value_bins(np.array([threshold]))[0])])
+    at = float(dice[BINS - 1 - int(value_bins(np.array([threshold]))[0])])
     values = (_area(fall_out, recall, 1.0), _area(fall_out, overlap, LIMIT) / LIMIT, at, float(dice.max()))
     return {**dict(zip(names, values, strict=True)), "n_regions": counts.n_regions}
 

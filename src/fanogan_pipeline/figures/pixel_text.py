@@ -36,16 +36,13 @@ def pixel_note(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     """The section on how well residual maps find the masks' pixels; None where there are no masks."""
     if metrics.get("pixel_auroc") is None:
         return None
-    threshold, regions = metrics.get("pixel_threshold"), metrics.get("n_regions") or 0
     rows = [
         {"number": name, "value": near_one(metrics[key]), "what it means": meaning}
         for key, (name, meaning) in PIXEL_MEASURES.items()
-        if metrics.get(key) is not None
     ]
-    opening = f"Residual maps of the test pictures against their masks, which hold {plural(regions, 'defect')}."
-    if threshold is not None:
-        opening += (
-            f" A pixel is marked where its residual is above {number(threshold)}, which the calibration set has set "
-            f"so that at most the promised share of normal pictures has any pixel marked."
-        )
-    return {"title": "Where: residual maps against the masks", "text": opening, "table": rows}
+    text = (
+        f"Residual maps of the test pictures against their masks, which hold {plural(metrics['n_regions'], 'defect')}. "
+        f"A pixel is marked where its residual is above {number(metrics['pixel_threshold'])}, which the calibration "
+        f"set has set so that at most the promised share of normal pictures has any pixel marked."
+    )
+    return {"title": "Where: residual maps against the masks", "text": text, "table": rows}

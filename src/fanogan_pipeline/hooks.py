@@ -76,7 +76,7 @@ class StateHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        if dataset_name == "new_scores":
+        if dataset_name == "new_terms":
             self._parts = data.attrs.get("parts", "")
         self._stored.add(dataset_name)
         for work, results in RESULTS.items():

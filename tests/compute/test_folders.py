@@ -32,17 +32,18 @@ from fanogan_pipeline.hooks import StateHooks
 from fanogan_pipeline.parameters import ComputeParameters
 
 
-def saved_scores(folder) -> pd.DataFrame:
-    scores = pd.DataFrame({"score": [0.5]})
-    scores.attrs["parts"] = str(folder)
-    return scores
+def saved_terms(folder) -> pd.DataFrame:
+    terms = pd.DataFrame({"image_residual": [0.5]})
+    terms.attrs["parts"] = str(folder)
+    return terms
 
 
 def stored_in_order(folder) -> Iterator[str]:
     """The results of the pictures whose parts lie in the folder, each after a run has stored it."""
     hooks = StateHooks()
     hooks.before_pipeline_run(DataCatalog())
-    for name, data in {"new_scores": saved_scores(folder), "new_summary": {}, "new_verdicts": None}.items():
+    results = {"new_terms": saved_terms(folder), "new_scores": None, "new_summary": {}, "new_verdicts": None}
+    for name, data in results.items():
         hooks.after_dataset_saved(name, data)
         yield name
 
@@ -52,7 +53,7 @@ def test_parts_stay_while_another_run_is_at_the_same_pictures(tmp_path):
         (folder / "part-000000.parquet").write_bytes(b"finished")
         for name in stored_in_order(folder):
             assert (folder / "part-000000.parquet").exists(), name
-    assert [folder.exists() for _ in stored_in_order(folder)] == [True, True, False]  # the others too come of them
+    assert [folder.exists() for _ in stored_in_order(folder)] == [True, True, True, False]  # all three come of them
 
 
 def test_a_folder_that_another_run_has_removed_is_gone_and_no_more(tmp_path):

@@ -26,9 +26,10 @@ from fanogan_pipeline.datasets.checkpoint import CheckpointDataset
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.datasets.image_set import ImageSetDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
-from fanogan_pipeline.detection.new_pictures import benjamini_hochberg, drift_p_value, overlay, verdict_list
+from fanogan_pipeline.detection.batch import benjamini_hochberg, drift_p_value, verdict_list
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.figures import verdict_summary
+from fanogan_pipeline.figures.overlay import overlay
 from fanogan_pipeline.pipelines.inference import nodes
 from fanogan_pipeline.preprocessing.geometry import Geometry
 
@@ -52,6 +53,7 @@ def project(smoke_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def test_new_pictures_get_the_very_scores_of_the_test_set(project):
     ours = pd.read_parquet(newest(project, "new_scores.parquet")).set_index("image_id")
+    assert set(ours.attrs) == {"detector"}
     theirs = pd.read_parquet(newest(project, "test_scores.parquet")).set_index("image_id")
     ours.index = ours.index.str.removesuffix(".png")
     columns = ["image_residual", "feature_residual", "latent_residual", "score", "p_value", "is_flagged"]
@@ -196,7 +198,6 @@ def test_benjamini_hochberg_by_hand():
 def test_with_a_false_discovery_rate_the_batch_is_flagged_by_it_and_not_by_the_threshold():
     detector, _ = scenes.detector(False)  # 19 calibration scores up to 18 / 7, and a threshold of 0.1
     terms = pd.DataFrame({"map_residual": [9.0, 0.5, 9.0, 0.2]}).assign(image_id=["a", "b", "c", "d"], reason="")
-    terms.attrs["parts"] = ""
     for rate, flagged in (
         (None, [True, True, True, True]),
         (0.12, [True, False, True, False]),  # twice 1 / 20, above 0.12 / 4 and not above 0.12 * 2 / 4
@@ -216,7 +217,6 @@ def test_where_calibration_images_are_of_groups_nothing_is_promised_for_others_a
     judged = detector.detector
     grouped = replace(detector, detector=replace(judged, calibration=replace(judged.calibration, n_groups=6)))
     terms = pd.DataFrame({"image_id": ["a.png", "b.png"], "map_residual": [9.0, 0.0], "reason": ""})
-    terms.attrs["parts"] = ""
     for judge, groups in ((detector, None), (grouped, 6)):
         _, summary, _ = nodes.judge_pictures(terms, judge, group("inference", false_discovery_rate=rate))
         assert summary["calibration_groups"] == groups

@@ -115,7 +115,6 @@ def test_maps_are_computed_for_some_pictures_at_a_time_and_are_those_of_each_alo
 def test_the_list_of_verdicts_is_there_whatever_becomes_of_the_overlays(tmp_path, monkeypatch):
     source, detector = folder_of(tmp_path / "new", ["a.png", "b.png"]), scenes.detector(False)[0]
     terms = pd.DataFrame({"image_id": ["a.png", "b.png"], "map_residual": [9.0, 0.0], "reason": ""})
-    terms.attrs["parts"] = ""
     inputs = {"new_images": source, "new_terms": terms, "anomaly_detector": detector}
     catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()})
     catalog["params:inference"] = group("inference")
@@ -125,7 +124,7 @@ def test_the_list_of_verdicts_is_there_whatever_becomes_of_the_overlays(tmp_path
     def failing(*_):
         raise RuntimeError("no more ink")
 
-    monkeypatch.setattr(nodes.batch, "overlay", failing)
+    monkeypatch.setattr(nodes.overlay, "overlay", failing)
     with pytest.raises(Exception, match="no more ink"):
         SequentialRunner().run(create_pipeline().from_inputs("new_terms"), catalog)
     assert catalog.load("new_verdicts")["verdict"].tolist() == ["anomalous", "normal"]

@@ -30,9 +30,7 @@ def measure(
     source: ImageSource, detector: AnomalyDetector, parameters: InferenceParameters, place: Path
 ) -> pd.DataFrame:
     """Residual terms of pictures, computed in this process."""
-    found, folder = new_pictures.measure(source, detector, {}, parameters, group("compute", engine="local"), place)
-    found.attrs["parts"] = str(folder)
-    return found
+    return new_pictures.measure(source, detector, {}, parameters, group("compute", engine="local"), place)[0]
 
 
 def pictures(read: Callable[[int], np.ndarray], count: int) -> ImageSource:

@@ -16,8 +16,8 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSource,
 with lazily():
     from fanogan_pipeline.compute import new_pictures, shards
     from fanogan_pipeline.datasets import figure
-    from fanogan_pipeline.detection import anomaly_detector
-    from fanogan_pipeline.detection import new_pictures as batch
+    from fanogan_pipeline.detection import anomaly_detector, batch
+    from fanogan_pipeline.figures import overlay
     from fanogan_pipeline.preprocessing import prepare
     from fanogan_pipeline.training import devices
 
@@ -73,7 +73,7 @@ def judge_pictures(
     if parameters.false_discovery_rate is not None:
         scores["is_flagged"] = batch.benjamini_hochberg(scores["p_value"].to_numpy(), parameters.false_discovery_rate)
     scores["verdict"] = np.where(scores["is_flagged"], "anomalous", "normal")
-    scores.attrs |= {"detector": anomaly_detector.detector.digest, "parts": new_terms.attrs["parts"]}
+    scores.attrs = {"detector": anomaly_detector.detector.digest}
     summary = _summary(new_terms, scores, anomaly_detector, parameters)
     return scores, summary, batch.verdict_list(scores, summary["skipped"])
 
@@ -140,5 +140,5 @@ def _overlay(
     if (found := maps().get(row)) is None:  # damaged a moment ago, whole again now
         return None
     inside, file = anomaly_detector.geometry.inside(picture.shape[:2]), io.BytesIO()
-    batch.overlay(picture, found[inside], anomaly_detector.detector.pixel_threshold).save(file, "PNG")
+    overlay.overlay(picture, found[inside], anomaly_detector.detector.pixel_threshold).save(file, "PNG")
     return file.getvalue()

@@ -15,7 +15,7 @@ import os
 import tempfile
 import time
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,18 +67,12 @@ def prepare(folder: Path, count: int) -> None:
     terms.write(folder, some, models, settings)
 
 
-@dataclass(frozen=True)
-class Timed:
+def timed(folder: str, notes: str, pictures: slice) -> pd.DataFrame:
     """Terms of a shard; notes the CPU seconds that its worker took."""
-
-    folder: str
-    notes: str
-
-    def __call__(self, pictures: slice) -> pd.DataFrame:
-        began = time.process_time()
-        table = terms.TermsFrom(self.folder)(pictures)
-        (Path(self.notes) / str(pictures.start)).write_text(str(time.process_time() - began))
-        return table
+    began = time.process_time()
+    table = terms.terms_from(folder, pictures)
+    (Path(notes) / str(pictures.start)).write_text(str(time.process_time() - began))
+    return table
 
 
 def seconds(folder: Path, count: int, parts: str, executor: Executor) -> tuple[float, float, float]:
@@ -86,7 +80,7 @@ def seconds(folder: Path, count: int, parts: str, executor: Executor) -> tuple[f
     notes = folder / f"notes-{parts}"
     notes.mkdir()
     began, own = time.perf_counter(), time.process_time()
-    shards.table_of_parts(shards.cut(count, SHARD), Timed(str(folder), str(notes)), folder / parts, executor)
+    shards.table_of_parts(shards.cut(count, SHARD), partial(timed, str(folder), str(notes)), folder / parts, executor)
     took, own = time.perf_counter() - began, time.process_time() - own
     return took, sum(float(note.read_text()) for note in notes.iterdir()), own
 

@@ -137,7 +137,7 @@ def test_a_cell_computes_in_full_float32_on_a_gpu_too(pictures, tmp_path, monkey
     monkeypatch.setattr(benchmark, "run_cell", score)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # as a new process has it
     benchmark._write(tmp_path, *pictures, settings())
-    benchmark.CellsFrom(str(tmp_path), (("1", 0),))(slice(0, 1))
+    benchmark.cells_from(str(tmp_path), [("1", 0)], slice(0, 1))
     assert seen == [False]
 
 
@@ -145,4 +145,4 @@ def test_a_cell_computes_in_full_float32_on_a_gpu_too(pictures, tmp_path, monkey
 def test_a_worker_without_the_gpu_that_is_asked_for_says_so(pictures, tmp_path):
     benchmark._write(tmp_path, *pictures, settings().model_copy(update={"device": "cuda"}))
     with pytest.raises(InputError, match="device: found 'cuda', but PyTorch sees no GPU here"):
-        benchmark.CellsFrom(str(tmp_path), (("1", 0),))(slice(0, 1))
+        benchmark.cells_from(str(tmp_path), [("1", 0)], slice(0, 1))

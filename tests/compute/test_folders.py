@@ -94,8 +94,8 @@ def test_a_worker_finds_in_a_folder_all_that_terms_depend_on(tiled, tmp_path):
     terms.write(tmp_path, some, models, terms.Settings(*how))
     fitted = ResidualStatistics.from_checkpoint(models["residual_statistics"])
     here = terms.Terms(some.images, some.tiles, searching, fitted, terms.Settings(*how))
-    elsewhere = terms.TermsFrom(str(tmp_path))
-    pd.testing.assert_frame_equal(elsewhere(slice(2, 5)), here(slice(2, 5)), rtol=1e-6)
+    elsewhere = terms.terms_from(str(tmp_path), slice(2, 5))
+    pd.testing.assert_frame_equal(elsewhere, here(slice(2, 5)), rtol=1e-6)
 
 
 def test_images_that_another_run_of_the_same_terms_has_removed_are_not_missed(tmp_path, monkeypatch):
@@ -130,7 +130,7 @@ def measured_pictures(folder: Path) -> Callable[[], pd.DataFrame]:
 
 
 @pytest.mark.parametrize(
-    ("work", "measured"), [(terms.TermsFrom, measured_terms), (new_pictures.NewTerms, measured_pictures)]
+    ("work", "measured"), [(terms.Terms, measured_terms), (new_pictures.NewTerms, measured_pictures)]
 )
 def test_parts_that_other_code_has_left_do_not_count(work, measured, tmp_path, monkeypatch):
     monkeypatch.setattr(terms, "cluster_of", lambda compute: threads(1))
@@ -145,7 +145,7 @@ def test_parts_that_other_code_has_left_do_not_count(work, measured, tmp_path, m
     pd.testing.assert_frame_equal(measure(), before)  # where nothing says so, the parts of before count
     monkeypatch.setattr(own_code, "code_digest", lambda: "edited")
     pd.testing.assert_frame_equal(measure(), before.assign(image_residual=before["image_residual"] + 1))
-    kind = "scoring" if work is terms.TermsFrom else "inference"
+    kind = "scoring" if work is terms.Terms else "inference"
     assert len(list(tmp_path.glob(f"{kind}-*"))) == 1  # the parts of before are gone
 
 

@@ -6,8 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +36,12 @@ WITHOUT_EFFECT_ON_CELLS = {
 Cell = tuple[str, int]  # the normal class, the seed
 
 
-@dataclass(frozen=True)
-class CellsFrom:
+def cells_from(folder: str, cells: Sequence[Cell], rows: slice) -> pd.DataFrame:
     """Cells [a, b) of those named -> their scores, with what lies in a folder."""
-
-    folder: str
-    cells: tuple[Cell, ...]
-
-    def __call__(self, rows: slice) -> pd.DataFrame:
-        images, table, settings = _read(self.folder)
-        devices.choose_device(settings.device)
-        devices.settle_in(1)
-        return pd.concat(
-            [run_cell(images, table, name, seed, settings) for name, seed in self.cells[rows]], ignore_index=True
-        )
+    images, table, settings = _read(folder)
+    devices.choose_device(settings.device)
+    devices.settle_in(1)
+    return pd.concat([run_cell(images, table, name, seed, settings) for name, seed in cells[rows]], ignore_index=True)
 
 
 def run_cells(
@@ -81,7 +72,7 @@ def run_cells(
     facts = [_what_counts(settings), torch.__version__, code]
     with held(place, f"benchmark-{pictures}", facts) as folder:
         _write(folder, images, table, settings)
-        work = CellsFrom(str(folder), tuple(cells))
+        work = partial(cells_from, str(folder), cells)
         cuts, names = shards.cut(len(cells), 1), [digest(cell) for cell in cells]
         tell = Teller(cells, folder)
         with cluster_of(compute) as cluster:

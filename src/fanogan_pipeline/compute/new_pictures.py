@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -71,31 +71,23 @@ class NewTerms:
         return shards.table(shards.cut(len(runs), TOGETHER), terms, self.pool)
 
 
-@dataclass(frozen=True)
-class NewTermsFrom:
+def new_terms_from(folder: str, files: PictureFiles, workers: int, shard_size: int, pictures: slice) -> pd.DataFrame:
     """The same from what lies in a folder, the detector read once by a worker, and from files that it sees itself.
 
     Raises:
         InputError: the worker sees none of the pictures of a shard.
     """
-
-    folder: str
-    files: PictureFiles
-    workers: int
-    shard_size: int
-
-    def __call__(self, pictures: slice) -> pd.DataFrame:
-        with ParquetFile(Path(self.folder) / "pictures.parquet") as file:
-            table = file.read_row_group(pictures.start // self.shard_size).to_pandas()
-        names = table["image_id"].tolist()
-        source = ImageSource(table, lambda row: self.files.read(names[row]))
-        found = NewTerms(source, _read(self.folder), self.workers, what="")(slice(0, len(names)))
-        if (found["reason"] != "").all() and not any(map(self.files.exists, names)):
-            raise InputError(
-                f"new_images: a worker sees none of {len(names):,} pictures such as {found['reason'].iloc[0]}; "
-                "have every worker see their folder under the same path or URL, or set compute.engine: local"
-            )
-        return found
+    with ParquetFile(Path(folder) / "pictures.parquet") as file:
+        table = file.read_row_group(pictures.start // shard_size).to_pandas()
+    names = table["image_id"].tolist()
+    source = ImageSource(table, lambda row: files.read(names[row]))
+    found = NewTerms(source, _read(folder), workers, what="")(slice(0, len(names)))
+    if (found["reason"] != "").all() and not any(map(files.exists, names)):
+        raise InputError(
+            f"new_images: a worker sees none of {len(names):,} pictures such as {found['reason'].iloc[0]}; "
+            "have every worker see their folder under the same path or URL, or set compute.engine: local"
+        )
+    return found
 
 
 def measure(
@@ -136,7 +128,7 @@ def measure(
                 local = NewTerms(source, detector, parameters.workers, pool=pool)
                 return _of_all(source, shards.table_of_parts(cuts, local, folder / "parts", one)), folder
         _write(folder, source, detector, models, parameters)
-        there = NewTermsFrom(str(folder), source.files, parameters.workers, parameters.shard_size)
+        there = partial(new_terms_from, str(folder), source.files, parameters.workers, parameters.shard_size)
         return _of_all(source, shards.table_of_parts(cuts, there, folder / "parts", cluster)), folder
 
 

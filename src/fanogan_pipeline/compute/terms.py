@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -71,14 +71,9 @@ class Terms:
         return picture_terms(images, tiles, self.restorer, self.statistics, s.batch_size, s.pooling, s.with_map)
 
 
-@dataclass(frozen=True)
-class TermsFrom:
+def terms_from(folder: str, pictures: slice) -> pd.DataFrame:
     """The same from what lies in a folder, which a worker reads once."""
-
-    folder: str
-
-    def __call__(self, pictures: slice) -> pd.DataFrame:
-        return _read(self.folder)(pictures)
+    return _read(folder)(pictures)
 
 
 def measure(
@@ -111,7 +106,7 @@ def measure(
                 return shards.table(cuts, local, pool)
         with _folder(place, models, image_set, settings, compute) as folder:
             write(folder, image_set, models, settings)
-            found = shards.table_of_parts(cuts, TermsFrom(str(folder)), folder / "parts", cluster)
+            found = shards.table_of_parts(cuts, partial(terms_from, str(folder)), folder / "parts", cluster)
             (folder / "images.npy").unlink(missing_ok=True)
             return found
 

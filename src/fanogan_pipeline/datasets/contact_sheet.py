@@ -13,24 +13,23 @@ from PIL import Image
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
 
-MARGIN = 2
+CELL, MARGIN = 96, 2  # pixels
+COLUMNS = 8  # cells in a row
 
 
-def contact_sheet(images: list[np.ndarray], cell: int = 96, columns: int = 8) -> Image.Image:
+def contact_sheet(images: list[np.ndarray]) -> Image.Image:
     """Pictures of any size in rows, each scaled to fit a square cell.
 
     Args:
         images: uint8 [H, W] or [H, W, 3] each.
-        cell: side of a cell in pixels.
-        columns: cells in a row.
     """
-    columns = max(1, min(columns, len(images)))
+    columns = max(1, min(COLUMNS, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
-    step = cell + MARGIN
+    step = CELL + MARGIN
     sheet = Image.new("RGB", (columns * step + MARGIN, rows * step + MARGIN), "white")
     for k, pixels in enumerate(images):
         picture = Image.fromarray(pixels).convert("RGB")
-        scale = cell / max(picture.size)
+        scale = CELL / max(picture.size)
         width, height = (max(1, round(side * scale)) for side in picture.size)
         # small pictures keep their hard pixels, large ones are averaged
         picture = picture.resize((width, height), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX)

@@ -43,14 +43,16 @@ def _box(image: np.ndarray, rng: np.random.Generator) -> tuple[slice, slice]:
 
 
 def _any_box(size: tuple[int, int], rng: np.random.Generator) -> tuple[slice, slice]:
-    sides = [max(2, round(side * rng.uniform(*SIDES))) for side in size]
-    starts = [int(rng.integers(0, limit - side + 1)) for side, limit in zip(sides, size, strict=True)]
-    return slice(starts[0], starts[0] + sides[0]), slice(starts[1], starts[1] + sides[1])
+    return _placed([max(2, round(side * rng.uniform(*SIDES))) for side in size], size, rng)
 
 
 def _elsewhere(box: tuple[slice, slice], size: tuple[int, int], rng: np.random.Generator) -> tuple[slice, slice]:
     """A box of the same sides at another place."""
-    sides = [part.stop - part.start for part in box]
+    return _placed([part.stop - part.start for part in box], size, rng)
+
+
+def _placed(sides: list[int], size: tuple[int, int], rng: np.random.Generator) -> tuple[slice, slice]:
+    """A box of these sides at any place."""
     starts = [int(rng.integers(0, limit - side + 1)) for side, limit in zip(sides, size, strict=True)]
     return slice(starts[0], starts[0] + sides[0]), slice(starts[1], starts[1] + sides[1])
 

@@ -21,7 +21,6 @@ from benchmarks.detectors import detector_of
 from fanogan_pipeline.compute import new_pictures
 from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.networks import NetworkSpec
-from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.devices import settle_in
 from fanogan_pipeline.training.wgan import WganPhase
 
@@ -69,7 +68,7 @@ def train(count: int) -> dict[str, Any]:
         patches = np.lib.format.open_memmap(path, "w+", np.uint8, (count, 1, 64, 64))  # zeros where nothing is written
         patches[:: max(1, count // 4096)] = np.random.default_rng(0).integers(0, 256, (1, 1, 64, 64), np.uint8)
         del patches
-        phase = WganPhase(as_images(np.load(path, mmap_mode="c")), spec, p, 0, torch.device("cpu"))
+        phase = WganPhase(torch.from_numpy(np.load(path, mmap_mode="c")), spec, p, 0, torch.device("cpu"))
         phase.step(0)
         began = time.perf_counter()
         for step in range(1, TRAINING_STEPS):

@@ -23,7 +23,6 @@ from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_gen
 from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, TrainingParameters, WganParameters
 from fanogan_pipeline.training import encoder, interrupt, wgan
-from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.job import TrainingJob
 from fanogan_pipeline.training.loop import run_phase
@@ -94,7 +93,7 @@ def frozen_wgan() -> Wgan:
 
 def phase(case: str, group: Group) -> wgan.WganPhase | encoder.EncoderPhase:
     """A phase of the case; "coupled": the critic's batch norm makes a score depend on the whole batch."""
-    images = as_images(digits())
+    images = torch.from_numpy(digits())
     if case != "encoder":
         coupled = {"architecture": "reference", "objective": "wgan_plain"}  # no penalty through batch norm
         settings = wgan_parameters(**(coupled if case == "wgan_coupled" else {}))

@@ -19,7 +19,6 @@ from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.pipelines.encoder import nodes as encoder
 from fanogan_pipeline.pipelines.wgan import nodes as wgan
-from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.job import phase_of
 
 COUNT = 32
@@ -106,7 +105,7 @@ def test_processes_side_by_side_are_given_the_training_that_one_does_alone(
     (folder := tmp_path / "job").mkdir()
     job_files.write(job, folder, images)
     job, images = job_files.read(folder)
-    as_worker = phase_of(job, as_images(images), torch.device("cpu"))
+    as_worker = phase_of(job, images, torch.device("cpu"))
     for number in range(job.parameters.steps):
         as_worker.step(number)
     for name, tensor in as_worker.modules[network].state_dict().items():

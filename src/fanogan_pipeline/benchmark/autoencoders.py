@@ -15,7 +15,7 @@ from fanogan_pipeline.networks import NetworkSpec, build_encoder, build_generato
 from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.parameters import BenchmarkMethod
 from fanogan_pipeline.training.augmentation import Augmenter
-from fanogan_pipeline.training.data import Batches, as_images
+from fanogan_pipeline.training.data import Batches
 from fanogan_pipeline.training.schedule import rate_factor, set_rate
 from fanogan_pipeline.training.wgan import network_spec
 
@@ -77,7 +77,7 @@ def fit(
     e, steps = settings.encoder, settings.benchmark.autoencoder_steps
     with seeded(seed):
         model = build(spec).to(device)
-    images, span = as_images(train), pixel_range(spec)
+    images, span = torch.from_numpy(train), pixel_range(spec)
     optimiser = torch.optim.Adam(model.parameters(), e.learning_rate)
     batches = Batches(len(images), e.batch_size, seed, "encoder.batch_size")
     augment = Augmenter(settings.data_prep.augmentation, seed, span)
@@ -92,7 +92,7 @@ def fit(
 
     @torch.inference_mode()
     def score(others: np.ndarray) -> np.ndarray:
-        parts = as_images(others).split(256)
+        parts = torch.from_numpy(others).split(256)
         return torch.cat([model.score(to_pixels(part.to(device), span)).double().cpu() for part in parts]).numpy()
 
     return score

@@ -18,7 +18,6 @@ from fanogan_pipeline.detection.expectation import fit_expectation, liveliness
 from fanogan_pipeline.detection.poses import Pose, in_poses
 from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.parameters import BenchmarkMethod
-from fanogan_pipeline.training.data import as_images
 
 COMPONENTS = 32  # of PCA, or fewer where there are fewer images
 NEIGHBOURS = 5
@@ -76,7 +75,7 @@ def _distances(near: ours.Neighbours, x: Tensor, count: int) -> Tensor:
 
 
 def _tensor(images: np.ndarray) -> Tensor:
-    return to_pixels(as_images(images), UNIT_RANGE)
+    return to_pixels(torch.from_numpy(images), UNIT_RANGE)
 
 
 def one_class_svm(train: np.ndarray, seed: int) -> Score:

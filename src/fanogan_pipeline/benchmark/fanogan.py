@@ -20,7 +20,6 @@ from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statis
 from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
 from fanogan_pipeline.networks import NetworkSpec, Wgan
 from fanogan_pipeline.parameters import BenchmarkMethod, EncoderParameters, WganParameters
-from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.encoder import SEED_OFFSET
 from fanogan_pipeline.training.job import TrainingJob, train_encoder, train_wgan
 from fanogan_pipeline.training.wgan import network_spec
@@ -62,7 +61,7 @@ class Judge:
         """Train the encoder, fit statistics, choose the score; test images stay untouched."""
         s, device = settings.scoring, torch.device(settings.device)
         job = _job(parameters, wgan.spec, seed + SEED_OFFSET, settings, wgan)
-        encoder, _ = train_encoder(job, as_images(split.train))
+        encoder, _ = train_encoder(job, split.train)
         how = Refinement.from_settings(s.model_dump())
         restorer = Restorer.of(wgan, encoder, parameters.image_distance, device, how)
         training_set = fit_training_set(split.train, restorer, s.batch_size, s.poses)
@@ -138,7 +137,7 @@ def _critic_output(images: np.ndarray, judge: Judge) -> np.ndarray:
 
 def _train_wgan(split: Split, seed: int, settings: Settings) -> Wgan:
     job = _job(settings.wgan, network_spec(split.train.shape, settings.wgan), seed, settings)
-    return train_wgan(job, as_images(split.train))[0]
+    return train_wgan(job, split.train)[0]
 
 
 def _job(

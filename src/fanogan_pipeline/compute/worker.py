@@ -20,7 +20,6 @@ from fanogan_pipeline.compute import job_files
 from fanogan_pipeline.cores import cores
 from fanogan_pipeline.errors import PlainError
 from fanogan_pipeline.training import devices
-from fanogan_pipeline.training.data import as_images
 from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.job import phase_of
 from fanogan_pipeline.training.loop import run_phase
@@ -63,7 +62,7 @@ def _train(folder: Path) -> None:
     devices.settle_in(job.training.threads or max(1, cores() // local_size))
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     group = Group(dist.get_rank(), dist.get_world_size())
-    run_phase(phase_of(job, as_images(images), device, group), job.parameters.steps, job.training, job.slot)
+    run_phase(phase_of(job, images, device, group), job.parameters.steps, job.training, job.slot)
 
 
 def _write_outcome(folder: Path, kind: str, message: str) -> None:

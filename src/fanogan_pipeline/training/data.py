@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,11 +42,6 @@ def check_batch_size(parameter: str, batch_size: int, count: int) -> None:
     """Refuse a batch that is larger than the data (InputError)."""
     if batch_size > count:
         raise InputError(f"{parameter}: found {batch_size}, expected at most the {count} images there are to train on")
-
-
-def as_images(images: np.ndarray) -> Tensor:
-    """An array uint8 [N, C, H, W] as a tensor that shares its memory."""
-    return torch.from_numpy(images)
 
 
 def corrupt(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ from fanogan_pipeline.training.replay import CudaGraph
 from fanogan_pipeline.training.state import StateSlot
 from fanogan_pipeline.training.wgan import WganPhase
 
+Images = np.ndarray | Tensor
 STANDING_BATCHES = 20  # batches of z that batch norm's statistics of the averaged generator are taken over
 
 
@@ -60,8 +62,9 @@ class TrainingJob:
         return "wgan" if isinstance(self.parameters, WganParameters) else "encoder"
 
 
-def phase_of(job: TrainingJob, images: Tensor, device: torch.device, group: Group = SOLO) -> WganPhase | EncoderPhase:
+def phase_of(job: TrainingJob, images: Images, device: torch.device, group: Group = SOLO) -> WganPhase | EncoderPhase:
     """The job's phase before its first step, on images uint8 [N, C, H, W], as one process of a group trains it."""
+    images = torch.as_tensor(images)  # the very memory, or file that it is mapped to
     is_recorded = device.type == "cuda" and group.size == 1 and job.training.cuda_graph
     how = (job.seed, device, job.augmentation, group, job.precision, CudaGraph if is_recorded else None)
     if isinstance(job.parameters, WganParameters):
@@ -70,7 +73,7 @@ def phase_of(job: TrainingJob, images: Tensor, device: torch.device, group: Grou
     return EncoderPhase(images, job.wgan, job.parameters, *how)
 
 
-def train_wgan(job: TrainingJob, images: Tensor, observe: Observer | None = None) -> tuple[Wgan, pd.DataFrame]:
+def train_wgan(job: TrainingJob, images: Images, observe: Observer | None = None) -> tuple[Wgan, pd.DataFrame]:
     """Train generator and critic on normal images.
 
     Args:
@@ -99,7 +102,7 @@ def train_wgan(job: TrainingJob, images: Tensor, observe: Observer | None = None
     )
 
 
-def train_encoder(job: TrainingJob, images: Tensor, observe: Observer | None = None) -> tuple[Encoder, pd.DataFrame]:
+def train_encoder(job: TrainingJob, images: Images, observe: Observer | None = None) -> tuple[Encoder, pd.DataFrame]:
     """Train the encoder of a frozen WGAN on normal images.
 
     Args:

@@ -11,7 +11,7 @@ with lazily():
     from fanogan_pipeline.compute import side_by_side
     from fanogan_pipeline.detection import anomaly_detector, restorer
     from fanogan_pipeline.networks import models
-    from fanogan_pipeline.training import data, devices, job, state
+    from fanogan_pipeline.training import devices, job, state
     from fanogan_pipeline.training import encoder as phase
 
 
@@ -47,10 +47,9 @@ def train(
         precision,
     )
     whole = side_by_side.train_first(whole, train_set.images)
-    images = data.as_images(train_set.images)
     with tensorboard.run("encoder") as log:
-        trained, history = job.train_encoder(whole, images, log.scalars)
-        log.network("encoder", trained, images.shape[1:])
+        trained, history = job.train_encoder(whole, train_set.images, log.scalars)
+        log.network("encoder", trained, train_set.images.shape[1:])
     facts |= {"train_images": len(train_set)}
     return models.encoder_checkpoint(trained, wgan_model, facts), history
 

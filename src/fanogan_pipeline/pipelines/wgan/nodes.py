@@ -14,7 +14,7 @@ with lazily():
     from fanogan_pipeline import figures, own_code
     from fanogan_pipeline.compute import side_by_side
     from fanogan_pipeline.networks import models
-    from fanogan_pipeline.training import data, devices, job, sampling, state, wgan
+    from fanogan_pipeline.training import devices, job, sampling, state, wgan
 
 
 def train(
@@ -30,13 +30,13 @@ def train(
 ) -> tuple[Checkpoint, DataFrame]:
     """Train generator and critic on the normal images; returns the model and its curves."""
     devices.settle_in(training.threads)
-    where, images = devices.choose_device(device), data.as_images(train_set.images)
+    where, images = devices.choose_device(device), train_set.images
     spec = wgan.network_spec(images.shape, parameters)
     facts = state.facts_of(parameters, data_prep, seed, train_set.split_digest, precision)
     code = own_code.code_digest(*state.CODE)
     slot = state.StateSlot.of(states, "wgan", facts, where.type, training.log_every, code)
     whole = job.TrainingJob(parameters, training, spec, seed, where.type, slot, None, data_prep.augmentation, precision)
-    whole = side_by_side.train_first(whole, train_set.images)
+    whole = side_by_side.train_first(whole, images)
     with tensorboard.run("wgan") as log:
         trained, history = job.train_wgan(whole, images, log.scalars)
         log.network("generator", trained.generator, (spec.latent_dim,))

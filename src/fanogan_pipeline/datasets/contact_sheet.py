@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.evenly import evenly
 from fanogan_pipeline.images import ImageSource
 
 CELL, MARGIN = 96, 2  # pixels
@@ -47,7 +48,7 @@ def base64_png(picture: Image.Image) -> str:
 def preview_of(source: ImageSource, pictures: int) -> str:
     """A contact sheet (PNG in base64) of pictures taken evenly over the whole source, broken ones left out."""
     images = []
-    for row in np.unique(np.linspace(0, len(source) - 1, min(pictures, len(source))).astype(int)):
+    for row in evenly(len(source), pictures):
         with contextlib.suppress(InputError):
             images.append(source.read(int(row)))
     return base64_png(contact_sheet(images))

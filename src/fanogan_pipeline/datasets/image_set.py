@@ -14,6 +14,7 @@ from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.datasets.contact_sheet import base64_png, contact_sheet
 from fanogan_pipeline.datasets.npz import check_names, check_text, read_arrays, write_arrays
 from fanogan_pipeline.errors import InputError, SizeError
+from fanogan_pipeline.evenly import evenly
 from fanogan_pipeline.images import ImageSet, Tiles
 
 _TILES = ("picture_id", *Tiles.NUMBERS)  # stored as tile_picture_id and so on
@@ -88,7 +89,7 @@ class ImageSetDataset(_NpzDataset):
     def preview(self, pictures: int = 24) -> ImagePreview:
         """A contact sheet of some images, taken evenly over the set: a PNG in base64 for kedro-viz."""
         images = self.load().images
-        rows = np.unique(np.linspace(0, len(images) - 1, min(pictures, len(images))).astype(int))
+        rows = evenly(len(images), pictures)
         sheet = [image[0] if len(image) != 3 else image.transpose(1, 2, 0) for image in images[rows]]
         return ImagePreview(base64_png(contact_sheet(sheet)))
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fanogan_pipeline.detection.detector import MEND
 from fanogan_pipeline.errors import MismatchError
+from fanogan_pipeline.evenly import evenly
 from fanogan_pipeline.images import ImageSet, Tiles, picture_runs
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.tiling import stitch
@@ -125,7 +126,7 @@ def by_verdict(test_set: ImageSet, test_scores: pd.DataFrame) -> dict[str, tuple
     for name, (flagged, anomalous) in GALLERIES.items():
         here = (test_scores["is_flagged"] == flagged) & (test_scores["is_anomaly"] == anomalous)
         order = test_scores[here].sort_values("score", ascending=not flagged, kind="stable").index.to_numpy()
-        rows[name] = order[_evenly(len(order), OF_A_KIND)]
+        rows[name] = order[evenly(len(order), OF_A_KIND)]
     every = np.concatenate(list(rows.values()))
     images, scores = shown(take_pictures(test_set, every)), test_scores["score"].to_numpy()[every]
     ends = np.cumsum([len(found) for found in rows.values()])[:-1]
@@ -151,10 +152,5 @@ def mapped_sample(
         )
     rows = np.array([place[image_id] for image_id in residual_maps["image_id"]], int)
     order = np.argsort(test_scores["score"].to_numpy()[rows], kind="stable")
-    chosen = order[_evenly(len(order), MAPPED)]
+    chosen = order[evenly(len(order), MAPPED)]
     return rows[chosen], chosen
-
-
-def _evenly(count: int, most: int) -> np.ndarray:
-    """At most so many of `count` rows, the first and the last among them."""
-    return np.linspace(0, count - 1, min(count, most)).astype(int)

@@ -24,8 +24,8 @@ LIKEWISE: dict[str, dict[str, Any]] = {
     "data_prep": {"workers": 7},
     "inference": {"workers": 7, "shard_size": 7},
     "training": {
-        **{"processes": 2, "machines": 2, "rendezvous": "here:1", "restarts": 0, "threads": 3, "fresh_start": True},
-        **{"save_every_seconds": 0.5, "save_every_steps": 7, "keep_unfinished": 0},
+        **{"processes": 2, "machines": 2, "rendezvous": "here:1", "restarts": 0, "threads": 3, "cuda_graph": False},
+        **{"save_every_seconds": 0.5, "save_every_steps": 7, "keep_unfinished": 0, "fresh_start": True},
     },
     "compute": {"engine": "dask", "scheduler": "here:1", "workers": 7, "shard_size": 7},
     "tracking": {},
@@ -143,3 +143,16 @@ def test_what_is_made_from_a_model_that_is_gone_is_made_again(
 ) -> None:
     with gone(project / "data/06_models/wgan_model.safetensors", tmp_path):
         assert stale()["encoder_model"] == "wgan_model is another"
+
+
+def test_what_is_stored_in_another_way_than_the_projects_own_is_always_made_again(project: Path) -> None:
+    catalog, file = project / "conf/smoke/catalog.yml", project / "data/08_reporting/metrics_of_another_run.json"
+    catalog.write_text(f"metrics: {{type: json.JSONDataset, filepath: {file}}}")
+    file.write_text("{}")
+    try:
+        done, manifest = run(project, "--nodes", "reporting.measure_quality,reporting.draw_roc_curve")
+    finally:
+        catalog.unlink()
+    assert "metrics is made again: no manifest tells of a JSONDataset" in " ".join(done.output.split())
+    assert "auroc" in json.loads(file.read_text())
+    assert "roc_curve" not in manifest["written"]

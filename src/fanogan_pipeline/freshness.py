@@ -45,7 +45,7 @@ class Freshness:
             required = self._needs(node, needs)
             for name in node.outputs:
                 needs[name] = required
-                if self._is_stored(name) and self._catalog[name].exists() and (why := self._why(name, required, found)):
+                if name in self._catalog and self._catalog[name].exists() and (why := self._why(name, required, found)):
                     found[name] = why
         return found
 
@@ -56,6 +56,8 @@ class Freshness:
 
     def _why(self, name: str, required: frozenset[str], found: dict[str, str]) -> str:
         """The first reason, or ""."""
+        if not self._is_stored(name):
+            return f"no manifest tells of a {type(self._catalog[name]).__name__}"
         parameters = {one for one in required if is_parameter(one)}
         stored = sorted(required - parameters)
         made = self._manifest(self._catalog[name].resolve_load_version())
@@ -94,6 +96,7 @@ class Freshness:
         return self._sum(name) is None or self._sum(name) != recorded["sha256"]
 
     def _is_stored(self, name: str) -> bool:
+        """Whether a manifest may tell of it: the dataset is one of this project's own."""
         return name in self._catalog and isinstance(self._catalog[name], AtomicFileDataset)
 
     def _sum_of(self, name: str) -> str | None:
@@ -119,4 +122,8 @@ class FreshnessHooks:
             return
         for name, why in Freshness(pipeline, catalog, self._parameters).out_of_date().items():
             logger.info("%s is made again: %s", name, why)
-            catalog[name].is_out_of_date = True
+            dataset = catalog[name]
+            if isinstance(dataset, AtomicFileDataset):
+                dataset.is_out_of_date = True
+            else:  # of Kedro's or the user's kinds, which know no such mark
+                dataset._exists = lambda: False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog, Version
 from kedro.pipeline import Node, Pipeline
+from tests.in_process import copy_of
 from tests.project import ROOT
 
 from fanogan_pipeline.datasets import FigureDataset, FigureFolderDataset, JSONDataset, ParquetDataset
@@ -147,6 +151,29 @@ def test_figures_on_a_store_are_logged_too(mlflow: Any, pipeline: Pipeline, tmp_
     assert [entry.path for entry in client.list_artifacts(found.info.run_id, "figures/sheets")] == [
         "figures/sheets/one.png"
     ]
+
+
+def test_wherever_the_process_stands_a_relative_store_lies_in_the_project(
+    mlflow: Any, smoke_project: Path, tmp_path: Path
+) -> None:
+    project = copy_of(smoke_project, tmp_path / "project")
+    (tmp_path / "notebooks").mkdir()
+    os.chdir(tmp_path / "notebooks")
+    bootstrap_project(project)
+    tracking = {"mlflow": True, "uri": "sqlite:///runs.db", "experiment": "tests"}
+    with KedroSession.create(project, env="smoke", runtime_params={"tracking": tracking}) as session:
+        session.run(node_names=["reporting.catch_by_class"])
+    _, found = only_run(mlflow, f"sqlite:///{project}/runs.db")
+    assert [path.name for path in project.glob(f"mlruns/{found.info.run_id}/artifacts/*")] == ["run_manifest.json"]
+    assert not list((tmp_path / "notebooks").iterdir())
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "nowhere://server"])
+def test_a_store_that_mlflow_does_not_take_is_refused_in_one_line(mlflow: Any, uri: str) -> None:
+    hooks = TrackingHooks()
+    hooks.after_catalog_created(parameters(mlflow=True, uri=uri), VERSION)
+    with pytest.raises(InputError, match=f"^tracking.uri: found '{uri}', where MLflow cannot open .*, or tracking.mlf"):
+        hooks.before_pipeline_run({"pipeline_names": None})
 
 
 def test_off_until_configured(catalog: DataCatalog, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,20 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.io.core import get_filepath_str
 from kedro.pipeline import Pipeline
 
 from fanogan_pipeline.datasets.versions import COMPLETE
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.manifest import NAME as MANIFEST
 from fanogan_pipeline.manifest import written_versions
 from fanogan_pipeline.parameters import TrackingParameters, dotted, plain
 
 if TYPE_CHECKING:
     import pandas as pd
-    from mlflow import MlflowClient
+    from mlflow import ActiveRun, MlflowClient
 
 CURVES = ("wgan_history", "encoder_history")
 METRICS = ("metrics", "pixel_quality")
@@ -32,6 +33,7 @@ FILES = {"FigureDataset": "figures", "FigureFolderDataset": "figures", "ReportDa
 LONGEST_VALUE = 6000  # characters of a parameter that every MLflow store takes
 BATCH = 500  # values in one request; servers take up to 1,000 metrics, or 100 parameters
 PARAMETERS_BATCH = 100
+SQLITE = "sqlite:///"
 
 
 class TrackingHooks:
@@ -42,6 +44,11 @@ class TrackingHooks:
 
     def __init__(self) -> None:
         self._run_id = ""
+        self._project = Path()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        self._project = context.project_path
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any], save_version: str | None) -> None:
@@ -63,9 +70,7 @@ class TrackingHooks:
         run = mlflow.active_run()
         self._is_ours = run is None
         if run is None:
-            mlflow.set_tracking_uri(self._settings.uri)
-            mlflow.set_experiment(self._settings.experiment)
-            run = mlflow.start_run(run_name=self._version)
+            run = _start(self._settings, self._project, self._version)
         self._run_id = run.info.run_id
         logged = {name: value for name, value in self._parameters.items() if name != "tracking"}
         flat = dotted({**logged, "pipelines": run_params["pipeline_names"] or ["__default__"]})
@@ -95,6 +100,28 @@ class TrackingHooks:
         finally:
             if self._is_ours:
                 mlflow.end_run(status)
+
+
+def _start(settings: TrackingParameters, project: Path, name: str | None) -> ActiveRun:
+    """A run that MLflow has opened. Raises InputError where it cannot."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    uri, artifacts = settings.uri, None
+    if uri.startswith(SQLITE):  # MLflow's own places depend on where the process stands
+        database = project.absolute() / uri.removeprefix(SQLITE)
+        uri, artifacts = f"{SQLITE}{database}", (database.parent / "mlruns").as_uri()
+    try:
+        mlflow.set_tracking_uri(uri)
+        if mlflow.get_experiment_by_name(settings.experiment) is None:
+            mlflow.create_experiment(settings.experiment, artifact_location=artifacts)
+        mlflow.set_experiment(settings.experiment)
+        return mlflow.start_run(run_name=name)
+    except (MlflowException, OSError) as error:
+        raise InputError(
+            f"tracking.uri: found '{settings.uri}', where MLflow cannot open a run of '{settings.experiment}' "
+            f"({one_line(error)}); expected a database or a server, or tracking.mlflow: false"
+        ) from error
 
 
 def _log_dataset(client: MlflowClient, run_id: str, name: str, dataset: Any, version: str | None) -> None:

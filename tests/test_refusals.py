@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from kedro.config import MissingConfigException, OmegaConfigLoader
 
 from fanogan_pipeline.refusals import plain_line
 
@@ -17,3 +18,12 @@ def test_memory_that_cannot_be_had_is_told_with_what_helps():
     assert "\n" not in line
     assert plain_line(MemoryError()).startswith("out of memory (no more could be had)")
     assert plain_line(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+
+
+@pytest.mark.parametrize("env", ["smoke", "base"])
+def test_where_there_is_no_configuration_no_environment_is_blamed(env, tmp_path):
+    loader = OmegaConfigLoader(str(tmp_path / "conf"), env, base_env="base", default_run_env="local")
+    with pytest.raises(MissingConfigException) as caught:
+        loader["parameters"]
+    line = f"no configuration at {tmp_path / 'conf'}; name its folder with --conf-source"
+    assert plain_line(caught.value) == line

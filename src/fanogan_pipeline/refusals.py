@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kedro.config import MissingConfigException
-from kedro.framework.project import pipelines
+from kedro.framework.project import pipelines, settings
 from kedro.io import DatasetError, DatasetNotFoundError
 from kedro.utils import find_kedro_project
 from kedro.validation.exceptions import DataValidationError
@@ -57,6 +57,8 @@ def _from_kedro(error: BaseException) -> str | None:
         return f"--load-versions: found '{found[1]}', no such dataset; 'kedro catalog describe-datasets' lists them"
     if isinstance(error, MissingConfigException) and (found := re.search(r"directory: (.+?)(?:\. Error: .*)?$", text)):
         folder = Path(found[1])
+        if folder.name == settings.CONFIG_LOADER_ARGS["base_env"]:
+            return f"no configuration at {folder.parent}; name its folder with --conf-source"
         known = sorted(path.name for path in folder.parent.glob("*/"))
         return f"--env: found '{folder.name}', but {folder} is not there; {did_you_mean(folder.name, known)}"
     if isinstance(error, YAMLError) and (line := _broken_yaml()):

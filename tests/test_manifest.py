@@ -231,6 +231,36 @@ def test_the_command_repeats_parameters_that_are_taken_from_what_was_said(smoke_
     assert manifest_of(project)["parameters"] == first["parameters"]
 
 
+def test_the_command_repeats_parameters_from_globals_of_the_users_own(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    parameters, local = project / "conf/base/parameters.yml", project / "conf/local"
+    parameters.write_text(re.sub("(?m)^seed: .*", "seed: ${globals:my_seed}", parameters.read_text()))
+    local.mkdir(exist_ok=True)
+    (local / "globals.yml").write_text("my_seed: 7")
+    (local / "parameters.yml").write_text("data_prep: {max_train: 50}")
+    outcome = run_here(project, "--pipelines", "data_prep", "--params", "data_prep.max_test=20")
+    assert outcome.status == 0, outcome.output
+    first = manifest_of(project)
+    assert (first["seed"], first["parameters"]["data_prep"]["max_test"]) == (7, 20)
+    (local / "globals.yml").write_text("my_seed: 8")
+    (local / "parameters.yml").unlink()
+    assert run_here(project, *shlex.split(first["command"])[2:]).status == 0
+    assert manifest_of(project)["parameters"] == first["parameters"]
+
+
+def test_the_catalog_may_take_a_key_of_its_own_from_what_was_said(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    (project / "conf/local").mkdir(exist_ok=True)
+    entry = "{type: fanogan_pipeline.datasets.IdxImageDataset, filepath: '${runtime_params:raw, nowhere}'}"
+    (project / "conf/local/catalog.yml").write_text(f"raw_images: {entry}")
+    small = "data_prep.max_train=50,data_prep.max_test=20"
+    outcome = run_here(project, "--pipelines", "data_prep", "--params", f"raw=data/01_raw/mnist,{small}")
+    assert outcome.status == 0, outcome.output
+    assert "raw=data/01_raw/mnist" in manifest_of(project)["command"]
+    mistyped = run_here(project, "--pipelines", "data_prep", "--params", f"ra=data/01_raw/mnist,{small}")
+    assert (mistyped.status, "parameters: unknown key 'ra'" in mistyped.line) == (1, True)
+
+
 @pytest.mark.parametrize("break_it", ["no git", "no repository"])
 def test_a_project_without_git_is_fine(break_it, tmp_path, monkeypatch):
     if break_it == "no git":

@@ -18,6 +18,7 @@ from kedro.io import CatalogProtocol
 from kedro.io.core import is_parameter
 from kedro.pipeline import Node, Pipeline
 from kedro.utils import is_kedro_project
+from omegaconf.errors import OmegaConfBaseException
 
 from fanogan_pipeline import own_code, provenance
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
@@ -192,7 +193,11 @@ class ManifestHooks:
         loader = self._loader()
         parameters, stated = loader["parameters"], dotted(loader.runtime_params)
         while True:  # what is stated may change what `${runtime_params:...}` gives elsewhere
-            found = provenance.differences(parameters, self._tracked(stated))
+            try:
+                tracked = self._tracked(stated)
+            except OmegaConfBaseException:  # it takes from `globals` what only the user's own files give
+                return dotted(parameters) | stated
+            found = provenance.differences(parameters, tracked)
             if not found.keys() - stated.keys():
                 return stated
             stated = found | stated

@@ -313,7 +313,9 @@ ROWS: dict[str, Row] = {
     "yes for a number": parameter("wgan.steps=true", "wgan.steps: Input should be a valid integer; found True"),
     "unknown choice": parameter("wgan.objective=wgan", "wgan.objective:", "'wgan_gp', 'wgan_clip' or 'wgan_plain'"),
     "unknown parameter": parameter("wgan.step=3", "wgan: unknown parameter 'step'; did you mean 'steps'?"),
-    "unknown group": parameter("wgann.steps=3", "parameters: unknown key 'wgann'; did you mean 'wgan'?"),
+    "unknown group": parameter(
+        "wgann.steps=3", "parameters: unknown key 'wgann'; did you mean 'wgan'?", "docs/contributing.md"
+    ),
     "group that is a number": parameter("wgan=3", "wgan: expected a group of parameters, found int (3)"),
     "false alarms of two": parameter("scoring.false_alarm_rate=2", "scoring.false_alarm_rate:", "than 1; found 2"),
     "images too small": local("parameters", "data_prep: {image_size: [8, 28]}", "image_size.0:", "to 16; found 8"),

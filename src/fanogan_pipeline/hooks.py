@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,23 @@ class ParameterHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         known = [*GROUPS, *GLOBALS]
-        parameters = context.config_loader["parameters"]
+        loader = context.config_loader
+        parameters = loader["parameters"]
         for name, value in parameters.items():
-            if name not in known:
-                raise InputError(f"parameters: unknown key '{name}'; {did_you_mean(name, known)}")
+            if name not in known and not (
+                name in (loader.runtime_params or {}) and _is_taken(name, loader.conf_source)
+            ):
+                own = "; a group of your own: docs/contributing.md" if isinstance(value, dict) else ""
+                raise InputError(f"parameters: unknown key '{name}'; {did_you_mean(name, known)}{own}")
             if name in GROUPS:
                 _check(name, GROUPS[name], value)
         _check("", Globals, {name: value for name, value in parameters.items() if name in GLOBALS})
+
+
+def _is_taken(name: str, conf_source: str | Path) -> bool:
+    """Whether the configuration takes a key of `--params` by `${runtime_params:name}`."""
+    taken = re.compile(rf"runtime_params:\s*{re.escape(name)}\b")
+    return any(taken.search(path.read_text(errors="replace")) for path in Path(conf_source).rglob("*.yml"))
 
 
 def _check(name: str, model: type[Group], values: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,53 @@ def test_a_mixture_is_refused_with_both_versions_and_what_mends_it(case, twice):
     assert mends in outcome.line
     assert "--load-versions" in outcome.line
     assert stored_files(twice) == before
+
+
+@pytest.mark.parametrize("node", ["draw_score_boxplot", "draw_score_histogram", "write_report"])
+def test_numbers_of_another_detector_go_into_no_figure_and_no_report(node, twice):
+    before = stored_files(twice)
+    outcome = run_here(twice, "--env", "smoke", "--nodes", f"reporting.{node}")
+    assert outcome.status == 1
+    assert outcome.line.startswith("Error: metrics was measured with the detector of digest")
+    assert f"metrics {versions(twice, 'metrics')[0]}" in outcome.line
+    assert "run 'kedro run --pipelines reporting'" in outcome.line
+    assert stored_files(twice) == before
+
+
+@pytest.fixture(scope="module")
+def reported(twice: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two whole runs, reports and all."""
+    project = copy_of(twice, tmp_path_factory.mktemp("reported") / "project")
+    outcome = run_here(project, "--env", "smoke", "--pipelines", "reporting")
+    assert outcome.status == 0, outcome.line
+    return project
+
+
+# what is taken from the first run, the nodes that run, what is refused then, and of what it is
+REPORTED = {
+    "class_recall": ([], "class_recall was judged by the detector", "reporting"),
+    "roc_curve": ([], "roc_curve shows the detector", "reporting"),
+    "generated_samples": ([], "generated_samples shows the wgan_model", "encoder,scoring,reporting"),
+    "latent_walk": ([], "latent_walk shows the wgan_model", "encoder,scoring,reporting"),
+    "restoration": ([], "restoration shows the encoder_model", "scoring,reporting"),
+    "wgan_history": (["draw_wgan_curves"], "wgan_curves shows the wgan_model", "encoder,scoring,reporting"),
+    "encoder_history": (["draw_encoder_curves"], "encoder_curves shows the encoder_model", "scoring,reporting"),
+}
+
+
+@pytest.mark.parametrize("old", REPORTED)
+def test_a_report_shows_one_training_and_one_detector(old, reported):
+    drawn, said, mends = REPORTED[old]
+    nodes = ",".join(f"reporting.{node}" for node in [*drawn, "write_report"])
+    pinned = f"{old}:{versions(reported, old)[0]}"
+    outcome = run_here(reported, "--env", "smoke", "--nodes", nodes, "--load-versions", pinned)
+    assert outcome.status == 1
+    assert outcome.line.startswith(f"Error: {said} of digest")
+    assert f"run 'kedro run --pipelines {mends}'" in outcome.line
+    for curves in drawn:  # what was drawn of the pinned one is not what later runs read
+        name = curves.removeprefix("draw_")
+        version = versions(reported, name)[-1]
+        shutil.rmtree(next(reported.glob(f"data/*/{name}.png/{version}")))
 
 
 def test_two_score_tables_of_different_detectors_are_not_drawn_together(twice):

@@ -13,11 +13,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from matplotlib.figure import Figure
 from tests.in_process import copy_of, run_here
 from tests.project import newest
 
 from fanogan_pipeline import figures
 from fanogan_pipeline.datasets import ArrayDataset, CheckpointDataset, ImageSetDataset, ParquetDataset
+from fanogan_pipeline.datasets.figure import to_png
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.choice import as_given
 from fanogan_pipeline.detection.detector import Detector
@@ -95,6 +97,7 @@ def test_the_heat_maps_show_the_restorations_that_the_detector_judges_by(made, m
 
     def caught(images: np.ndarray, restored: np.ndarray, maps: np.ndarray, masks: Any, image_ids: Any, *rest: Any):
         drawn.update(restored=restored, image_id=image_ids)
+        return Figure()
 
     monkeypatch.setattr(figures, "heatmap_gallery", caught)
     nodes.draw_heatmaps(**made)
@@ -120,8 +123,11 @@ def test_the_report_says_whether_the_score_was_chosen_and_what_it_is_made_of(cho
     detector = Detector(rule, Calibration(1.0, 0.1, 2.0, 2), (0.0, 1.0), {}, {}, "", 1.0)
     manifest = pd.DataFrame({"split": ["train"], "is_anomaly": [False], "label": ["1"]})
     parameters = {"reporting": SimpleNamespace(title="title", confidence=0.95)}
-    drawn = [b""] * len(nodes.FIGURES)
-    nodes.write_report({}, choice, manifest, detector.to_json(), choice, not_measured(), parameters, *drawn)
+    drawn = [to_png(Figure())] * len(nodes.FIGURES)  # as they were before they told what they belong to
+    recall = pd.DataFrame()
+    recall.attrs["detector"] = detector.digest
+    metrics = {"detector": detector.digest}
+    nodes.write_report(metrics, recall, manifest, detector.to_json(), choice, not_measured(), parameters, *drawn)
     _, _, _, _, _, facts, (note,) = handed
     assert facts["rule"] == rule.to_json()
     assert words in note["text"]
@@ -133,6 +139,7 @@ def test_truth_of_an_anomalous_picture_without_a_mask_is_not_known(made, monkeyp
 
     def caught(images: np.ndarray, restored: np.ndarray, maps: np.ndarray, masks: np.ndarray, image_ids: Any, *_: Any):
         drawn.update(masks=masks, image_id=image_ids)
+        return Figure()
 
     monkeypatch.setattr(figures, "heatmap_gallery", caught)
     test_set = made["test_set"]

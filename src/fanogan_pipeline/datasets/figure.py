@@ -31,7 +31,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 class FigureDataset(AtomicFileDataset):
     """A matplotlib `Figure`, or a PNG as bytes, as a PNG file; `load` gives the bytes.
 
-    The same figure makes the same bytes (no dates, no version of the writer). A saved figure is closed.
+    The same figure makes the same bytes (no dates, no version of the writer). A saved figure is closed. What its
+    attribute `belongs_to` says, if it has one, text by name, stands in the PNG too.
 
     Args:
         filepath, version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
@@ -105,7 +106,8 @@ def to_png(picture: Picture) -> bytes:
     if not isinstance(picture, figure.Figure):
         raise InputError(f"found {type(picture).__name__}, expected a matplotlib Figure or the bytes of a PNG")
     buffer = io.BytesIO()
-    picture.savefig(buffer, format="png", dpi="figure", metadata={"Software": None})
+    texts = {"Software": None, **getattr(picture, "belongs_to", {})}
+    picture.savefig(buffer, format="png", dpi="figure", metadata=texts)
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close(picture)
     return buffer.getvalue()

@@ -17,6 +17,13 @@ from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks.models import expect_same
 
 MEND = "kedro run --pipelines scoring"
+REPORT_AGAIN = "kedro run --pipelines reporting"
+# What a figure may show, and what makes all else of the one that was made last.
+SHOWN = {
+    "detector": REPORT_AGAIN,
+    "encoder_model": "kedro run --pipelines scoring,reporting",
+    "wgan_model": "kedro run --pipelines encoder,scoring,reporting",
+}
 
 
 @dataclass(frozen=True)
@@ -94,33 +101,42 @@ class Detector:
             ) from error
 
 
-def expect_judged(name: str, table: pd.DataFrame, detector: Detector) -> None:
-    """Refuse a score table that another detector has judged (MismatchError)."""
-    expect_same(f"{name} was judged by the detector", _of(name, table, "detector"), detector.digest, "", "", MEND)
+def expect_judged(name: str, table: pd.DataFrame, detector: Detector, mend: str = MEND) -> None:
+    """Refuse a table whose images another detector has judged (MismatchError)."""
+    judged = digest_of(name, table, "detector", mend)
+    expect_same(f"{name} was judged by the detector", judged, detector.digest, "", "", mend)
 
 
-def expect_measured(name: str, facts: Mapping[str, Any], detector: Detector) -> None:
+def expect_measured(name: str, facts: Mapping[str, Any], digest: str, mend: str = MEND) -> None:
     """Refuse what was measured with another detector (MismatchError), by the digest among its facts."""
     found = str(facts.get("detector", "unknown"))
-    expect_same(f"{name} was measured with the detector", found, detector.digest, "", "", MEND)
+    expect_same(f"{name} was measured with the detector", found, digest, "", "", mend)
+
+
+def expect_shown(name: str, belongs_to: Mapping[str, str], detector: Detector) -> None:
+    """Refuse a figure of another detector or other models than its (MismatchError), by what digests it tells."""
+    used = {**detector.belongs_to, "detector": detector.digest}
+    for kind, mend in SHOWN.items():
+        if kind in belongs_to and kind in used:
+            expect_same(f"{name} shows the {kind}", belongs_to[kind], used[kind], "", "detector", mend)
 
 
 def expect_scores_of(name: str, table: pd.DataFrame, image_set: ImageSet) -> None:
     """Refuse a score table of another split than the data's (MismatchError)."""
-    expect_same(f"{name} was made on a split", _of(name, table, "split"), image_set.split_digest, "", "", MEND)
+    expect_same(f"{name} was made on a split", digest_of(name, table, "split"), image_set.split_digest, "", "", MEND)
 
 
 def expect_same_detector(one: pd.DataFrame, other: pd.DataFrame) -> None:
     """Refuse two score tables that different detectors have judged (MismatchError)."""
-    judged, found = _of("test_scores", one, "detector"), _of("calibration_scores", other, "detector")
+    judged, found = digest_of("test_scores", one, "detector"), digest_of("calibration_scores", other, "detector")
     expect_same("test_scores was judged by the detector", judged, found, "", "calibration_scores", MEND)
 
 
-def _of(name: str, table: pd.DataFrame, kind: str) -> str:
+def digest_of(name: str, table: pd.DataFrame, kind: str, mend: str = MEND) -> str:
     """The digest among a table's attributes. Raises InputError where it came back without them."""
     if kind not in table.attrs:
         raise InputError(
             f"{name}: found no digest of its {kind}, expected one in the table's attributes; give it a dataset in the "
-            f"catalog that keeps DataFrame.attrs, as fanogan_pipeline.datasets.ParquetDataset does, and run '{MEND}'"
+            f"catalog that keeps DataFrame.attrs, as fanogan_pipeline.datasets.ParquetDataset does, and run '{mend}'"
         )
     return str(table.attrs[kind])

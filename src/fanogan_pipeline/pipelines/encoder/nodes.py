@@ -10,6 +10,7 @@ with lazily():
     from fanogan_pipeline import figures, own_code
     from fanogan_pipeline.compute import side_by_side
     from fanogan_pipeline.detection import anomaly_detector, restorer
+    from fanogan_pipeline.figures import origin
     from fanogan_pipeline.networks import models
     from fanogan_pipeline.training import devices, job, state
     from fanogan_pipeline.training import encoder as phase
@@ -51,7 +52,9 @@ def train(
         trained, history = job.train_encoder(whole, train_set.images, log.scalars)
         log.network("encoder", trained, train_set.images.shape[1:])
     facts |= {"train_images": len(train_set)}
-    return models.encoder_checkpoint(trained, wgan_model, facts), history
+    model = models.encoder_checkpoint(trained, wgan_model, facts)
+    history.attrs["encoder_model"] = model.digest
+    return model, history
 
 
 def draw_restoration(
@@ -64,4 +67,5 @@ def draw_restoration(
     cpu = devices.choose_device("cpu")
     networks = anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, cpu)
     some = selection_set.take(np.arange(min(8, len(selection_set))))
-    return figures.restoration(some.images, restorer.restore(some.images, networks, 64), some.labels.tolist())
+    drawn = figures.restoration(some.images, restorer.restore(some.images, networks, 64), some.labels.tolist())
+    return origin.signed(drawn, {"encoder_model": encoder_model.digest})

@@ -10,7 +10,7 @@ with lazily():
     from fanogan_pipeline import figures
     from fanogan_pipeline.detection import anomaly_detector, choice, evaluation, pictures, restorer, search_quality
     from fanogan_pipeline.detection import detector as detectors
-    from fanogan_pipeline.figures import report_text
+    from fanogan_pipeline.figures import origin, report_text
     from fanogan_pipeline.training import devices
 
 FIGURES = (
@@ -35,34 +35,37 @@ def measure_quality(
     """The numbers of the report."""
     judged = detectors.Detector.from_json(detector)
     detectors.expect_judged("test_scores", test_scores, judged)
-    detectors.expect_measured("pixel_quality", pixel_quality, judged)
-    of_pixels = {name: value for name, value in pixel_quality.items() if name != "detector"}
-    return evaluation.evaluate(test_scores, judged.calibration, parameters.confidence) | of_pixels
+    detectors.expect_measured("pixel_quality", pixel_quality, judged.digest)
+    return (
+        evaluation.evaluate(test_scores, judged.calibration, parameters.confidence) | pixel_quality
+    )  # and its detector
 
 
 def catch_by_class(test_scores: DataFrame, parameters: ReportingParameters) -> DataFrame:
     """For each class how much of it was flagged."""
-    return evaluation.per_class(test_scores, parameters.confidence)
+    table = evaluation.per_class(test_scores, parameters.confidence)
+    table.attrs["detector"] = detectors.digest_of("test_scores", test_scores, "detector")
+    return table
 
 
 def draw_wgan_curves(wgan_history: DataFrame) -> Figure:
     """Losses of phase 1."""
-    return figures.wgan_curves(wgan_history)
+    return origin.signed(figures.wgan_curves(wgan_history), wgan_history.attrs)
 
 
 def draw_encoder_curves(encoder_history: DataFrame) -> Figure:
     """Losses of phase 2."""
-    return figures.encoder_curves(encoder_history)
+    return origin.signed(figures.encoder_curves(encoder_history), encoder_history.attrs)
 
 
 def draw_roc_curve(test_scores: DataFrame) -> Figure:
     """Recall against false alarms over every threshold."""
-    return figures.roc_curve(test_scores)
+    return origin.signed(figures.roc_curve(test_scores), test_scores.attrs)
 
 
 def draw_precision_recall_curve(test_scores: DataFrame) -> Figure:
     """Precision against recall over every threshold."""
-    return figures.precision_recall_curve(test_scores)
+    return origin.signed(figures.precision_recall_curve(test_scores), test_scores.attrs)
 
 
 def measure_refinement(
@@ -86,7 +89,7 @@ def measure_refinement(
     judge = anomaly_detector.AnomalyDetector.load(
         wgan_model, encoder_model, residual_statistics, detector, devices.choose_device(device)
     )
-    return search_quality.quality_against_time(
+    table = search_quality.quality_against_time(
         parameters.refinement_ways.model_dump(),
         judge,
         choice.chosen_mix(score_choice),
@@ -95,29 +98,40 @@ def measure_refinement(
         search_quality.some_pictures(test_set, parameters.refinement_sample, seed),
         parameters.confidence,
     )
+    table.attrs["detector"] = judge.detector.digest
+    return table
 
 
 def draw_refinement(refinement_quality: DataFrame, parameters: ReportingParameters) -> Figure:
     """AUROC against the time that a picture takes."""
-    return figures.refinement_curve(refinement_quality, parameters.confidence)
+    return origin.signed(figures.refinement_curve(refinement_quality, parameters.confidence), refinement_quality.attrs)
 
 
 def draw_boxplot(test_scores: DataFrame, metrics: dict) -> Figure:
     """Scores per class with both thresholds."""
+    _expect_measured_on(test_scores, metrics)
     normal = sorted(test_scores.loc[~test_scores["is_anomaly"], "label"].unique())
-    return figures.score_boxplot(test_scores, metrics["threshold"], metrics["three_sigma_threshold"], normal)
+    drawn = figures.score_boxplot(test_scores, metrics["threshold"], metrics["three_sigma_threshold"], normal)
+    return origin.signed(drawn, test_scores.attrs)
 
 
 def draw_histogram(test_scores: DataFrame, calibration_scores: DataFrame, metrics: dict) -> Figure:
     """Scores of normal, anomalous and calibration images."""
     detectors.expect_same_detector(test_scores, calibration_scores)
-    return figures.score_histogram(test_scores, calibration_scores, metrics["threshold"])
+    _expect_measured_on(test_scores, metrics)
+    drawn = figures.score_histogram(test_scores, calibration_scores, metrics["threshold"])
+    return origin.signed(drawn, test_scores.attrs)
+
+
+def _expect_measured_on(test_scores: DataFrame, metrics: dict) -> None:
+    judged = detectors.digest_of("test_scores", test_scores, "detector")
+    detectors.expect_measured("metrics", metrics, judged, detectors.REPORT_AGAIN)
 
 
 def draw_galleries(test_set: ImageSet, test_scores: DataFrame) -> Figure:
     """Images by verdict and truth, at most twelve of each kind, evenly from those farthest from the threshold on."""
     detectors.expect_scores_of("test_scores", test_scores, test_set)
-    return figures.decision_gallery(pictures.by_verdict(test_set, test_scores))
+    return origin.signed(figures.decision_gallery(pictures.by_verdict(test_set, test_scores)), test_scores.attrs)
 
 
 def draw_heatmaps(
@@ -133,18 +147,19 @@ def draw_heatmaps(
     judged = detectors.Detector.from_json(detector)
     detectors.expect_scores_of("test_scores", test_scores, test_set)
     detectors.expect_judged("test_scores", test_scores, judged)
-    detectors.expect_measured("residual_maps", residual_maps, judged)
+    detectors.expect_measured("residual_maps", residual_maps, judged.digest)
     rows, mapped = pictures.mapped_sample(test_set, test_scores, residual_maps)
     if not len(rows):
         none = test_set.images[:0]
-        return figures.heatmap_gallery(none, none, none[:, 0], None, [], [], judged.pixel_threshold)
+        drawn = figures.heatmap_gallery(none, none, none[:, 0], None, [], [], judged.pixel_threshold)
+        return origin.signed(drawn, test_scores.attrs)
     some = pictures.take_pictures(test_set, rows)
     judge = anomaly_detector.AnomalyDetector.load(
         wgan_model, encoder_model, residual_statistics, detector, devices.choose_device("cpu")
     )
     restored = pictures.whole(restorer.restore(some.images, judge.restorer, 64), some.tiles)
     images = pictures.shown(some)
-    return figures.heatmap_gallery(
+    drawn = figures.heatmap_gallery(
         images,
         pictures.framed(restored, 255),
         residual_maps["maps"][mapped][:, : images.shape[2], : images.shape[3]].astype(np.float32),
@@ -153,6 +168,7 @@ def draw_heatmaps(
         test_scores["score"].to_numpy()[rows],
         judged.pixel_threshold,
     )
+    return origin.signed(drawn, test_scores.attrs)
 
 
 def write_report(
@@ -167,6 +183,8 @@ def write_report(
 ) -> str:
     """The self-contained HTML report."""
     judged = detectors.Detector.from_json(detector)
+    shown = dict(zip(FIGURES, drawn, strict=True))
+    _expect_together(judged, metrics, class_recall, refinement_quality, shown)
     counts = split_manifest.groupby("split", sort=False)["is_anomaly"].agg(images="size", anomalous="sum")
     facts = {
         "normal_classes": sorted(split_manifest.loc[~split_manifest["is_anomaly"], "label"].unique()),
@@ -179,14 +197,13 @@ def write_report(
     marked = score_choice["chosen"].tolist()
     text = report_text.CHOICE if len(score_choice) > 1 else report_text.GIVEN
     notes = [{"title": "What the score is made of", "text": text, "table": choice_table, "marked": marked}]
-    shown = dict(zip(FIGURES, drawn, strict=True))
     if len(refinement_quality):
         notes.append({"title": "Searching for a better z", "text": report_text.REFINEMENT, "table": refinement_quality})
     else:
         del shown["refinement_curve"]
     return figures.render_report(
         parameters["reporting"].title,
-        metrics,
+        {name: value for name, value in metrics.items() if name != "detector"},
         class_recall,
         shown,
         plain(parameters),
@@ -194,3 +211,19 @@ def write_report(
         notes,
         confidence=parameters["reporting"].confidence,
     )
+
+
+def _expect_together(
+    judged: "detectors.Detector",
+    metrics: dict,
+    class_recall: DataFrame,
+    refinement_quality: DataFrame,
+    shown: dict[str, bytes],
+) -> None:
+    """Refuse what is of another detector or of other models than its (MismatchError)."""
+    detectors.expect_measured("metrics", metrics, judged.digest, detectors.REPORT_AGAIN)
+    detectors.expect_judged("class_recall", class_recall, judged, detectors.REPORT_AGAIN)
+    if len(refinement_quality):
+        detectors.expect_judged("refinement_quality", refinement_quality, judged, detectors.REPORT_AGAIN)
+    for name, png in shown.items():
+        detectors.expect_shown(name, origin.belongs_to(png), judged)

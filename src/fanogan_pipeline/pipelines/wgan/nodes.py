@@ -13,6 +13,7 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 with lazily():
     from fanogan_pipeline import figures, own_code
     from fanogan_pipeline.compute import side_by_side
+    from fanogan_pipeline.figures import origin
     from fanogan_pipeline.networks import models
     from fanogan_pipeline.training import devices, job, sampling, state, wgan
 
@@ -43,19 +44,20 @@ def train(
         log.network("critic", trained.critic, images.shape[1:])
         log.images("generated_samples", sampling.samples(trained, 64, seed))
     facts |= {"geometry": train_set.geometry, "train_images": len(train_set)}
-    return models.wgan_checkpoint(trained, facts), history
+    model = models.wgan_checkpoint(trained, facts)
+    history.attrs["wgan_model"] = model.digest
+    return model, history
 
 
 def draw_samples(wgan_model: Checkpoint, parameters: ReportingParameters, seed: int) -> Figure:
     """A sheet of generated images."""
     trained = models.load_wgan(wgan_model, devices.choose_device("cpu"))
-    return figures.generated_samples(
-        sampling.samples(trained, parameters.gallery_images, seed), trained.spec.latent_dim
-    )
+    images = sampling.samples(trained, parameters.gallery_images, seed)
+    return origin.signed(figures.generated_samples(images, trained.spec.latent_dim), {"wgan_model": wgan_model.digest})
 
 
 def draw_walk(wgan_model: Checkpoint, parameters: ReportingParameters, seed: int) -> Figure:
     """A plane through the latent space."""
     trained = models.load_wgan(wgan_model, devices.choose_device("cpu"))
     images, extent = sampling.walk(trained, parameters.walk_steps, seed)
-    return figures.latent_walk(images, extent)
+    return origin.signed(figures.latent_walk(images, extent), {"wgan_model": wgan_model.digest})

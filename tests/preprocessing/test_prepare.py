@@ -101,14 +101,19 @@ def test_of_some_pictures_a_few_tiles_are_kept_at_random_and_the_sums_are_of_all
 
 @pytest.mark.parametrize("contrast", [None, 8.0])
 @pytest.mark.parametrize(("maximum", "is_told"), [(65535, True), (4095, False)])
-def test_pictures_of_twelve_bits_that_are_read_as_sixteen_earn_a_warning(tmp_path, caplog, maximum, is_told, contrast):
+@pytest.mark.parametrize("others", [[], ["L", "RGBA"]])
+def test_pictures_of_twelve_bits_that_are_read_as_sixteen_earn_a_warning(
+    tmp_path, caplog, maximum, is_told, contrast, others
+):
+    for mode in others:  # white ones, of which nothing is to be learnt about those of sixteen bits
+        Image.new(mode, (24, 20), "white").save(tmp_path / f"0 {mode}.png")
     for row in range(3):
         levels = np.random.default_rng(row).integers(0, 4096, (20, 24)).astype(np.uint16)
         Image.fromarray(levels).save(tmp_path / f"{row}.png")
     source = ImageFolderDataset(filepath=str(tmp_path), sixteen_bit_maximum=maximum).load()
-    parameters, rows = group("data_prep", image_size=[20, 24], local_contrast=contrast), np.arange(3)
+    parameters, rows = group("data_prep", image_size=[20, 24], local_contrast=contrast), np.arange(len(source))
     geometry = prepare.fit_geometry(source, rows, parameters, 0)
-    prepare.prepare_split(source, rows, geometry, 2, np.zeros(3, int), 0)
+    prepare.prepare_split(source, rows, geometry, 2, np.zeros(len(rows), int), 0)
     said = "no picture of raw_images is brighter than 16 of 255 with sixteen_bit_maximum: 65535; if another value"
     assert (said in caplog.text) == is_told
 

@@ -78,17 +78,17 @@ class Geometry:
                 f"{was} in the catalog's entry {source}, or convert files that need another"
             )
 
-    def warn_of_darkness(self, brightest: int) -> None:
-        """A word where the brightest of all pictures is so dark that another value may stand for white.
+    def warn_of_darkness(self, brightest: Mapping[str, int]) -> None:
+        """A word where the brightest of all pictures of a setting is so dark that another value may stand for white.
 
         Args:
-            brightest: grey level of the brightest pixel as decoded, 0 to 255.
+            brightest: setting -> grey level of the brightest pixel that depends on it, as decoded, 0 to 255.
         """
-        for name in (name for name in self.decoding if name.endswith("maximum") and brightest <= DARK):
+        for name in (name for name, level in brightest.items() if name.endswith("maximum") and level <= DARK):
             logger.warning(
                 "data_prep: no picture of raw_images is brighter than %d of 255 with %s: %g; if another value stands "
                 "for white (4095 for a camera of 12 bits), set it in the catalog's entries raw_images and new_images",
-                *(brightest, name, self.decoding[name]),
+                *(brightest[name], name, self.decoding[name]),
             )
 
     def is_blank(self, images: np.ndarray) -> bool:

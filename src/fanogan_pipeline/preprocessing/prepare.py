@@ -117,7 +117,8 @@ def prepare_split(
 
     sized = replace(source, read=read)
     images, tiles, _ = _prepared(sized, rows, geometry, workers, "reading pictures", _refuse, choose)
-    geometry.warn_of_darkness(int(brightest.max()))
+    if source.settings is not None:
+        geometry.warn_of_darkness(pd.Series(brightest[rows]).groupby(source.settings[rows]).max().to_dict())
     geometry.warn_of_blank(source.table["image_id"].iloc[sorted(blank)].tolist())
     return images, tiles, [sums[row] for row in rows.tolist()], sizes[rows]
 

@@ -349,6 +349,7 @@ ROWS: dict[str, Row] = {
     "unknown environment": Row(("--env", "smok"), ("--env: found 'smok'", "did you mean 'smoke'?")),
     "unknown node": Row(("--nodes", "wgan.trian"), ("does not contain nodes named ['wgan.trian']",)),
     "broken YAML": local("parameters", "wgan: {steps: 3", "conf/local/parameters.yml", "line 1"),
+    "tab in YAML": local("parameters", "wgan:\n\tsteps: 3", "conf/local/parameters.yml: line 2: found character '\\t'"),
     "parameter twice": local("parameters", "seed: 1\nseed: 2\n", "conf/local/parameters.yml", "seed", "line 2"),
     "dataset of no known type": local(
         "catalog", "raw_images: {type: fanogan_pipeline.datasets.IdxDataset}", "'raw_images'", "'IdxDataset' not found"

@@ -31,7 +31,7 @@ CASES = {
     ),
     "WGAN of another split": (
         ("--pipelines", "encoder"),
-        "train_set",
+        "train_set selection_set",
         "wgan_model was trained on a split of digest",
         ("train_set", "wgan_model"),
         "run 'kedro run --pipelines wgan'",
@@ -39,9 +39,23 @@ CASES = {
     "selection set of another split": (
         ("--pipelines", "scoring"),
         "selection_set",
-        "wgan_model was trained on a split of digest",
-        ("selection_set", "wgan_model"),
-        "run 'kedro run --pipelines wgan'",
+        "train_set",
+        ("selection_set", "train_set"),
+        "run 'kedro run --pipelines data_prep'",
+    ),
+    "training set of another split": (
+        ("--pipelines", "wgan"),
+        "train_set",
+        "train_set",
+        ("selection_set", "train_set"),
+        "run 'kedro run --pipelines data_prep'",
+    ),
+    "calibration set of another split": (
+        ("--pipelines", "scoring"),
+        "calibration_set",
+        "train_set",
+        ("calibration_set", "train_set"),
+        "run 'kedro run --pipelines data_prep'",
     ),
     "scores of another detector": (
         ("--nodes", "reporting.measure_quality"),
@@ -97,11 +111,13 @@ def twice(smoke_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_a_mixture_is_refused_with_both_versions_and_what_mends_it(case, twice):
     arguments, old, said, named, mends = CASES[case]
     before = stored_files(twice)
-    outcome = run_here(twice, "--env", "smoke", *arguments, "--load-versions", f"{old}:{versions(twice, old)[0]}")
+    olds = old.split()
+    pinned = ",".join(f"{name}:{versions(twice, name)[0]}" for name in olds)
+    outcome = run_here(twice, "--env", "smoke", *arguments, "--load-versions", pinned)
     assert outcome.status == 1
     assert outcome.line.startswith(f"Error: {said}")
     for name in named:
-        assert f"{name} {versions(twice, name)[0 if name == old else 1]}" in outcome.line
+        assert f"{name} {versions(twice, name)[0 if name in olds else 1]}" in outcome.line
     assert mends in outcome.line
     assert "--load-versions" in outcome.line
     assert stored_files(twice) == before
@@ -152,6 +168,13 @@ def test_a_report_shows_one_training_and_one_detector(old, reported):
         name = curves.removeprefix("draw_")
         version = versions(reported, name)[-1]
         shutil.rmtree(next(reported.glob(f"data/*/{name}.png/{version}")))
+
+
+def test_residuals_are_not_fitted_on_sets_of_different_splits(twice):
+    sets = [stored(twice, ImageSetDataset, name, k) for k, name in enumerate(("train_set", "selection_set"))]
+    wgan_model = stored(twice, CheckpointDataset, "wgan_model", 0)
+    with pytest.raises(MismatchError, match=r"train_set is of a split of digest.*--pipelines data_prep'"):
+        nodes.fit_residuals(*sets, None, wgan_model, None, group("scoring"))
 
 
 def test_two_score_tables_of_different_detectors_are_not_drawn_together(twice):

@@ -22,9 +22,9 @@ SMALL = 64 << 20  # bytes
 class ForesightHooks:
     """What would stop a run late stops it before anything is computed or saved.
 
-    Checked at the start: that what is not kept is made first, versions asked for, the content of small inputs, the
-    device; and as soon as the number of images is known, whether they suffice to train, to choose a score and for the
-    wished false-alarm rate.
+    Checked at the start: that what is not kept is made first, versions asked for, the content of small inputs, that
+    data sets are of one split, the device; and as soon as the number of images is known, whether they suffice to train,
+    to choose a score and for the wished false-alarm rate.
     """
 
     @hook_impl
@@ -44,6 +44,7 @@ class ForesightHooks:
         for name in pipeline.inputs():
             if name in catalog and _is_small(catalog[name]):
                 _try_out(name, catalog)
+        _check_sets(pipeline.inputs(), catalog)
         if "params:device" in pipeline.inputs() and self._parameters["device"] == "cuda":
             from fanogan_pipeline.training.devices import choose_device
 
@@ -108,6 +109,24 @@ def _try_out(name: str, catalog: CatalogProtocol) -> None:
     except DataValidationError as error:
         (error.__cause__ or error).add_note(f"it is in version {catalog[name].resolve_load_version()}")
         raise
+
+
+def _check_sets(inputs: set[str], catalog: CatalogProtocol) -> None:
+    """Stored data sets of different splits, as a stopped run of data_prep leaves them; whoever trains needs the
+    selection set next."""
+    from fanogan_pipeline.datasets import ImageSetDataset
+
+    names = sorted(inputs | {"selection_set"} if "train_set" in inputs else inputs, reverse=True)
+    sets = {name: catalog[name] for name in names if name in catalog}
+    digests = {
+        f"{name} {dataset.resolve_load_version()}": dataset.split_digest()
+        for name, dataset in sets.items()
+        if isinstance(dataset, ImageSetDataset) and dataset.exists()
+    }
+    if len(set(digests.values())) > 1:
+        from fanogan_pipeline.networks.models import expect_one_split
+
+        expect_one_split(digests)
 
 
 def _is_small(dataset: AbstractDataset) -> bool:

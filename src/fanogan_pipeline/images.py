@@ -45,6 +45,7 @@ class ImageSource:
         skipped: a row per picture left out on reading, columns `image_id`, `reason`.
         files: the same pictures for other processes, or None where they lie in this one's memory.
         decoding: settings of the source that grey values of these pictures depend on, name -> value.
+        settings: name of the one of `decoding` that each picture depends on, "" for none, str [N]; None, none does.
     """
 
     table: pd.DataFrame
@@ -54,6 +55,7 @@ class ImageSource:
     skipped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["image_id", "reason"]))
     files: PictureFiles | None = None
     decoding: dict[str, float] = field(default_factory=dict)
+    settings: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.table)

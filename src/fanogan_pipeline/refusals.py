@@ -86,7 +86,8 @@ def _broken_yaml() -> str | None:
             OmegaConf.load(path)
         except MarkedYAMLError as error:
             line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-            return _joined(f"{path}: {line}found {error.problem or error}, expected YAML; correct that line")
+            problem = (error.problem or str(error)).removeprefix("found ")
+            return _joined(f"{path}: {line}found {problem}, expected YAML; correct that line")
     return None
 
 

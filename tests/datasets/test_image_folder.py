@@ -91,6 +91,22 @@ def test_an_ambiguous_layout_is_refused(tmp_path, names, found):
     assert found in message_of(ImageFolderDataset(filepath=str(put(tmp_path, *names))))
 
 
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["good/0.png", "bad/0.png"], "set: found the layout classes, expected this folder as path"),
+        (["test/good/0.png", "test/spot/0.png"], "set: found the layout defects, expected this folder as path"),
+        (["mv/train/good/0.png", "mv/test/spot/0.png", "mv/ground_truth/spot/0.png"], "set/mv: found the layout def"),
+        (["train/OK/0.png", "test/NOK/0.png"], "set: found the folder test but neither train/good nor test/good"),
+        (["0.png", "bad/0.png"], "set: found pictures beside the folders bad, which may mean more than one layout"),
+    ],
+)
+def test_a_folder_too_high_up_is_refused_and_never_learnt_from_as_a_whole(tmp_path, names, found):
+    put(tmp_path, *(f"set/{name}" for name in names))
+    assert found in message_of(ImageFolderDataset(filepath=str(tmp_path)))
+    assert set(ImageFolderDataset(filepath=str(tmp_path), layout="flat").load().table["label"]) == {"normal"}
+
+
 def test_the_order_does_not_depend_on_the_file_system(tmp_path):
     names = [f"{i:03d}.png" for i in range(40)]
     put(tmp_path, *np.random.default_rng(0).permutation(names))

@@ -32,6 +32,7 @@ from fanogan_pipeline.figures import verdict_summary
 from fanogan_pipeline.figures.overlay import overlay
 from fanogan_pipeline.pipelines.inference import nodes
 from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.levelling import Levelling
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +210,48 @@ def test_with_a_false_discovery_rate_the_batch_is_flagged_by_it_and_not_by_the_t
         assert scores["is_flagged"].tolist() == flagged
         assert (scores["verdict"] == "anomalous").tolist() == flagged
         assert (summary["flagged"], summary["false_discovery_rate"]) == (sum(flagged), rate)
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        (0.12, ""),  # flags two
+        (0.2, ""),  # each for itself
+        (
+            0.08,
+            "with false_discovery_rate: 0.08 and 19 calibration pictures at least 3 of these 4",
+        ),
+        (
+            0.05,
+            "with false_discovery_rate: 0.05 and 19 calibration pictures at least 4 of these 4",
+        ),
+        (0.04, "nothing can be flagged with false_discovery_rate: 0.04: the smallest p-value there is, with 19 calib"),
+        (None, ""),
+    ],
+)
+def test_a_false_discovery_rate_that_so_few_calibration_pictures_cannot_serve_is_told(rate, said, caplog):
+    detector, _ = scenes.detector(False)
+    terms = pd.DataFrame({"map_residual": [9.0, 0.5, 9.0, 0.2]}).assign(image_id=["a", "b", "c", "d"], reason="")
+    nodes.judge_pictures(terms, detector, group("inference", false_discovery_rate=rate, drift_alarm=1e-9))
+    assert said in caplog.text
+    assert bool(said) == bool(caplog.records)
+
+
+def test_a_picture_of_one_brightness_is_not_judged_where_light_is_levelled_away(tmp_path):
+    """The map measures what sticks out, and out of nothing nothing does: it would pass as the best of all."""
+    detector, _ = scenes.detector(False)
+    rng = np.random.default_rng(0)
+    shown = [rng.integers(0, 256, (16, 16), np.uint8), *(np.full((16, 16), level, np.uint8) for level in (0, 90, 255))]
+    for contrast, judged in ((Levelling(4.0, 60.0), 1), (None, 4)):
+        geometry = json.dumps(Geometry((16, 16), 1, local_contrast=contrast).to_json())
+        judge = replace(detector, detector=replace(detector.detector, geometry=geometry))
+        source = pictures(lambda row: shown[row], 4)
+        _, summary, listed = nodes.judge_pictures(
+            measure(source, judge, group("inference", workers=1), tmp_path), judge, group("inference")
+        )
+        assert summary["pictures"] == judged
+        assert (listed["verdict"] == "not judged").sum() == 4 - judged
+        assert listed["reason"][judged:].str.startswith("found one brightness throughout").all()
 
 
 @pytest.mark.parametrize("rate", [None, 0.1])

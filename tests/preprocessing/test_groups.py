@@ -76,6 +76,12 @@ def test_too_few_groups_are_named_where_images_are_not_what_is_missing(sizes):
         split_images(found, PARAMETERS, "", 0)
 
 
+def test_a_single_group_of_all_pictures_is_named_as_what_is_in_the_way():
+    said = "0 of '1' outside the test split, and groups stay whole, of which there are 1, the largest of 80; .*group_by"
+    with pytest.raises(InputError, match=said):
+        split_images(of_sizes(80), PARAMETERS, "", 0)
+
+
 @pytest.mark.parametrize("layout", ["folders", "own test part"])
 def test_where_every_group_has_an_anomalous_or_a_test_image_that_is_named_as_what_is_in_the_way(layout):
     found = table(n_groups=30, bad=range(30))

@@ -11,9 +11,11 @@ from tests.parts import group
 
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.example.picture_set import write_example
 from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.preprocessing import prepare
 from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.levelling import Levelling
 from fanogan_pipeline.preprocessing.tiling import Tiling, stitch
 
 TILED = Geometry((16, 16), 1, tiling=Tiling((12, 12)))
@@ -99,16 +101,44 @@ def test_of_some_pictures_a_few_tiles_are_kept_at_random_and_the_sums_are_of_all
 
 @pytest.mark.parametrize("contrast", [None, 8.0])
 @pytest.mark.parametrize(("maximum", "is_told"), [(65535, True), (4095, False)])
-def test_pictures_of_twelve_bits_that_are_read_as_sixteen_earn_a_warning(tmp_path, caplog, maximum, is_told, contrast):
+@pytest.mark.parametrize("others", [[], ["L", "RGBA"]])
+def test_pictures_of_twelve_bits_that_are_read_as_sixteen_earn_a_warning(
+    tmp_path, caplog, maximum, is_told, contrast, others
+):
+    for mode in others:  # white ones, of which nothing is to be learnt about those of sixteen bits
+        Image.new(mode, (24, 20), "white").save(tmp_path / f"0 {mode}.png")
     for row in range(3):
         levels = np.random.default_rng(row).integers(0, 4096, (20, 24)).astype(np.uint16)
         Image.fromarray(levels).save(tmp_path / f"{row}.png")
     source = ImageFolderDataset(filepath=str(tmp_path), sixteen_bit_maximum=maximum).load()
-    parameters, rows = group("data_prep", image_size=[20, 24], local_contrast=contrast), np.arange(3)
+    parameters, rows = group("data_prep", image_size=[20, 24], local_contrast=contrast), np.arange(len(source))
     geometry = prepare.fit_geometry(source, rows, parameters, 0)
-    prepare.prepare_split(source, rows, geometry, 2, np.zeros(3, int), 0)
+    prepare.prepare_split(source, rows, geometry, 2, np.zeros(len(rows), int), 0)
     said = "no picture of raw_images is brighter than 16 of 255 with sixteen_bit_maximum: 65535; if another value"
     assert (said in caplog.text) == is_told
+
+
+@pytest.mark.parametrize("tiling", [None, Tiling((12, 12))])
+@pytest.mark.parametrize("contrast", [None, Levelling(8.0, 60.0)])
+def test_pictures_to_learn_from_that_show_nothing_once_light_is_levelled_are_named(source, caplog, tiling, contrast):
+    def read(row):
+        return np.full((20, 24), 255, np.uint8) if row in (1, 3) else source.read(row)
+
+    geometry, rows = Geometry((16, 16), 1, local_contrast=contrast, tiling=tiling), np.array([3, 0, 1])
+    prepare.prepare_split(replace(source, read=read), rows, geometry, 2, np.zeros(3, int), 0)
+    said = "2 pictures of raw_images show nothing, one brightness throughout (1.png, 3.png)"
+    assert (said in caplog.text) == (contrast is not None)
+
+
+@pytest.mark.parametrize(("surface", "env"), [("cloth", "example"), ("metal", "metal")])
+def test_the_smoothest_of_the_made_pictures_still_show_something(tmp_path, surface, env):
+    write_example(tmp_path, surface, 24, 1, 2, (96, 240), 0)
+    source = ImageFolderDataset(filepath=str(tmp_path)).load()
+    rows, train = np.arange(len(source)), np.flatnonzero(source.table["part"] == "train")
+    geometry = prepare.fit_geometry(source, train, group("data_prep", env), 0)
+    _, tiles, reasons = prepare.prepare_readable(source, rows, geometry, 1)
+    assert set(reasons) == {""}
+    assert len(tiles.runs()) == len(source)
 
 
 def test_dark_pictures_whose_files_say_what_white_is_earn_none(source, caplog):

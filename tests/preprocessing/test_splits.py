@@ -10,7 +10,8 @@ from tests.parts import group, mnist
 from fanogan_pipeline.detection.scoring import calibrate
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.pipelines.data_prep.nodes import settle_split
-from fanogan_pipeline.preprocessing.splits import SPLITS, expect_unchanged, settle_duplicates, split_images
+from fanogan_pipeline.preprocessing.copies import settle_duplicates
+from fanogan_pipeline.preprocessing.splits import SPLITS, expect_unchanged, split_images
 
 
 def source_table(labels: list[str], parts: list[str] | None = None, groups: list[str] | None = None) -> pd.DataFrame:
@@ -202,7 +203,9 @@ def test_a_picture_that_recurs_is_flagged_no_more_often_than_is_promised():
 
 def test_what_is_promised_of_copies_of_a_source_s_own_test_images_is_said(caplog):
     settled(0)
-    assert caplog.messages[0] == "data_prep: 19 copies of normal images dropped, one of each stays"
+    assert caplog.messages[0] == (
+        "data_prep: 19 copies of normal images dropped, one of each stays, such as 'p40' of 'p0'"
+    )
     caplog.clear()
     found = settled(0, ["test"] * 100 + ["train"] * 300 + ["test"] * 7)
     assert found.loc[found["image_id"].isin(RECURRING), "split"].tolist() == ["test"] * 5
@@ -222,6 +225,20 @@ def test_what_copies_leave_too_little_of_is_refused_and_they_are_named(count, al
     sums = plan["image_id"].where(~plan["split"].isin(alike), "frame")
     with pytest.raises(InputError, match=f"{said}.*add images that differ$"):
         settle_split(plan, (None, None, sums.tolist()), parameters)
+
+
+def test_a_picture_under_both_labels_is_no_mere_copy_and_both_places_are_named(caplog):
+    plan = split_images(source_table(["good"] * 60 + ["hole"] * 3), group("data_prep", normal_classes=["good"]), "", 0)
+    sums = plan["image_id"].replace({"p61": "p7", "p62": "p9", "p21": "p20"})
+    kept = settle_split(plan, (None, None, sums.tolist()), group("data_prep", normal_classes=["good"]))
+    assert len(kept) == len(plan) - 3
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned[0] == (
+        "data_prep: 2 pictures are labelled normal in one place and anomalous in another, such as 'p9' and 'p62': "
+        "correct one"
+    )
+    assert warned[1] == ("data_prep: 1 copies of normal images dropped, one of each stays, such as 'p21' of 'p20'")
+    assert len(warned) == 2
 
 
 def test_a_normal_copy_of_an_anomaly_goes_and_the_anomaly_stays():

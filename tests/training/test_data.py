@@ -28,7 +28,8 @@ def test_a_batch_takes_no_more_room_than_its_own_rows():
 
 
 def test_a_batch_larger_than_the_data_is_refused_by_its_parameter():
-    with pytest.raises(InputError, match=r"wgan\.batch_size: found 64, expected at most the 20 images"):
+    said = r"wgan\.batch_size: found 64, expected at most the 20 images .*; lower it or add pictures"
+    with pytest.raises(InputError, match=said):
         Batches(20, 64, 0, "wgan.batch_size")
 
 

@@ -15,7 +15,7 @@ from fanogan_pipeline.benchmark.shared import Scored, Settings, Split, clock
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import groups_of
 from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, DataPrepParameters, did_you_mean
-from fanogan_pipeline.preprocessing import splits
+from fanogan_pipeline.preprocessing import copies, splits
 from fanogan_pipeline.preprocessing.geometry import channels_first, channels_last
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
 
@@ -67,7 +67,7 @@ def split_class(
     wanted = parameters.model_copy(update={"normal_classes": [normal_class]})
     plan = splits.split_images(table, wanted, "", seed).assign(row=lambda found: found.index)
     few = to_fit_on(plan.loc[plan["split"] == "train", "row"].to_numpy(), seed)
-    plan = splits.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
+    plan = copies.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
     sides = {side: plan[plan["split"] == side] for side in ("train", "selection")}
     scored = plan[plan["split"].isin(["calibration", "test"])].drop(columns="part").rename(columns={"split": "part"})
     sides["scored"] = scored.sort_values("part", kind="stable")  # calibration before test

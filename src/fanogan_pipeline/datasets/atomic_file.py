@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 from kedro.io.core import (
@@ -24,6 +24,7 @@ from fanogan_pipeline.datasets.versions import COMPLETE, VersionsMixin
 from fanogan_pipeline.errors import InputError, PlainError, SizeError, one_line
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # No deflate stream grows by more than this on decompression (zlib's technical details): to promise more is to lie.
 DEFLATE_MAXIMUM_RATIO = 1032
@@ -105,13 +106,17 @@ class AtomicFileDataset(VersionsMixin, AbstractVersionedDataset):
     # Loading and saving.
 
     def load(self) -> Any:
+        return self._reading(self._read)
+
+    def _reading(self, read: Callable[[str], T]) -> T:
+        """What `read` makes of the place of the version that is loaded; of its errors, one line for the user."""
         if self._protocol == "file":
             sweep(Path(self._filepath if self._version else self._filepath.parent))
         path = get_filepath_str(self._get_load_path(), self._protocol)
         if not self._version and not self._is_there(path):
             raise InputError(f"{path}: no such {self._kind()}; run the pipeline that writes it first")
         try:
-            return self._read(path)
+            return read(path)
         except SizeError as error:  # no word of deleting it
             raise InputError(f"{path}: {error}") from error
         except PlainError as error:

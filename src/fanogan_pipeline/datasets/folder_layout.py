@@ -47,13 +47,19 @@ def detect_layout(paths: list[str], root: str) -> str:
     """Which of "flat", "defects" and "classes" the relative paths form.
 
     "defects": there is a `train/good` or `test/good`. "classes": two or more folders with pictures directly
-    in each and none beside them. "flat": no folders, or a single one at the top.
+    in each and none beside them. "flat": no folders, or a single one at the top that is named good or flat within.
 
     Raises:
-        InputError: it could be more than one of them.
+        InputError: it could be more than one of them, or the one folder at the top has another layout than flat.
     """
     split_paths = [path.split("/") for path in paths]
     tops = sorted({parts[0] for parts in split_paths if len(parts) > 1})
+    is_nested = all(len(parts) > 1 for parts in split_paths)
+    if len(tops) == 1 and is_nested and tops[0] not in (*_PARTS, DEFECTS_NORMAL_LABEL):
+        below = f"{root.rstrip('/')}/{tops[0]}"
+        if (layout := detect_layout(["/".join(parts[1:]) for parts in split_paths], below)) != "flat":
+            raise InputError(f"{below}: found the layout {layout}, expected this folder as path (or set layout: flat)")
+        return "flat"
     if any(len(parts) > 2 and parts[0] in _PARTS[:2] and parts[1] == DEFECTS_NORMAL_LABEL for parts in split_paths):
         return "defects"
     inner = sorted({parts[0] for parts in split_paths if len(parts) > 3 and parts[1:3] == ["train", "good"]})
@@ -64,7 +70,7 @@ def detect_layout(paths: list[str], root: str) -> str:
         found = f"the folder {reserved[0]} but neither train/good nor test/good"
     elif not tops:
         return "flat"
-    elif any(len(parts) == 1 for parts in split_paths):
+    elif not is_nested:
         found = f"pictures beside the folders {_some(tops)}"
     elif len(tops) == 1:
         return "flat"
@@ -73,8 +79,8 @@ def detect_layout(paths: list[str], root: str) -> str:
     else:
         return "classes"
     raise InputError(
-        f"{root}: found {found}, which may mean more than one layout; set layout: flat (all normal), "
-        "classes (one folder a class) or defects (train/good, test/<defect>)"
+        f"{root}: found {found}, which may mean more than one layout; with this folder as path set "
+        "layout: flat (all normal), classes (one folder a class) or defects (train/good, test/<defect>)"
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, NoReturn
 
 import fsspec
+import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
@@ -166,11 +167,12 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
             }
         )
         kept = FolderReader(reader.files, paths, masks)
-        settings = sorted({look.setting for look in good.values()} - {""})
-        decoding = {name: getattr(self._settings, name) for name in settings}
+        settings = np.array([look.setting for look in good.values()], dtype=str)
+        decoding = {name: getattr(self._settings, name) for name in sorted({*settings.tolist()} - {""})}
         left_out = pd.DataFrame(sorted(skipped), columns=["image_id", "reason"])
         read_mask = kept.read_mask if any(masks) else None
-        return ImageSource(table, kept.read, read_mask, arrangement.normal_label, left_out, kept.files, decoding)
+        normal = arrangement.normal_label
+        return ImageSource(table, kept.read, read_mask, normal, left_out, kept.files, decoding, settings)
 
     def _group(self, path: str) -> str:
         group = self._group_of(path)

@@ -17,17 +17,21 @@ from fanogan_pipeline.errors import InputError, SizeError
 from fanogan_pipeline.evenly import evenly
 from fanogan_pipeline.images import ImageSet, Tiles
 
-_TILES = ("picture_id", *Tiles.NUMBERS)  # stored as tile_picture_id and so on
+_TILES = ("picture_id", *Tiles.NUMBERS)
 _OPTIONAL = ("masks", "sizes", "group")
 _TEXTS = ("split_digest", "geometry")  # one text each, not one an image
+_TILE_NAMES = [f"tile_{name}" for name in _TILES]
+_NAMES = ({"images", "labels", "is_anomaly", "image_id", *_TEXTS}, {*_OPTIONAL, *_TILE_NAMES})
 
 
 class _NpzDataset(AtomicFileDataset):
     _FORM = "npz file"
 
-    def _read_arrays(self, path: str, required: set[str], optional: set[str]) -> dict[str, np.ndarray]:
+    def _read_arrays(
+        self, path: str, required: set[str], optional: set[str], wanted: set[str] | None = None
+    ) -> dict[str, np.ndarray]:
         with self._fs.open(path, "rb") as file:
-            return read_arrays(file, required, optional, self._max_bytes)
+            return read_arrays(file, required, optional, self._max_bytes, wanted)
 
     def _write_arrays(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
         with path.open("w+b") as file:
@@ -49,14 +53,17 @@ class ImageSetDataset(_NpzDataset):
             than it holds, or holds other arrays than these; on saving, something else than an `ImageSet`.
     """
 
+    def split_digest(self) -> str:
+        """That of the stored set, whose images are not read; errors as from `load`."""
+        digest = "split_digest"
+        return self._reading(lambda path: _pop_texts(self._read_arrays(path, *_NAMES, {digest}), [digest])[digest])
+
     def _read(self, path: str) -> ImageSet:
-        arrays = self._read_arrays(
-            path, {"images", "labels", "is_anomaly", "image_id", *_TEXTS}, {*_OPTIONAL, *_named(_TILES)}
-        )
+        arrays = self._read_arrays(path, *_NAMES)
         texts = _pop_texts(arrays, _TEXTS)
-        tiles = [arrays.pop(name) for name in _named(_TILES) if name in arrays]
+        tiles = [arrays.pop(name) for name in _TILE_NAMES if name in arrays]
         if tiles and len(tiles) < len(_TILES):
-            raise InputError(f"found {len(tiles)} arrays of tiles, expected {', '.join(_named(_TILES))} or none")
+            raise InputError(f"found {len(tiles)} arrays of tiles, expected {', '.join(_TILE_NAMES)} or none")
         images = ImageSet(
             **arrays,  # type: ignore[arg-type]  # each by its own name
             **texts,  # type: ignore[arg-type]
@@ -181,7 +188,3 @@ def _pop_texts(arrays: dict[str, np.ndarray], names: Iterable[str]) -> dict[str,
         check_text(name, array, is_unique=False)
         texts[name] = str(array)
     return texts
-
-
-def _named(names: tuple[str, ...]) -> list[str]:
-    return [f"tile_{name}" for name in names]

@@ -16,13 +16,16 @@ _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_hea
 _SUFFIX = ".npy"
 
 
-def read_arrays(file: BinaryIO, required: set[str], optional: set[str], max_bytes: int) -> dict[str, np.ndarray]:
-    """All arrays of an npz file.
+def read_arrays(
+    file: BinaryIO, required: set[str], optional: set[str], max_bytes: int, wanted: set[str] | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays of an npz file.
 
     Args:
         file: open for reading, seekable.
         required, optional: the names that must and may be there; no others may.
         max_bytes: of all arrays together, unpacked.
+        wanted: names of those to read; None, all.
 
     Raises:
         InputError: names are missing, unknown or doubled; an array holds objects; a member's header, its
@@ -36,6 +39,8 @@ def read_arrays(file: BinaryIO, required: set[str], optional: set[str], max_byte
         arrays = {}
         for member in members:
             name = member.filename.removesuffix(_SUFFIX)
+            if wanted is not None and name not in wanted:
+                continue
             if member.file_size > max(member.compress_size, 1) * DEFLATE_MAXIMUM_RATIO:
                 raise InputError(f"{name}: {member.compress_size:,} bytes cannot unpack to {member.file_size:,}")
             with archive.open(member) as stream:

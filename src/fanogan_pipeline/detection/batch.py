@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 NOT_JUDGED = "not judged"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
+ROUNDING = 1e-9  # conformal p-values are fractions that meet a bound exactly, and rounding must not decide
 
 
 def benjamini_hochberg(p_values: np.ndarray, rate: float) -> np.ndarray:
@@ -24,8 +27,13 @@ def benjamini_hochberg(p_values: np.ndarray, rate: float) -> np.ndarray:
     Returns:
         bool [N].
     """
-    # conformal p-values are fractions that meet a bound exactly, and rounding must not decide
-    return stats.false_discovery_control(p_values) <= rate * (1 + 1e-9)
+    return stats.false_discovery_control(p_values) <= rate * (1 + ROUNDING)
+
+
+def least_flagged(pictures: int, calibration: int, rate: float) -> int:
+    """How many of so many pictures `benjamini_hochberg` flags at the least where it flags any; more than there are
+    where it cannot: no p-value is below 1 / (calibration pictures + 1)."""
+    return math.ceil(pictures / (rate * (1 + ROUNDING) * (calibration + 1)))
 
 
 def drift_p_value(scores: np.ndarray, calibration_scores: np.ndarray) -> float:

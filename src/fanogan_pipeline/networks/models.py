@@ -105,6 +105,13 @@ def expect_split(model: Checkpoint, split_digest: str) -> None:
     )
 
 
+def expect_one_split(split_digests: dict[str, str]) -> None:
+    """Refuse data sets, name -> `split_digest`, of different splits (MismatchError)."""
+    (name, first), *others = split_digests.items()
+    for other, digest in others:
+        expect_same(f"{name} is of a split", first, digest, "", other, "kedro run --pipelines data_prep")
+
+
 def _place(origin: str) -> str:
     """ " (version V, path)" of a version's path, " (name)" of anything else."""
     if not origin:

@@ -11,11 +11,12 @@ import numpy as np
 from PIL import Image
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.preprocessing.levelling import Levelling
+from fanogan_pipeline.preprocessing.levelling import BLANK, Levelling
 from fanogan_pipeline.preprocessing.tiling import Tiling, cut, inner, padded
 
 logger = logging.getLogger(__name__)
 
+SHOWN = 6  # names in a warning
 DARK = 32  # of 255: what 13 bits reach of 16
 
 
@@ -77,17 +78,30 @@ class Geometry:
                 f"{was} in the catalog's entry {source}, or convert files that need another"
             )
 
-    def warn_of_darkness(self, brightest: int) -> None:
-        """A word where the brightest of all pictures is so dark that another value may stand for white.
+    def warn_of_darkness(self, brightest: Mapping[str, int]) -> None:
+        """A word where the brightest of all pictures of a setting is so dark that another value may stand for white.
 
         Args:
-            brightest: grey level of the brightest pixel as decoded, 0 to 255.
+            brightest: setting -> grey level of the brightest pixel that depends on it, as decoded, 0 to 255.
         """
-        for name in (name for name in self.decoding if name.endswith("maximum") and brightest <= DARK):
+        for name in (name for name, level in brightest.items() if name.endswith("maximum") and level <= DARK):
             logger.warning(
                 "data_prep: no picture of raw_images is brighter than %d of 255 with %s: %g; if another value stands "
                 "for white (4095 for a camera of 12 bits), set it in the catalog's entries raw_images and new_images",
-                *(brightest, name, self.decoding[name]),
+                *(brightest[name], name, self.decoding[name]),
+            )
+
+    def is_blank(self, images: np.ndarray) -> bool:
+        """Whether nothing is left of a picture, all its images uint8 [T, C, H, W], once light is levelled away."""
+        return self.local_contrast is not None and float(images.std()) < BLANK
+
+    def warn_of_blank(self, names: list[str]) -> None:
+        """A word on the pictures of these names, which are blank; none where there are none."""
+        if names:
+            logger.warning(
+                "data_prep: %d pictures of raw_images show nothing, one brightness throughout (%s%s); take them out, "
+                "for inference judges none like them",
+                *(len(names), ", ".join(names[:SHOWN]), ", ..." if len(names) > SHOWN else ""),
             )
 
     def apply(self, picture: np.ndarray) -> np.ndarray:

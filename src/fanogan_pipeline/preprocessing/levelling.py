@@ -16,6 +16,7 @@ with lazily():
 DARK = 5.0  # grey levels added to the brightness around: where there is next to no light, noise is not blown up
 FITTED_ON = 200  # pictures that a gain is fitted on
 DEVIATION = 42.5  # grey levels that a standard deviation of training pictures becomes: three reach the ends
+BLANK = DEVIATION / 10  # a levelled picture of less shows nothing: the smoothest of the made metal has 14.6
 LEAST_DEVIATION = 0.01  # of contrast; pictures flatter than this are not stretched further
 
 

@@ -72,8 +72,19 @@ def prepare_pictures(
 def prepare_readable(
     source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, what: str = "reading pictures"
 ) -> tuple[np.ndarray, Tiles | None, list[str]]:
-    """As `prepare_pictures`, those that can be read; and for each of `rows` what is wrong with it, "" where nothing."""
-    return _prepared(source, rows, geometry, workers, what, str)
+    """As `prepare_pictures`, those that can be read and are not blank (`Geometry.is_blank`: nothing sticks out of
+    nothing, so that it would count as the best of all); and for each of `rows` what is wrong with it, "" where nothing.
+    """
+
+    def expect_something(row: int, images: np.ndarray) -> Kept:
+        if geometry.is_blank(images):
+            raise InputError(
+                f"{source.table['image_id'].iat[row]}: found one brightness throughout, which shows nothing once "
+                "local_contrast has taken it away; look at lens, exposure and what was in view"
+            )
+        return slice(None)
+
+    return _prepared(source, rows, geometry, workers, what, str, expect_something)
 
 
 def prepare_split(
@@ -89,6 +100,7 @@ def prepare_split(
         seed: of the choice, which depends on it and the row number alone.
     """
     sums: dict[int, str] = {}
+    blank: list[int] = []
     sizes, brightest = np.empty((len(source), 2), np.int32), np.zeros(len(source), np.uint8)
     wanted = dict(zip(rows.tolist(), most.tolist(), strict=True))
 
@@ -99,11 +111,15 @@ def prepare_split(
 
     def choose(row: int, images: np.ndarray) -> Kept:
         sums[row] = picture_sum(images)
+        if geometry.is_blank(images):
+            blank.append(row)
         return some_tiles(len(images), wanted[row], [seed, row])
 
     sized = replace(source, read=read)
     images, tiles, _ = _prepared(sized, rows, geometry, workers, "reading pictures", _refuse, choose)
-    geometry.warn_of_darkness(int(brightest.max()))
+    if source.settings is not None:
+        geometry.warn_of_darkness(pd.Series(brightest[rows]).groupby(source.settings[rows]).max().to_dict())
+    geometry.warn_of_blank(source.table["image_id"].iloc[sorted(blank)].tolist())
     return images, tiles, [sums[row] for row in rows.tolist()], sizes[rows]
 
 

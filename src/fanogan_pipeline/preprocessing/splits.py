@@ -120,12 +120,12 @@ def _there_is(table: pd.DataFrame, rest: pd.DataFrame, beside: int) -> str:
     found = f"of normal_classes there are {each} outside the test split"
     if beside:
         found += f" ({beside:,} more are of groups that have an anomalous or a test image)"
-    if (rest["group"] != "").any():
-        sizes = rest.loc[rest["group"] != "", "group"].value_counts()
+    if beside and not (rest["group"] != "").any():
+        return f"{found}; add groups without such images or correct group_by in the catalog's entry"
+    sizes = table.loc[~table["is_anomaly"] & (table["group"] != ""), "group"].value_counts()
+    if len(sizes):
         found += f", and groups stay whole, of which there are {len(sizes):,}, the largest of {sizes.iloc[0]:,}"
         return f"{found}; lower the fractions, add groups or correct group_by in the catalog's entry"
-    if beside:
-        return f"{found}; add groups without such images or correct group_by in the catalog's entry"
     return f"{found}; add images, change the fractions or correct normal_classes"
 
 
@@ -165,39 +165,6 @@ def expect_enough(split: pd.DataFrame, there_is: str) -> None:
             raise InputError(
                 f"data_prep: the {name} split would get {found} images, expected at least {least}; {there_is}"
             )
-
-
-def settle_duplicates(split: pd.DataFrame, policy: str) -> pd.DataFrame:
-    """No image stands on two sides of the split.
-
-    Args:
-        split: columns `image_id`, `split`, `is_anomaly`, `draws_test`, `sha256`.
-        policy: "refuse" or "drop". Where chance draws the normal test images, one copy of each normal image stays,
-            whatever its side: were test to keep all of its copies, none would be left in calibration, and such images
-            were flagged more often than is promised. Else every copy outside the set that is fixed furthest from
-            the training images goes: test before calibration before selection before train.
-
-    Returns:
-        The rows that stay.
-
-    Raises:
-        InputError: a duplicate across the splits, with policy "refuse".
-    """
-    priority = split["split"].map({"test": 0, "calibration": 1, "selection": 2, "train": 3})
-    stays_in = priority.groupby(split["sha256"]).transform("min")
-    stray = priority > stays_in
-    if stray.any() and policy == "refuse":
-        first = split[stray].iloc[0]
-        other = split[(split["sha256"] == first["sha256"]) & (split["split"] != first["split"])].iloc[0]
-        raise InputError(
-            f"raw_images: {int(stray.sum())} images stand on two sides of the split, such as '{first['image_id']}' "
-            f"({first['split']}) and '{other['image_id']}' ({other['split']}); remove the copies or set "
-            "data_prep.duplicates: drop"
-        )
-    if policy == "drop" and split["draws_test"].all():
-        first = split.sort_values(["is_anomaly", "image_id"], ascending=[False, True])  # no side has a say
-        stray = (first["sha256"].duplicated() & ~first["is_anomaly"]).reindex(split.index)
-    return split[~stray]
 
 
 def split_digest(split: pd.DataFrame, geometry: Geometry) -> str:

@@ -41,7 +41,10 @@ class Batches:
 def check_batch_size(parameter: str, batch_size: int, count: int) -> None:
     """Refuse a batch that is larger than the data (InputError)."""
     if batch_size > count:
-        raise InputError(f"{parameter}: found {batch_size}, expected at most the {count} images there are to train on")
+        raise InputError(
+            f"{parameter}: found {batch_size}, expected at most the {count} images there are to train on; lower it or "
+            "add pictures"
+        )
 
 
 def corrupt(

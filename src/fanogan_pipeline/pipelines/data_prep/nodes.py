@@ -10,7 +10,7 @@ from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.pipelines.hints import DataFrame, Geometry, ImageSet, ImageSource
 
 with lazily():
-    from fanogan_pipeline.preprocessing import prepare, splits
+    from fanogan_pipeline.preprocessing import copies, prepare, splits
 
 logger = logging.getLogger(__name__)
 
@@ -43,18 +43,12 @@ def fit_images(
 
 def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataPrepParameters) -> DataFrame:
     """The split manifest: no picture on two sides, each named by the hash of its pixels."""
-    plan = split_plan.assign(sha256=fitted_images[2], raw_row=split_plan.index)
-    kept = splits.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
-    if copies := len(plan) - len(kept):
-        said = "%d copies of normal images dropped, one of each stays"
-        if not plan["draws_test"].all():
-            said = (
-                "%d copies of images on another side of the split dropped; the promised false-alarm rate does not "
-                "cover the pictures that they are copies of"
-            )
-        logger.warning("data_prep: " + said, copies)
-        which = "copies of other images were dropped" if copies > 1 else "copy of another image was dropped"
-        splits.expect_enough(kept, f"{copies:,} {which}; add images that differ")
+    plan = split_plan.assign(sha256=fitted_images[2], raw_row=split_plan.index).reset_index(drop=True)
+    kept = copies.settle_duplicates(plan, parameters.duplicates)
+    copies.warn_of_copies(plan, kept)
+    if dropped := len(plan) - len(kept):
+        which = "copies of other images were dropped" if dropped > 1 else "copy of another image was dropped"
+        splits.expect_enough(kept, f"{dropped:,} {which}; add images that differ")
     for split in splits.SPLITS:
         part = kept[kept["split"] == split]
         logger.info("%s: %d images, %d of them anomalous", split, len(part), int(part["is_anomaly"].sum()))

@@ -72,10 +72,29 @@ def judge_pictures(
     scores = anomaly_detector.judge(whole)
     if parameters.false_discovery_rate is not None:
         scores["is_flagged"] = batch.benjamini_hochberg(scores["p_value"].to_numpy(), parameters.false_discovery_rate)
+        _warn_of_rate(scores, len(anomaly_detector.detector.calibration_scores), parameters.false_discovery_rate)
     scores["verdict"] = np.where(scores["is_flagged"], "anomalous", "normal")
     scores.attrs = {"detector": anomaly_detector.detector.digest}
     summary = _summary(new_terms, scores, anomaly_detector, parameters)
     return scores, summary, batch.verdict_list(scores, summary["skipped"])
+
+
+def _warn_of_rate(scores: DataFrame, calibration: int, rate: float) -> None:
+    """A word where so few calibration pictures can flag nothing at all, or only many pictures together."""
+    least, smallest = batch.least_flagged(len(scores), calibration, rate), 1 / (calibration + 1)
+    if least > len(scores):
+        logger.warning(
+            "inference: nothing can be flagged with false_discovery_rate: %g: the smallest p-value there is, with %d "
+            "calibration pictures, is %.2g; set no lower rate than that, or calibrate on more pictures",
+            *(rate, calibration, smallest),
+        )
+    elif least > 1 and not scores["is_flagged"].any():
+        logger.warning(
+            "inference: nothing was flagged: with false_discovery_rate: %g and %d calibration pictures at least %d of "
+            "these %d must have the smallest p-values there are (%.2g); calibrate on more pictures, or judge fewer at "
+            "a time",
+            *(rate, calibration, least, len(scores), smallest),
+        )
 
 
 def _summary(terms: DataFrame, scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters) -> dict:

@@ -52,8 +52,8 @@ def fit_residuals(
     parameters: ScoringParameters,
 ) -> Checkpoint:
     """What residuals are measured against, from the selection set, and for a chosen score the training set."""
-    for image_set in (train_set, selection_set):
-        models.expect_split(wgan_model, image_set.split_digest)
+    models.expect_one_split({"train_set": train_set.split_digest, "selection_set": selection_set.split_digest})
+    models.expect_split(wgan_model, train_set.split_digest)
     known = None
     if parameters.score == "chosen":  # no other score asks how far from the training set an image lies
         known = training_set.fit_training_set(train_set.images, restorer, parameters.batch_size, parameters.poses)

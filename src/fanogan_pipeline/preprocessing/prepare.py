@@ -45,7 +45,7 @@ def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepPara
 
 
 def prepare_pictures(
-    source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, what: str = "reading pictures"
+    source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int
 ) -> tuple[np.ndarray, Tiles | None]:
     """Decode pictures in parallel and bring them to the networks' size, whole or as tiles.
 
@@ -56,7 +56,6 @@ def prepare_pictures(
         rows: row numbers [N] of its table.
         geometry: what they become.
         workers: threads that decode.
-        what: named on the progress bar; "" for no bar.
 
     Returns:
         uint8 [N, C, H, W] and None; with tiling [number of tiles, C, H, W] and where each was cut from,
@@ -65,7 +64,7 @@ def prepare_pictures(
     Raises:
         InputError: the first picture that cannot be read.
     """
-    images, tiles, _ = _prepared(source, rows, geometry, workers, what, _refuse)
+    images, tiles, _ = _prepared(source, rows, geometry, workers, "reading pictures", _refuse)
     return images, tiles
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from fanogan_pipeline.evenly import evenly
 from fanogan_pipeline.networks import (
     Critic,
     NetworkSpec,
@@ -138,9 +139,7 @@ class PlainEncoder:
         self.noise = torch.Generator().manual_seed(seed + 1)
         pictures = Pictures(images, wgan.spec)
         self.batches = endless(pictures, parameters.batch_size, seed + 2)
-        some = torch.stack(
-            [pictures[int(row)] for row in np.linspace(0, len(pictures) - 1, min(256, len(pictures))).round()]
-        )
+        some = torch.stack([pictures[row] for row in evenly(len(pictures), 256)])
         self.fill = float(some.median())
         with torch.no_grad():
             deepest = self.critic.features(some)[-1]

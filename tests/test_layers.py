@@ -18,6 +18,10 @@ MAY_IMPORT = {
     "training": {"networks", "parameters", "errors", "cores", "evenly"},
     "detection": {"networks", "preprocessing", "errors", "images", "evenly"},
     "figures": {"errors"},
+    "preprocessing": {"parameters", "errors", "images", "in_order", "lazy"},
+    "benchmark": {"training", "detection", "networks", "preprocessing", "parameters", "errors", "images"},
+    "compute": {"benchmark", "training", "detection", "networks", "preprocessing", "datasets", "parameters"}
+    | {"errors", "images", "cores", "own_code"},
 }
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -259,6 +260,9 @@ def test_the_catalog_may_take_a_key_of_its_own_from_what_was_said(smoke_project,
     assert "raw=data/01_raw/mnist" in manifest_of(project)["command"]
     mistyped = run_here(project, "--pipelines", "data_prep", "--params", f"ra=data/01_raw/mnist,{small}")
     assert (mistyped.status, "parameters: unknown key 'ra'" in mistyped.line) == (1, True)
+    archive = shutil.make_archive(str(tmp_path / "conf"), "gztar", project, "conf")  # as `kedro package` packs it
+    elsewhere = ("--conf-source", archive, "--env", "local", "--pipelines", "data_prep")
+    assert run_here(project, *elsewhere, "--params", f"raw=data/01_raw/mnist,{small}").status == 0
 
 
 @pytest.mark.parametrize("break_it", ["no git", "no repository"])

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
@@ -36,11 +37,10 @@ class ParameterHooks:
     def after_context_created(self, context: KedroContext) -> None:
         known = [*GROUPS, *GLOBALS]
         loader = context.config_loader
+        assert isinstance(loader, OmegaConfigLoader)
         parameters = loader["parameters"]
         for name, value in parameters.items():
-            if name not in known and not (
-                name in (loader.runtime_params or {}) and _is_taken(name, loader.conf_source)
-            ):
+            if name not in known and not (name in (loader.runtime_params or {}) and _is_taken(name, loader)):
                 own = "; a group of your own: docs/contributing.md" if isinstance(value, dict) else ""
                 raise InputError(f"parameters: unknown key '{name}'; {did_you_mean(name, known)}{own}")
             if name in GROUPS:
@@ -48,10 +48,12 @@ class ParameterHooks:
         _check("", Globals, {name: value for name, value in parameters.items() if name in GLOBALS})
 
 
-def _is_taken(name: str, conf_source: str | Path) -> bool:
-    """Whether the configuration takes a key of `--params` by `${runtime_params:name}`."""
-    taken = re.compile(rf"runtime_params:\s*{re.escape(name)}\b")
-    return any(taken.search(path.read_text(errors="replace")) for path in Path(conf_source).rglob("*.yml"))
+def _is_taken(name: str, loader: OmegaConfigLoader) -> bool:
+    """Whether the configuration, in a folder or an archive, takes a key of `--params` by `${runtime_params:name}`."""
+    taken = re.compile(rf"runtime_params:\s*{re.escape(name)}\b".encode())
+    files = loader._fs  # Kedro shows it no other way
+    names = files.find(loader.conf_source if loader._protocol == "file" else "")
+    return any(taken.search(files.cat_file(name)) for name in names if name.endswith((".yml", ".yaml", ".json")))
 
 
 def _check(name: str, model: type[Group], values: Any) -> None:

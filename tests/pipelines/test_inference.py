@@ -241,16 +241,20 @@ def test_a_picture_of_one_brightness_is_not_judged_where_light_is_levelled_away(
     """The map measures what sticks out, and out of nothing nothing does: it would pass as the best of all."""
     detector, _ = scenes.detector(False)
     rng = np.random.default_rng(0)
-    shown = [rng.integers(0, 256, (16, 16), np.uint8), *(np.full((16, 16), level, np.uint8) for level in (0, 90, 255))]
-    for contrast, judged in ((Levelling(4.0, 60.0), 1), (None, 4)):
+    shown = [
+        rng.integers(0, 256, (16, 16), np.uint8),
+        *(np.full((16, 16), level, np.uint8) for level in (120, 0, 90, 255)),
+    ]
+    shown[1][8:10, 8:10] = 20  # a small defect on a smooth surface
+    for contrast, judged in ((Levelling(4.0, 60.0), 2), (None, 5)):
         geometry = json.dumps(Geometry((16, 16), 1, local_contrast=contrast).to_json())
         judge = replace(detector, detector=replace(detector.detector, geometry=geometry))
-        source = pictures(lambda row: shown[row], 4)
+        source = pictures(lambda row: shown[row], 5)
         _, summary, listed = nodes.judge_pictures(
             measure(source, judge, group("inference", workers=1), tmp_path), judge, group("inference")
         )
         assert summary["pictures"] == judged
-        assert (listed["verdict"] == "not judged").sum() == 4 - judged
+        assert (listed["verdict"] == "not judged").sum() == 5 - judged
         assert listed["reason"][judged:].str.startswith("found one brightness throughout").all()
 
 

@@ -8,7 +8,9 @@ changed from step to step shows here as it would on a GPU.
 from __future__ import annotations
 
 import copy
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -67,19 +69,26 @@ class TapeRecorder:
     def record(self, function):
         before = [(place, place.detach().clone()) for place in self.lasting()]
         drawn_so_far = self.noise.get_state()
-        with self.tape:
-            terms = function()
-        with torch.no_grad():
-            for place, value in before:
-                place.copy_(value)
-        self.noise.set_state(drawn_so_far)
+        try:
+            with self.tape:
+                terms = function()
+        finally:
+            with torch.no_grad():
+                for place, value in before:
+                    place.copy_(value)
+            self.noise.set_state(drawn_so_far)
         return self.tape.replay, terms
 
 
 class NoRecorder(TapeRecorder):
-    """One that cannot record."""
+    """One that breaks off in the last update of a step."""
 
     def record(self, function):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.optim.Adam, "step", self.broken_off)
+            return super().record(function)
+
+    def broken_off(self, *arguments):
         raise RuntimeError("operation not permitted\nwhen stream is capturing")
 
 
@@ -135,16 +144,11 @@ def assert_trained_alike(replayed, curves, called, other_curves) -> None:
 
 @pytest.mark.parametrize(("make", "changes"), CASES)
 def test_a_replayed_step_trains_as_a_called_one(make, changes):
-    recorders = []
-
-    def record(noise):
-        recorders.append(TapeRecorder(noise))
-        return recorders[-1]
-
-    called, replayed = make(None, **changes), make(record, **changes)
-    recorders[0].lasting = lambda: lasting(replayed)
+    called, replayed = make(None, **changes), make(TapeRecorder, **changes)
+    recorder = replayed.updates.recorder
+    recorder.lasting = lambda: lasting(replayed)
     curves, other_curves = trained(replayed), trained(called)
-    assert len(recorders[0].tape.calls) > 100
+    assert len(recorder.tape.calls) > 100
     assert_trained_alike(replayed, curves, called, other_curves)
 
 
@@ -164,17 +168,22 @@ def test_a_cuda_graph_trains_as_kernels_launched_one_by_one(make, changes, monke
 def test_no_recorded_step_needs_the_host(make, changes):
     """A number read off, a size that depends on values or a number copied from the CPU ends the recording on a GPU."""
     phase = make(None, **changes)
-    updates = phase.updates
-    inputs: list[tuple[Tensor, ...]] = []
-    phase.updates = lambda *batches: inputs.append(batches) or updates(*batches)
+    updates, tape = phase.updates, Tape()
+
+    def taped(function, *batches):
+        updates(function, *batches)
+        with tape:
+            return function(*batches)
+
+    phase.updates = taped
     phase.step(0)
-    with Tape() as tape:
-        updates(*inputs[0])
+    assert len(tape.calls) > 100
     assert not [str(func) for func, *_ in tape.calls if any(name in str(func) for name in FROM_THE_HOST)]
 
 
 def test_where_nothing_can_be_recorded_the_steps_are_called_and_a_line_says_so(caplog):
     called, replayed = wgan_phase(None), wgan_phase(NoRecorder)
+    replayed.updates.recorder.lasting = lambda: lasting(replayed)
     with caplog.at_level(logging.WARNING):
         curves, other_curves = trained(replayed), trained(called)
     assert [record.getMessage() for record in caplog.records] == [
@@ -185,6 +194,21 @@ def test_where_nothing_can_be_recorded_the_steps_are_called_and_a_line_says_so(c
 
 
 def test_terms_of_one_replay_outlast_the_next():
-    replayed = Replayed(lambda x: {"sum": x.sum()}, TapeRecorder(torch.Generator()))
-    sums = [replayed(torch.full((2,), float(number))) for number in range(WARM_UP + 3)]
+    replayed = Replayed(TapeRecorder(torch.Generator()))
+    sums = [replayed(lambda x: {"sum": x.sum()}, torch.full((2,), float(n))) for n in range(WARM_UP + 3)]
     assert [float(terms["sum"]) for terms in sums] == [2.0 * number for number in range(WARM_UP + 3)]
+
+
+@pytest.mark.parametrize("make", [wgan_phase, encoder_phase])
+@pytest.mark.parametrize("record", [None, TapeRecorder])
+def test_a_phase_that_nobody_holds_leaves_memory_at_once(make, record):
+    """Its images are as large as the training set, and the next phase has them once more."""
+    phase = make(record)
+    phase.step(0)
+    gc.disable()
+    try:
+        left = weakref.ref(phase)
+        del phase
+        assert left() is None
+    finally:
+        gc.enable()

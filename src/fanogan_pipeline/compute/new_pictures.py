@@ -36,7 +36,7 @@ TOGETHER = 256  # pictures computed by one thread at a time: the same on every e
 
 @dataclass(frozen=True)
 class NewTerms:
-    """Pictures [a, b) of a source -> `image_id`, residual terms and `reason` ("" unless the picture is broken).
+    """Pictures [a, b) of a source -> `image_id`, residual terms and `reason` ("" unless it cannot be judged).
 
     Attributes:
         source: the pictures.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -121,7 +122,16 @@ def _image_source(parts: list[tuple[str, np.ndarray, np.ndarray]]) -> ImageSourc
             "has_mask": False,
         }
     )
-    return ImageSource(table, [image for _, images, _ in parts for image in images].__getitem__)
+    return ImageSource(table, partial(_picture, [images for _, images, _ in parts]))
+
+
+def _picture(arrays: list[np.ndarray], row: int) -> np.ndarray:
+    """Picture `row` of arrays [N, H, W] one behind the other."""
+    for array in arrays:
+        if row < len(array):
+            return array[row]
+        row -= len(array)
+    raise IndexError(row)
 
 
 def _find_files(folder: str | None, credentials: dict[str, Any]) -> dict[str, str]:

@@ -170,7 +170,7 @@ def in_keeping(promised: float, n_calibration: int, n_normal: int, confidence: f
 def verdict(metrics: Mapping[str, Any], confidence: float) -> list[str]:
     """What the numbers say, a sentence or two for each matter."""
     n_normal, n_anomalous = metrics["n_normal"], metrics["n_anomalous"]
-    words = [_ranking(metrics, confidence, n_normal, n_anomalous), _promise(metrics, n_normal, confidence)]
+    words = [_ranking(metrics, confidence, n_normal), _promise(metrics, n_normal, confidence)]
     if metrics.get("recall") is not None:
         words.append(
             f"The detector caught {rate(metrics, 'recall')} of the {n_anomalous:,} anomalous test images (recall); "
@@ -190,7 +190,7 @@ def verdict(metrics: Mapping[str, Any], confidence: float) -> list[str]:
     return words
 
 
-def _ranking(metrics: Mapping[str, Any], confidence: float, n_normal: int, n_anomalous: int) -> str:
+def _ranking(metrics: Mapping[str, Any], confidence: float, n_normal: int) -> str:
     if metrics.get("auroc") is None:
         lacking = "normal" if not n_normal else "anomalous"
         return f"AUROC was not measured: the test set holds no {lacking} images."

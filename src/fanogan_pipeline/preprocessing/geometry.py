@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.preprocessing.levelling import BLANK, Levelling
+from fanogan_pipeline.preprocessing.levelling import BLANK, MIDDLE, Levelling
 from fanogan_pipeline.preprocessing.tiling import Tiling, cut, inner, padded
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Geometry:
 
     def is_blank(self, images: np.ndarray) -> bool:
         """Whether nothing is left of a picture, all its images uint8 [T, C, H, W], once light is levelled away."""
-        return self.local_contrast is not None and float(images.std()) < BLANK
+        return self.local_contrast is not None and float(np.abs(images - MIDDLE).max()) < BLANK
 
     def warn_of_blank(self, names: list[str]) -> None:
         """A word on the pictures of these names, which are blank; none where there are none."""

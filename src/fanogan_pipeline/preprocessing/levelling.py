@@ -16,7 +16,8 @@ with lazily():
 DARK = 5.0  # grey levels added to the brightness around: where there is next to no light, noise is not blown up
 FITTED_ON = 200  # pictures that a gain is fitted on
 DEVIATION = 42.5  # grey levels that a standard deviation of training pictures becomes: three reach the ends
-BLANK = DEVIATION / 10  # a levelled picture of less shows nothing: the smoothest of the made metal has 14.6
+MIDDLE = 127.5  # grey level that even light becomes
+BLANK = 30  # grey levels from there; a levelled picture that stays within shows nothing, not even a small defect
 LEAST_DEVIATION = 0.01  # of contrast; pictures flatter than this are not stretched further
 
 
@@ -42,7 +43,7 @@ class Levelling:
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """uint8 [h, w] or [h, w, C], each channel for itself -> the same, clipped to 0..255."""
-        return np.clip(np.rint(127.5 + self.gain * contrast(picture, self.sigma)), 0, 255).astype(np.uint8)
+        return np.clip(np.rint(MIDDLE + self.gain * contrast(picture, self.sigma)), 0, 255).astype(np.uint8)
 
 
 def contrast(picture: np.ndarray, sigma: float) -> np.ndarray:

@@ -59,12 +59,12 @@ class EncoderPhase:
         self.fill = low + float(some.median()) * (high - low) / 255
         self.image_unit, self.feature_unit = self._units(some) if parameters.normalise else (1.0, 1.0)
         self.images_a_step = parameters.batch_size
-        self.updates = Replayed(self._updates, record and record(self.noise))
+        self.updates = Replayed(record and record(self.noise))
 
     def step(self, number: int) -> dict[str, Tensor]:
         share = rate_factor(number, self.p.steps, self.p.rate_decay, WARM_UP_STEPS if self.p.rate_decay else 0)
         set_rate(self.optimiser, share * self.p.learning_rate)
-        return self.updates(*([] if self.p.objective == "ziz" else [self._real(number)]))
+        return self.updates(self._updates, *([] if self.p.objective == "ziz" else [self._real(number)]))
 
     def complaint(self, values: dict[str, float]) -> str:
         return ""

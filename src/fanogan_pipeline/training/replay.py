@@ -66,40 +66,41 @@ class CudaGraph:
 
 
 class Replayed:
-    """A function of tensors, which after some calls is recorded, and from then on replayed.
+    """Calls of one function of tensors, which after some of them is recorded, and from then on replayed.
 
     Whatever the function takes besides its arguments must stay where it is in memory, and whatever is no tensor
-    must stay as it is. Nothing in it may read a number off or copy one from the CPU.
+    must stay as it is. Nothing in it may read a number off or copy one from the CPU. It is given at each call and not
+    kept: a phase that held what holds a method of its own would stay in memory with all its images.
 
     Args:
-        function: tensors of the same shapes at every call -> terms by name.
         recorder: None: the function is called every time.
     """
 
-    def __init__(self, function: Callable[..., Terms], recorder: Recorder | None) -> None:
-        self.function, self.recorder = function, recorder
+    def __init__(self, recorder: Recorder | None) -> None:
+        self.recorder = recorder
         self.calls = 0
         self.inputs: tuple[Tensor, ...] = ()
         self.terms: Terms = {}
         self.replay: Callable[[], None] | None = None
 
-    def __call__(self, *inputs: Tensor) -> Terms:
+    def __call__(self, function: Callable[..., Terms], *inputs: Tensor) -> Terms:
+        """function(*inputs): tensors of the same shapes at every call -> terms by name."""
         if self.recorder is not None and self.replay is None:
             self.calls += 1
             if self.calls <= WARM_UP:
-                return self.recorder.warm_up(lambda: self.function(*inputs))
-            self._record(self.recorder, inputs)
+                return self.recorder.warm_up(lambda: function(*inputs))
+            self._record(self.recorder, function, inputs)
         if self.replay is None:
-            return self.function(*inputs)
+            return function(*inputs)
         for place, value in zip(self.inputs, inputs, strict=True):
             place.copy_(value)
         self.replay()
         return {name: term.clone() for name, term in self.terms.items()}  # the next replay writes over its own
 
-    def _record(self, recorder: Recorder, inputs: tuple[Tensor, ...]) -> None:
+    def _record(self, recorder: Recorder, function: Callable[..., Terms], inputs: tuple[Tensor, ...]) -> None:
         self.inputs = tuple(value.clone() for value in inputs)
         try:
-            self.replay, self.terms = recorder.record(lambda: self.function(*self.inputs))
+            self.replay, self.terms = recorder.record(lambda: function(*self.inputs))
         except RuntimeError as error:
             logger.warning(
                 "steps cannot be recorded as a CUDA graph here (%s); they are launched kernel by kernel, which takes "

@@ -75,14 +75,15 @@ class WganPhase:
         self.batches = Batches(len(images), parameters.batch_size, seed + 2, "wgan.batch_size")
         self.augment = Augmenter(augmentation, seed + 3, pixel_range(spec))
         self.images_a_step = parameters.batch_size * parameters.critic_steps
-        self.updates = Replayed(self._updates, record and record(self.noise))
+        self.updates = Replayed(record and record(self.noise))
 
     def step(self, number: int) -> dict[str, Tensor]:
         share = rate_factor(number, self.p.steps, self.p.rate_decay)
         set_rate(self.critic_optimiser, share * self.p.critic_learning_rate)
         set_rate(self.generator_optimiser, share * self.p.learning_rate)
         first = number * self.p.critic_steps
-        terms = self.updates(*[self._real(batch) for batch in range(first, first + self.p.critic_steps)])
+        batches = [self._real(batch) for batch in range(first, first + self.p.critic_steps)]
+        terms = self.updates(self._updates, *batches)
         images_seen = (number + 1) * self.images_a_step
         update_average(self.average, self.generator, images_seen, self.images_a_step, self.p.ema_half_life)
         return terms
@@ -121,9 +122,11 @@ class WganPhase:
 
     def _generator_step(self) -> Tensor:
         self.critic.requires_grad_(False)  # its gradients would be thrown away
-        loss = objectives.wasserstein_generator_loss(self.passed(self.critic, self._fake()))
-        self._update(self.generator, self.generator_optimiser, loss)
-        self.critic.requires_grad_(True)
+        try:
+            loss = objectives.wasserstein_generator_loss(self.passed(self.critic, self._fake()))
+            self._update(self.generator, self.generator_optimiser, loss)
+        finally:
+            self.critic.requires_grad_(True)
         return loss.detach()
 
     def _scores(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

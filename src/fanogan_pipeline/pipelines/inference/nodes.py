@@ -49,7 +49,7 @@ def measure_pictures(
     compute: ComputeParameters,
     states: StateStore,
 ) -> DataFrame:
-    """Residual terms of every picture, in shards; what is broken or was skipped on reading has a reason instead."""
+    """Residual terms of every picture, in shards; what cannot be read or judged has a reason instead."""
     found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
     table, folder = new_pictures.measure(new_images, anomaly_detector, found, parameters, compute, states.folder)
     table.attrs["parts"] = str(folder)

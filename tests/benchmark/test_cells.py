@@ -176,6 +176,16 @@ def test_a_cell_knows_the_groups_of_what_it_selects_by():
     assert alone.selection_group is None
 
 
+def test_a_test_side_of_one_kind_is_refused_before_anything_is_trained():
+    table = pd.DataFrame({"image_id": [f"{row:02}" for row in range(60)], "label": ["good"] * 50 + ["bad"] * 10})
+    table = table.assign(part="", has_mask=False, group="", sha256=table["image_id"])
+    images = np.zeros((60, 1, 16, 16), np.uint8)
+    with pytest.raises(
+        InputError, match=r"with 'good' as normal the test side has (0 normal and 1|1 normal and 0) anom"
+    ):
+        cells.split_class(images, table, "good", group("data_prep", max_test=1), 0)
+
+
 def test_a_class_that_is_not_there_is_refused():
     with pytest.raises(InputError, match=r"benchmark\.classes: found 'x', but raw_images has no such class"):
         cells.wanted_cells(mnist().table, group("benchmark", classes=["x"]))

@@ -12,7 +12,7 @@ from tests.project import ROOT
 
 from fanogan_pipeline.datasets import validators
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.images import ImageSet
+from fanogan_pipeline.images import SOURCE_COLUMNS, ImageSet, ImageSource
 from fanogan_pipeline.networks import Checkpoint
 
 CATALOG = yaml.safe_load((ROOT / "conf/base/catalog.yml").read_text())
@@ -52,7 +52,10 @@ def scores(**changes: object) -> pd.DataFrame:
     return table.assign(**{**numbers, "p_value": [0.5, 0.1], "is_flagged": [False, True], **changes})
 
 
+NOTHING = ImageSource(pd.DataFrame({name: [] for name in SOURCE_COLUMNS}), lambda row: np.zeros((8, 8), np.uint8))
+
 REFUSED = {
+    "no pictures": (validators.image_source, NOTHING, "found no pictures, expected at least one"),
     "no images": (validators.image_set, image_set(0), "found no images"),
     "a name twice": (validators.image_set, image_set(2, ["a", "a"]), "image_id: found 1 repeated names"),
     "anomalies": (validators.normal_set, image_set(anomalous=True), "found 3 anomalous images, expected normal"),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -182,6 +183,24 @@ def test_a_picture_that_is_above_the_threshold_everywhere_is_outlined_along_its_
     left, right, bottom, top = overlay.images[0].get_extent()
     points = np.concatenate([path.vertices for path in outline.get_paths()])
     assert [*points.min(axis=0), *points.max(axis=0)] == pytest.approx([left, top, right, bottom], abs=0.3)
+
+
+def test_nothing_is_drawn_around_a_picture_that_is_smaller_than_the_largest():
+    images, masks = grey([10, 20]), np.zeros((2, 4, 6))
+    sizes = [(4, 6), (2, 3)]
+    figure = figures.heatmap_gallery(images, images, np.ones((2, 4, 6)), masks, "ab", [1.0, 2.0], 2.5, sizes)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    for axis in figure.axes[:5]:
+        left, _, _, _ = axis.images[1].get_extent()
+        inside, beside, below = (
+            pixels[pixels.shape[0] - 1 - round(y), round(x)]
+            for x, y in axis.transData.transform([(left + 1.5, 1), (left + 4.5, 1), (left + 1.5, 3)])
+        )
+        assert (inside < 255).any()
+        assert (beside == 255).all()
+        assert (below == 255).all()
 
 
 def test_truth_that_nobody_knows_is_grey():

@@ -47,6 +47,13 @@ def test_pictures_that_come_or_go_while_a_run_reads_them_are_noticed():
             expect_unchanged(other, rows, plan["image_id"])
 
 
+def test_the_smallest_share_for_testing_is_a_normal_image():
+    """Without one nothing could be said of false alarms, nor of ranking."""
+    parameters = group("data_prep", normal_classes=["good"], test_fraction=0.01)
+    split = split_images(source_table(["good"] * 45 + ["bad"] * 5), parameters, "", seed=0)
+    assert split.loc[split["split"] == "test", "is_anomaly"].value_counts().to_dict() == {True: 5, False: 1}
+
+
 def test_the_official_protocol_tests_on_all_official_test_images():
     table, parameters = mnist().table, group("data_prep")
     split = split_images(table, parameters, "", seed=0)

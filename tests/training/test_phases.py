@@ -165,6 +165,11 @@ def test_a_generator_that_shows_one_image_is_noticed_and_a_varied_one_is_not():
     assert health.collapse_complaint(real, torch.rand(32, 1, 8, 8)) == ""
 
 
+@pytest.mark.filterwarnings("error")
+def test_batches_of_one_image_tell_nothing_of_a_generator_and_warn_of_nothing():
+    assert health.collapse_complaint(torch.rand(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)) == ""
+
+
 def test_a_look_at_the_generator_reads_no_other_batch(monkeypatch):
     """Another one would be of another pass over the data, which is drawn anew."""
     phase = WganPhase(ones(60), SPEC, wgan_parameters(), 0, CPU)

@@ -63,6 +63,9 @@ def split_class(
         normal_class: the label.
         parameters: of `data_prep`; their own normal classes do not count.
         seed: of the split.
+
+    Raises:
+        InputError: a test side without any normal or any anomalous image, which no method can be measured on.
     """
     wanted = parameters.model_copy(update={"normal_classes": [normal_class]})
     plan = splits.split_images(table, wanted, "", seed).assign(row=lambda found: found.index)
@@ -78,6 +81,13 @@ def split_class(
             for row, image in enumerate(side):
                 side[row] = channels_first(light.apply(channels_last(image)))
     known = sides["scored"][["part", "image_id", "label", "is_anomaly"]].reset_index(drop=True)
+    anomalous = known.loc[known["part"] == "test", "is_anomaly"]
+    if anomalous.nunique() < 2:
+        raise InputError(
+            f"benchmark: with '{normal_class}' as normal the test side has {int((~anomalous).sum())} normal and "
+            f"{int(anomalous.sum())} anomalous images, expected both; raise data_prep.test_fraction or max_test "
+            "or take the class out of benchmark.classes"
+        )
     return Split(**found, known=known, selection_group=groups_of(sides["selection"]))
 
 

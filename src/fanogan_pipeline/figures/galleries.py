@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import style
@@ -81,6 +82,7 @@ def heatmap_gallery(
     image_ids: Sequence[str],
     scores: Sequence[float],
     threshold: float,
+    sizes: Sequence[tuple[int, int]] | None = None,
 ) -> Figure:
     """Where images are restored badly: image, restoration, residual map, overlay, and truth where known.
 
@@ -92,6 +94,7 @@ def heatmap_gallery(
         image_ids: of each image.
         scores: of each image.
         threshold: residual from which a pixel is outlined in the overlay.
+        sizes: (h, w) of each picture, in the upper left of its image; what is around it is not shown. None: no frame.
     """
     images, restored = style.need_images(images, "images"), _same_shape(images, restored)
     maps = np.asarray(maps, np.float64)
@@ -124,6 +127,10 @@ def heatmap_gallery(
         known = "" if np.isfinite(masks[:columns]).all() else "; grey: not known"
         look = matplotlib.colormaps["gray"].with_extremes(bad=style.GREY)
         style.image_strip(axes[4], masks[:columns], f"truth (white: anomalous{known})", cmap=look, vmin=0, vmax=1)
+    for axis in axes if sizes else ():
+        for artist, (height, width) in zip(axis.images, sizes or (), strict=False):
+            left, _, _, top = artist.get_extent()
+            artist.set_clip_path(Rectangle((left, top), width, height, transform=axis.transData))
     _colour_bar(figure, drawn[0], list(axes), "residual of the pixel (same scale for all)")
     return figure
 

@@ -42,7 +42,7 @@ class DataPrepParameters(Group):
     calibration_fraction: Fraction
     test_fraction: Fraction
     reference_count: Annotated[int, Field(ge=10)]
-    max_train: Annotated[int, Field(ge=1)] | None
+    max_train: Annotated[int, Field(ge=2)] | None
     max_test: Annotated[int, Field(ge=1)] | None
     duplicates: Literal["refuse", "drop"]
     workers: Annotated[int, Field(ge=1, le=256)]

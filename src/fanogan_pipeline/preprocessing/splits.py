@@ -89,7 +89,7 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
     draws_test = not is_test[normal].any()
     if draws_test:  # without normal test images nothing could be said of false alarms, nor of ranking
         is_test = is_test | grouped_with(table, is_test)
-        wanted = round(parameters.test_fraction * len(normal))
+        wanted = max(1, round(parameters.test_fraction * len(normal)))
         missing = wanted - int(is_test[normal].sum())
         if missing > 0:
             is_test |= table.index.isin(draw_groups(table[~is_test & ~table["is_anomaly"]], missing, rng))

@@ -37,11 +37,13 @@ def runaway_complaint(values: dict[str, float]) -> str:
 
 
 def collapse_complaint(real: Tensor, fake: Tensor) -> str:
-    """A generator that shows one image only, or "".
+    """A generator that shows one image only, or "", as ever where batches are of one image, which tells nothing.
 
     Args:
         real, fake: batches [N, C, H, W] in the same pixel range.
     """
+    if len(fake) < 2:
+        return ""
     spread_real = float(real.std(dim=0).mean())
     spread_fake = float(fake.std(dim=0).mean())
     if not math.isfinite(spread_fake) or spread_fake >= COLLAPSED_SHARE * spread_real:

@@ -167,6 +167,7 @@ def draw_heatmaps(
         pictures.picture_table(some)["image_id"].tolist(),
         test_scores["score"].to_numpy()[rows],
         judged.pixel_threshold,
+        [picture.shape[-2:] for picture in restored],
     )
     return origin.signed(drawn, test_scores.attrs)
 

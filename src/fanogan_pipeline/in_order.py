@@ -9,7 +9,7 @@ from typing import TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
-AT_ONCE = 8  # items that a thread takes at a time: handing one over takes as long as reading a small picture
+AT_ONCE = 8  # items that a thread takes at a time, of many: handing one over takes as long as reading a small picture
 
 
 def in_order(do: Callable[[S], T], items: Sequence[S], workers: int, together: int) -> Iterator[T]:
@@ -29,5 +29,6 @@ def in_order(do: Callable[[S], T], items: Sequence[S], workers: int, together: i
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(items), together):
             end = min(start + together, len(items))
-            parts = [items[k : min(k + AT_ONCE, end)] for k in range(start, end, AT_ONCE)]
+            few = min(AT_ONCE, max(1, (end - start) // (4 * workers)))  # each thread has several turns, so none is idle
+            parts = [items[k : min(k + few, end)] for k in range(start, end, few)]
             yield from chain.from_iterable(pool.map(do_some, parts))

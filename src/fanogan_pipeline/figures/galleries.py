@@ -127,10 +127,11 @@ def heatmap_gallery(
         known = "" if np.isfinite(masks[:columns]).all() else "; grey: not known"
         look = matplotlib.colormaps["gray"].with_extremes(bad=style.GREY)
         style.image_strip(axes[4], masks[:columns], f"truth (white: anomalous{known})", cmap=look, vmin=0, vmax=1)
-    for axis in axes if sizes else ():
-        for artist, (height, width) in zip(axis.images, sizes or (), strict=False):
-            left, _, _, top = artist.get_extent()
-            artist.set_clip_path(Rectangle((left, top), width, height, transform=axis.transData))
+    if sizes:
+        for axis in axes:
+            for artist, (height, width) in zip(axis.images, sizes, strict=False):
+                left, _, _, top = artist.get_extent()
+                artist.set_clip_path(Rectangle((left, top), width, height, transform=axis.transData))
     _colour_bar(figure, drawn[0], list(axes), "residual of the pixel (same scale for all)")
     return figure
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSet, ImageSource, Tiles, groups_of, picture_runs
-from fanogan_pipeline.in_order import in_order
 from fanogan_pipeline.parameters import DataPrepParameters
+from fanogan_pipeline.preprocessing.decoded import decoded, readable
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
 from fanogan_pipeline.preprocessing.tiling import Tiling
 
-T = TypeVar("T")
 Kept = np.ndarray | slice  # which tiles of a picture
-CHUNK = 256  # pictures handed to the workers at once: bounds what is decoded but not yet stored
 
 
 def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepParameters, seed: int) -> Geometry:
@@ -40,8 +36,8 @@ def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepPara
     if parameters.local_contrast is None:
         return plain
     few = to_fit_on(rows, seed)
-    pictures = _decoded(lambda row: plain.scaled(source.read(row)), few, parameters.workers, "levelling light")
-    return replace(plain, local_contrast=fit_levelling(_readable(pictures, _refuse, []), parameters.local_contrast))
+    pictures = decoded(lambda row: plain.scaled(source.read(row)), few, parameters.workers, "levelling light")
+    return replace(plain, local_contrast=fit_levelling(readable(pictures, _refuse, []), parameters.local_contrast))
 
 
 def prepare_pictures(
@@ -160,44 +156,17 @@ def _prepared(
     shape = (geometry.channels, *geometry.image_size)
     if geometry.tiling is None:
         images, count = np.empty((len(rows), *shape), np.uint8), 0
-        for image in _readable(_decoded(fitted, rows, workers, what), settle, reasons):
+        for image in readable(decoded(fitted, rows, workers, what), settle, reasons):
             images[count] = image
             count += 1
         return images[:count], None, reasons
-    cuts = list(_readable(_decoded(cut, rows, workers, what), settle, reasons))
+    cuts = list(readable(decoded(cut, rows, workers, what), settle, reasons))
     counts = [len(tiles) for tiles, _, _ in cuts]
     names = source.table["image_id"].to_numpy(dtype=str)[rows[np.array([not reason for reason in reasons], bool)]]
     top, left = np.concatenate([np.empty((0, 2), int), *(corners for _, corners, _ in cuts)]).astype(np.int32).T
     sizes = np.array([size for _, _, size in cuts], np.int32).reshape(-1, 2).repeat(counts, axis=0)
     images = np.concatenate([np.empty((0, *shape), np.uint8), *(tiles for tiles, _, _ in cuts)])
     return images, Tiles(names.repeat(counts), top, left, sizes[:, 0], sizes[:, 1]), reasons
-
-
-def _readable(found: Iterable[T | InputError], settle: Callable[[InputError], str], reasons: list[str]) -> Iterator[T]:
-    """What is no error; `reasons` gets "" for each, and what `settle` makes of each error."""
-    for one in found:
-        if isinstance(one, InputError):
-            reasons.append(settle(one))
-        else:
-            reasons.append("")
-            yield one
-
-
-def _decoded(prepare: Callable[[int], T], rows: np.ndarray, workers: int, what: str) -> Iterator[T | InputError]:
-    """What `prepare` makes of each row, or its refusal, in order, a bounded number ahead."""
-
-    def attempt(row: int) -> T | InputError:
-        try:
-            return prepare(row)
-        except InputError as error:
-            return error
-
-    # a bar where there is a terminal, silence elsewhere
-    is_silent = None if what else True
-    with tqdm(total=len(rows), desc=what, unit="picture", disable=is_silent, delay=1, leave=False) as progress:
-        for prepared in in_order(attempt, rows.tolist(), workers, CHUNK):
-            progress.update()
-            yield prepared
 
 
 def read_masks(source: ImageSource, rows: np.ndarray, geometry: Geometry, tiles: Tiles | None) -> np.ndarray | None:

@@ -172,6 +172,14 @@ def test_a_value_that_reads_back_as_itself_is_said_in_the_command(value):
     assert repr(read) == repr({"seed": 4, "reporting": {"title": value}})
 
 
+def expect_repeated(project: Path, first: dict) -> dict:
+    """The command that a manifest tells gives its parameters again; returns the manifest of that run."""
+    assert run_here(project, *shlex.split(first["command"])[2:]).status == 0
+    again = manifest_of(project)
+    assert again["parameters"] == first["parameters"]
+    return again
+
+
 def test_the_command_repeats_a_title_that_looks_like_a_number(smoke_project, tmp_path):
     project = copy_of(smoke_project, tmp_path / "project")
     (project / "conf/local").mkdir(exist_ok=True)
@@ -179,8 +187,7 @@ def test_the_command_repeats_a_title_that_looks_like_a_number(smoke_project, tmp
     assert run_here(project, "--pipelines", "data_prep", "--params", "data_prep.max_test=20").status == 0
     first = manifest_of(project)
     (project / "conf/local/parameters.yml").unlink()
-    assert run_here(project, *shlex.split(first["command"])[2:]).status == 0
-    assert manifest_of(project)["parameters"] == first["parameters"]
+    expect_repeated(project, first)
 
 
 def test_the_manifest_works_as_a_configuration_of_the_command(smoke_project, tmp_path):
@@ -192,9 +199,7 @@ def test_the_manifest_works_as_a_configuration_of_the_command(smoke_project, tmp
     first = manifest_of(project)
     assert first["command"].startswith("kedro run --config data/08_reporting/run_manifest.json/")
     (project / "conf/local/parameters.yml").unlink()
-    assert run_here(project, *shlex.split(first["command"])[2:]).status == 0
-    again = manifest_of(project)
-    assert again["parameters"] == first["parameters"]
+    again = expect_repeated(project, first)
     sums = [{name: fact["sha256"] for name, fact in one["written"].items()} for one in (first, again)]
     assert sums[0] == sums[1]
 
@@ -228,8 +233,7 @@ def test_the_command_repeats_parameters_that_are_taken_from_what_was_said(smoke_
     first = manifest_of(project)
     assert (first["parameters"]["encoder"]["steps"], first["parameters"]["encoder"]["batch_size"]) == (7, 24)
     local.unlink()
-    assert run_here(project, *shlex.split(first["command"])[2:]).status == 0
-    assert manifest_of(project)["parameters"] == first["parameters"]
+    expect_repeated(project, first)
 
 
 def test_the_command_repeats_parameters_from_globals_of_the_users_own(smoke_project, tmp_path):
@@ -245,8 +249,7 @@ def test_the_command_repeats_parameters_from_globals_of_the_users_own(smoke_proj
     assert (first["seed"], first["parameters"]["data_prep"]["max_test"]) == (7, 20)
     (local / "globals.yml").write_text("my_seed: 8")
     (local / "parameters.yml").unlink()
-    assert run_here(project, *shlex.split(first["command"])[2:]).status == 0
-    assert manifest_of(project)["parameters"] == first["parameters"]
+    expect_repeated(project, first)
 
 
 def test_the_catalog_may_take_a_key_of_its_own_from_what_was_said(smoke_project, tmp_path):

@@ -22,7 +22,7 @@ from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_generator
 from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, TrainingParameters, WganParameters
-from fanogan_pipeline.training import encoder, interrupt, wgan
+from fanogan_pipeline.training import data, encoder, interrupt, wgan
 from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.job import TrainingJob
 from fanogan_pipeline.training.loop import run_phase
@@ -74,11 +74,11 @@ def exactly() -> Iterator[None]:
     In float32 Adam blows the rounding of gradients that are zero, such as those before a batch norm, up to full steps.
     """
     torch.set_default_dtype(torch.float64)
-    wgan.to_pixels = encoder.to_pixels = lambda *arguments: to_pixels(*arguments).double()
+    data.to_pixels = lambda *arguments: to_pixels(*arguments).double()
     try:
         yield
     finally:
-        wgan.to_pixels = encoder.to_pixels = to_pixels
+        data.to_pixels = to_pixels
         torch.set_default_dtype(torch.float32)
 
 

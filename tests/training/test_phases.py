@@ -174,10 +174,10 @@ def test_a_look_at_the_generator_reads_no_other_batch(monkeypatch):
     """Another one would be of another pass over the data, which is drawn anew."""
     phase = WganPhase(ones(60), SPEC, wgan_parameters(), 0, CPU)
     phase.step(3)
-    order = phase.batches._orders
-    monkeypatch.setattr(phase.batches, "rows", None)
+    order = phase.real.batches._orders
+    monkeypatch.setattr(phase.real.batches, "rows", None)
     assert phase.complaint({}) == health.collapse_complaint(phase._last_real, phase._last_fake)
-    assert phase.batches._orders is order
+    assert phase.real.batches._orders is order
 
 
 def test_the_penalty_may_be_taken_over_part_of_the_batch():

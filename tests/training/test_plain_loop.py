@@ -14,7 +14,7 @@ from tests.parts import group, ones, wgan_parameters
 from torch import Tensor, nn
 
 from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_generator
-from fanogan_pipeline.training import encoder, wgan
+from fanogan_pipeline.training import data, encoder, wgan
 
 CPU = torch.device("cpu")
 STEPS = 4  # the whole phase, so that a decay of the rates shows
@@ -29,8 +29,7 @@ def pixels(images: Tensor, pixel_range: tuple[float, float]) -> Tensor:
 
 @pytest.fixture(autouse=True)
 def _in_double_precision(monkeypatch):
-    monkeypatch.setattr(wgan, "to_pixels", pixels)
-    monkeypatch.setattr(encoder, "to_pixels", pixels)
+    monkeypatch.setattr(data, "to_pixels", pixels)
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.networks.pixels import to_pixels
+from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.distributed import SOLO, Group
 
 
@@ -36,6 +38,32 @@ class Batches:
     def _order(self, number: int) -> Tensor:
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
         return torch.randperm(self.count, generator=generator)
+
+
+class RealImages:
+    """The images to train on, batch after batch as the networks see them.
+
+    Args:
+        images: uint8 [N, C, H, W], on the device that trains.
+        pixel_range: (low, high) that the networks see.
+        batches: which images make a batch.
+        augment: changes them.
+        group: the processes that share a batch.
+    """
+
+    def __init__(
+        self, images: Tensor, pixel_range: tuple[float, float], batches: Batches, augment: Augmenter, group: Group
+    ) -> None:
+        self.images, self.pixel_range, self.group = images, pixel_range, group
+        self.batches, self.augment = batches, augment
+
+    def batch(self, k: int) -> Tensor:
+        """This process's share of batch k, [n, C, H, W]."""
+        return self.group.shard(self.augment(self.pixels(self.batches.rows(k)), k))
+
+    def pixels(self, rows: Tensor) -> Tensor:
+        """The images of some rows, int64 [n], as they are: [n, C, H, W]."""
+        return to_pixels(self.images[rows.to(self.images.device)], self.pixel_range)
 
 
 def check_batch_size(parameter: str, batch_size: int, count: int) -> None:

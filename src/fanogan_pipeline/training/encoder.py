@@ -8,12 +8,11 @@ from torch import Tensor, nn
 from fanogan_pipeline.evenly import evenly
 from fanogan_pipeline.networks import Wgan, build_encoder, folded, pixel_range, seeded
 from fanogan_pipeline.networks.layout import placed
-from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.networks.wgan import sample_prior
 from fanogan_pipeline.parameters import AugmentationParameters, EncoderParameters, Precision
 from fanogan_pipeline.training import objectives
 from fanogan_pipeline.training.augmentation import Augmenter
-from fanogan_pipeline.training.data import Batches, corrupt
+from fanogan_pipeline.training.data import Batches, RealImages, corrupt
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.precision import Passes
 from fanogan_pipeline.training.replay import MakeRecorder, Replayed, rate_of
@@ -42,7 +41,6 @@ class EncoderPhase:
     ) -> None:
         self.p, self.wgan, self.device, self.group = parameters, wgan, device, group
         self.passed = Passes(precision, device)
-        self.images = images.to(device)
         self.generator, self.critic = folded(wgan.generator.to(device)), folded(wgan.critic.to(device))
         with seeded(seed):
             self.encoder = placed(build_encoder(wgan.spec, parameters.head), device)
@@ -51,12 +49,11 @@ class EncoderPhase:
         self.optimiser = self._optimiser(record is not None)
         self.optimisers = {"encoder": self.optimiser}
         self.noise = torch.Generator(device).manual_seed(seed + 1)
-        self.batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size")
-        self.augment = Augmenter(augmentation, seed + 3, pixel_range(wgan.spec))
-        some = self.images[evenly(len(images), UNIT_IMAGES)]
-        low, high = pixel_range(wgan.spec)
-        # a blanked block is background, where there is such a thing
-        self.fill = low + float(some.median()) * (high - low) / 255
+        batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size")
+        augment = Augmenter(augmentation, seed + 3, pixel_range(wgan.spec))
+        self.real = RealImages(images.to(device), pixel_range(wgan.spec), batches, augment, group)
+        some = self.real.pixels(torch.as_tensor(evenly(len(images), UNIT_IMAGES)))
+        self.fill = float(some.median())  # a blanked block is background, where there is such a thing
         self.image_unit, self.feature_unit = self._units(some) if parameters.normalise else (1.0, 1.0)
         self.images_a_step = parameters.batch_size
         self.updates = Replayed(record and record(self.noise))
@@ -64,7 +61,7 @@ class EncoderPhase:
     def step(self, number: int) -> dict[str, Tensor]:
         share = rate_factor(number, self.p.steps, self.p.rate_decay, WARM_UP_STEPS if self.p.rate_decay else 0)
         set_rate(self.optimiser, share * self.p.learning_rate)
-        return self.updates(self._updates, *([] if self.p.objective == "ziz" else [self._real(number)]))
+        return self.updates(self._updates, *([] if self.p.objective == "ziz" else [self.real.batch(number)]))
 
     def complaint(self, values: dict[str, float]) -> str:
         return ""
@@ -78,10 +75,6 @@ class EncoderPhase:
         self.group.mean_gradients(self.encoder)
         self.optimiser.step()
         return {**{name: term.detach() for name, term in terms.items()}, "loss_encoder": loss.detach()}
-
-    def _real(self, batch: int) -> Tensor:
-        x = to_pixels(self.images[self.batches.rows(batch).to(self.device)], pixel_range(self.wgan.spec))
-        return self.group.shard(self.augment(x, batch))
 
     def _latent_terms(self) -> dict[str, Tensor]:
         """ziz: z -> G(z) -> E(G(z))."""
@@ -109,9 +102,8 @@ class EncoderPhase:
         return {**terms, "loss_encoder": loss}
 
     @torch.no_grad()
-    def _units(self, images: Tensor) -> tuple[float, float]:
+    def _units(self, x: Tensor) -> tuple[float, float]:
         """Mean variance of a pixel and of a deepest critic unit: in these units kappa weighs like with like."""
-        x = to_pixels(images, pixel_range(self.wgan.spec))
         deepest = self.critic.features(x)[-1]
         image, feature = (float(part.var(0).mean().clamp_min(1e-12)) for part in (x, deepest))
         return image, feature

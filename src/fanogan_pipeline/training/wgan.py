@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from fanogan_pipeline.networks import NetworkSpec, build_critic, build_generator, pixel_range, seeded
 from fanogan_pipeline.networks.layout import placed
-from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.networks.wgan import sample_prior
 from fanogan_pipeline.parameters import AugmentationParameters, Precision, WganParameters
 from fanogan_pipeline.training import health, objectives
 from fanogan_pipeline.training.augmentation import Augmenter
-from fanogan_pipeline.training.data import Batches
+from fanogan_pipeline.training.data import Batches, RealImages
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.ema import update_average
 from fanogan_pipeline.training.precision import Passes
@@ -51,7 +50,6 @@ class WganPhase:
     ) -> None:
         self.p, self.spec, self.device, self.group = parameters, spec, device, group
         self.passed = Passes(precision, device)
-        self.images = images.to(device)
         with seeded(seed):
             self.generator = placed(build_generator(spec), device)
             self.critic = placed(build_critic(spec), device)
@@ -72,8 +70,9 @@ class WganPhase:
             "critic": self.critic_optimiser,
         }
         self.noise = torch.Generator(device).manual_seed(seed + 1)
-        self.batches = Batches(len(images), parameters.batch_size, seed + 2, "wgan.batch_size")
-        self.augment = Augmenter(augmentation, seed + 3, pixel_range(spec))
+        batches = Batches(len(images), parameters.batch_size, seed + 2, "wgan.batch_size")
+        augment = Augmenter(augmentation, seed + 3, pixel_range(spec))
+        self.real = RealImages(images.to(device), pixel_range(spec), batches, augment, group)
         self.images_a_step = parameters.batch_size * parameters.critic_steps
         self.updates = Replayed(record and record(self.noise))
 
@@ -82,7 +81,7 @@ class WganPhase:
         set_rate(self.critic_optimiser, share * self.p.critic_learning_rate)
         set_rate(self.generator_optimiser, share * self.p.learning_rate)
         first = number * self.p.critic_steps
-        batches = [self._real(batch) for batch in range(first, first + self.p.critic_steps)]
+        batches = [self.real.batch(k) for k in range(first, first + self.p.critic_steps)]
         terms = self.updates(self._updates, *batches)
         images_seen = (number + 1) * self.images_a_step
         update_average(self.average, self.generator, images_seen, self.images_a_step, self.p.ema_half_life)
@@ -135,10 +134,6 @@ class WganPhase:
             return self.passed(self.critic, real), self.passed(self.critic, fake)
         real_scores, fake_scores = self.passed(self.critic, torch.cat([real, fake])).chunk(2)
         return real_scores, fake_scores
-
-    def _real(self, batch: int) -> Tensor:
-        x = to_pixels(self.images[self.batches.rows(batch).to(self.device)], pixel_range(self.spec))
-        return self.group.shard(self.augment(x, batch))
 
     def _fake(self) -> Tensor:
         z = sample_prior(self.p.latent_prior, self.p.batch_size, self.spec.latent_dim, self.noise)

@@ -133,7 +133,7 @@ class PlainEncoder:
         self.encoder = build_encoder(wgan.spec, parameters.head)
         weights, rate = self.encoder.parameters(), parameters.learning_rate
         if parameters.optimiser == "rmsprop":
-            self.optimiser: torch.optim.Optimizer = torch.optim.RMSprop(weights, rate, alpha=0.9, eps=1e-5)
+            self.optimiser: torch.optim.Optimizer = PlainRmsProp(weights, {"lr": rate})
         else:
             self.optimiser = torch.optim.Adam(weights, rate)
         self.noise = torch.Generator().manual_seed(seed + 1)
@@ -176,6 +176,18 @@ class PlainEncoder:
         low, high = pixel_range(self.wgan.spec)
         c = self.p.corruption
         return corrupt(x, c.noise * (high - low) / 2, c.blank, c.block, self.noise, self.fill)
+
+
+class PlainRmsProp(torch.optim.Optimizer):
+    """TensorFlow 1's, at its defaults."""
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                square = self.state[weight].setdefault("square", torch.ones_like(weight))
+                square.mul_(0.9).add_(0.1 * weight.grad**2)
+                weight -= group["lr"] * weight.grad / torch.sqrt(square + 1e-10)
 
 
 def _distance(one: Tensor, other: Tensor, kind: str) -> Tensor:

@@ -39,9 +39,8 @@ SPEC = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
 STEPS = 24
 AT_WORK = "at work"
 Report = Callable[[Any], None]
-# Done before the first process is made, so that each has it from its start: pictures read, torch's optimisers imported.
+# Done before the first process is made, so that each has it from its start: pictures read.
 ones(60)
-torch.optim.Adam([torch.zeros(1, requires_grad=True)], fused=True)
 
 
 def stored(form: str, kinds: dict[str, str], folder: Path, save: str | None = None, load: str | None = None) -> Any:

@@ -59,9 +59,7 @@ def test_bfloat16_is_what_networks_compute_in_and_nothing_is_kept_in(name, archi
     assert torch.bfloat16 in found
     kept = [value for module in phase.modules.values() for value in module.state_dict().values()]
     kept += [weight.grad for module in phase.modules.values() for weight in module.parameters()]
-    kept += [
-        slot for optimiser in phase.optimisers.values() for state in optimiser.state.values() for slot in state.values()
-    ]
+    kept += [value for optimiser in phase.optimisers.values() for values in optimiser.kept.values() for value in values]
     assert {value.dtype for value in kept if value is not None} <= {torch.float32, torch.int64}
     assert {term.dtype for term in terms.values()} == {torch.float32}
 

@@ -15,8 +15,9 @@ from fanogan_pipeline.networks import NetworkSpec, build_encoder, build_generato
 from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.parameters import BenchmarkMethod
 from fanogan_pipeline.training.augmentation import Augmenter
-from fanogan_pipeline.training.data import Batches
-from fanogan_pipeline.training.schedule import rate_factor, set_rate
+from fanogan_pipeline.training.data import Batches, RealImages
+from fanogan_pipeline.training.optimisers import Adam
+from fanogan_pipeline.training.schedule import rate_factor
 from fanogan_pipeline.training.wgan import network_spec
 
 RATE_DECAY = 0.5  # share of the steps over which the rate falls, as in `rate_factor`
@@ -77,15 +78,13 @@ def fit(
     e, steps = settings.encoder, settings.benchmark.autoencoder_steps
     with seeded(seed):
         model = build(spec).to(device)
-    images, span = torch.from_numpy(train), pixel_range(spec)
-    optimiser = torch.optim.Adam(model.parameters(), e.learning_rate)
+    images, span, optimiser = torch.from_numpy(train).to(device), pixel_range(spec), Adam(model.parameters())
     batches = Batches(len(images), e.batch_size, seed, "encoder.batch_size")
-    augment = Augmenter(settings.data_prep.augmentation, seed, span)
+    real = RealImages(images, span, batches, Augmenter(settings.data_prep.augmentation, seed, span))
     for step in range(steps):
-        set_rate(optimiser, e.learning_rate * rate_factor(step, steps, RATE_DECAY))
-        x = augment(to_pixels(images[batches.rows(step)].to(device), span), step)
-        loss = model.loss(x)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.rate.fill_(e.learning_rate * rate_factor(step, steps, RATE_DECAY))
+        loss = model.loss(real.batch(step))
+        optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     model.eval()

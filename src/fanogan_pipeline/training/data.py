@@ -52,7 +52,12 @@ class RealImages:
     """
 
     def __init__(
-        self, images: Tensor, pixel_range: tuple[float, float], batches: Batches, augment: Augmenter, group: Group
+        self,
+        images: Tensor,
+        pixel_range: tuple[float, float],
+        batches: Batches,
+        augment: Augmenter,
+        group: Group = SOLO,
     ) -> None:
         self.images, self.pixel_range, self.group = images, pixel_range, group
         self.batches, self.augment = batches, augment

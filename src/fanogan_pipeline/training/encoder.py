@@ -14,9 +14,10 @@ from fanogan_pipeline.training import objectives
 from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, RealImages, corrupt
 from fanogan_pipeline.training.distributed import SOLO, Group
+from fanogan_pipeline.training.optimisers import Adam, Optimiser, RmsProp
 from fanogan_pipeline.training.precision import Passes
-from fanogan_pipeline.training.replay import MakeRecorder, Replayed, rate_of
-from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor, set_rate
+from fanogan_pipeline.training.replay import MakeRecorder, Replayed
+from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor
 
 SEED_OFFSET = 1000  # the encoder's seed lies so far from its WGAN's
 UNIT_IMAGES = 256  # real images, evenly from all, that the loss terms' units and the typical pixel are taken over
@@ -46,8 +47,8 @@ class EncoderPhase:
             self.encoder = placed(build_encoder(wgan.spec, parameters.head), device)
         group.share_statistics(self.encoder)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder}
-        self.optimiser = self._optimiser(record is not None)
-        self.optimisers = {"encoder": self.optimiser}
+        self.optimiser = (RmsProp if parameters.optimiser == "rmsprop" else Adam)(self.encoder.parameters())
+        self.optimisers: dict[str, Optimiser] = {"encoder": self.optimiser}
         self.noise = torch.Generator(device).manual_seed(seed + 1)
         batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size")
         augment = Augmenter(augmentation, seed + 3, pixel_range(wgan.spec))
@@ -60,7 +61,7 @@ class EncoderPhase:
 
     def step(self, number: int) -> dict[str, Tensor]:
         share = rate_factor(number, self.p.steps, self.p.rate_decay, WARM_UP_STEPS if self.p.rate_decay else 0)
-        set_rate(self.optimiser, share * self.p.learning_rate)
+        self.optimiser.rate.fill_(share * self.p.learning_rate)
         return self.updates(self._updates, *([] if self.p.objective == "ziz" else [self.real.batch(number)]))
 
     def complaint(self, values: dict[str, float]) -> str:
@@ -70,7 +71,7 @@ class EncoderPhase:
         """An update of the encoder, on real images where its objective has any."""
         terms = self._image_terms(*batch) if batch else self._latent_terms()
         loss = terms.pop("loss_encoder")
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         loss.backward()
         self.group.mean_gradients(self.encoder)
         self.optimiser.step()
@@ -112,11 +113,3 @@ class EncoderPhase:
         low, high = pixel_range(self.wgan.spec)
         c = self.p.corruption
         return corrupt(x, c.noise * (high - low) / 2, c.blank, c.block, self.noise, self.fill, self.group)
-
-    def _optimiser(self, is_recorded: bool) -> torch.optim.Optimizer:
-        weights, how = self.encoder.parameters(), rate_of(self.p.learning_rate, self.device, is_recorded)
-        if self.p.optimiser == "rmsprop":
-            # TensorFlow 1's defaults, which the article's code has: decay 0.9, and 1e-10 added to the mean square; but
-            # that starts at 1 there and at 0 here, where the first hundred steps are larger
-            return torch.optim.RMSprop(weights, alpha=0.9, eps=1e-5, foreach=True, **how)
-        return torch.optim.Adam(weights, fused=True, **how)

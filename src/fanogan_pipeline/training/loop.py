@@ -17,6 +17,7 @@ from fanogan_pipeline.training import health
 from fanogan_pipeline.training.curves import Curves
 from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.interrupt import Stopping, polite_interrupt
+from fanogan_pipeline.training.optimisers import Optimiser
 from fanogan_pipeline.training.progress import Progress
 from fanogan_pipeline.training.state import StateSlot, misfit_of, pack, unpack
 
@@ -39,7 +40,7 @@ class Phase(Protocol):
 
     name: str
     modules: dict[str, nn.Module]
-    optimisers: dict[str, torch.optim.Optimizer]
+    optimisers: dict[str, Optimiser]
     noise: torch.Generator
     images_a_step: int
     group: Group

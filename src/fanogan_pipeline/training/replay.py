@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 Terms = dict[str, Tensor]
 MakeRecorder = Callable[[torch.Generator], "Recorder"]  # of the generator that the recorded function draws from
-WARM_UP = 3  # calls before the recorded one, in which libraries choose their kernels and optimisers make their states
+WARM_UP = 3  # calls before the recorded one, in which libraries choose their kernels
 
 
 class Recorder(Protocol):
@@ -47,8 +46,7 @@ class CudaGraph:
 
     def warm_up(self, function: Callable[[], Terms]) -> Terms:
         self.stream.wait_stream(torch.cuda.current_stream(self.stream.device))
-        with torch.cuda.stream(self.stream), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
+        with torch.cuda.stream(self.stream):
             terms = function()
         torch.cuda.current_stream(self.stream.device).wait_stream(self.stream)
         return terms
@@ -108,8 +106,3 @@ class Replayed:
                 one_line(error),
             )
             self.recorder = None
-
-
-def rate_of(rate: float, device: torch.device, is_recorded: bool) -> dict[str, Any]:
-    """An optimiser's arguments for a rate that changes from step to step: where its work is recorded, a tensor."""
-    return {"lr": torch.tensor(rate, device=device), "capturable": True} if is_recorded else {"lr": rate}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 WARM_UP_STEPS = 50  # an adaptive optimiser's first estimates rest on few gradients
 LAST_SHARE = 0.02  # of the full rate, at the last step of a decay
 
@@ -20,12 +18,3 @@ def rate_factor(step: int, steps: int, decay: float, warm_up: int = 0) -> float:
     rise = (step + 1) / (warm_up + 1)
     fall = LAST_SHARE + (1 - LAST_SHARE) * (1 - step / steps) / decay if decay else 1.0
     return min(1.0, rise, fall)
-
-
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """The rate of every parameter group."""
-    for group in optimiser.param_groups:
-        if isinstance(group["lr"], torch.Tensor):
-            group["lr"].fill_(rate)  # where a recorded step reads it
-        else:
-            group["lr"] = rate

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fanogan_pipeline.networks.checkpoint import Checkpoint
 from fanogan_pipeline.parameters import DataPrepParameters, EncoderParameters, Precision, WganParameters
 from fanogan_pipeline.training.curves import Curves
+from fanogan_pipeline.training.optimisers import Optimiser
 
 CODE = ("networks", "training")  # the packages that weights are made by
 
@@ -131,7 +132,7 @@ def facts_of(
 
 def pack(
     modules: dict[str, nn.Module],
-    optimisers: dict[str, torch.optim.Optimizer],
+    optimisers: dict[str, Optimiser],
     noise: torch.Generator,
     step: int,
     curves: Curves,
@@ -142,8 +143,7 @@ def pack(
     for name, module in modules.items():
         tensors |= {f"module/{name}/{key}": value for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():
-        for number, slots in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{name}/{number}/{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+        tensors |= {f"optimiser/{name}/{key}": value for key, value in _kept(optimiser)}
     copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
     return Checkpoint(copies, {"step": step, "history": list(curves.rows), "since": curves.since})
 
@@ -162,7 +162,7 @@ def misfit_of(state: Checkpoint, modules: dict[str, nn.Module]) -> str:
 def unpack(
     state: Checkpoint,
     modules: dict[str, nn.Module],
-    optimisers: dict[str, torch.optim.Optimizer],
+    optimisers: dict[str, Optimiser],
     noise: torch.Generator,
 ) -> tuple[int, Curves]:
     """Put a packed state back in place; returns the step it stood at and the curves so far."""
@@ -171,20 +171,13 @@ def unpack(
         prefix = f"module/{name}/"
         module.load_state_dict({k.removeprefix(prefix): v for k, v in state.tensors.items() if k.startswith(prefix)})
     for name, optimiser in optimisers.items():
-        slots: dict[int, dict[str, Tensor]] = {}
-        weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-        for key, value in state.tensors.items():
-            if key.startswith(f"optimiser/{name}/"):
-                number, slot = key.removeprefix(f"optimiser/{name}/").split("/")
-                slots.setdefault(int(number), {})[slot] = _laid_out_as(weights[int(number)], value)
-        optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
+        for key, value in _kept(optimiser):
+            value.copy_(state.tensors[f"optimiser/{name}/{key}"])
     sums = {key.removeprefix("sum/"): value for key, value in state.tensors.items() if key.startswith("sum/")}
     on_device = {name: value.to(noise.device) for name, value in sums.items()}
     return int(state.header["step"]), Curves(list(state.header["history"]), on_device, int(state.header["since"]))
 
 
-def _laid_out_as(weight: Tensor, value: Tensor) -> Tensor:
-    """The value with the weight's strides: a fused optimiser walks both in memory order, files keep no strides."""
-    if value.shape != weight.shape:
-        return value
-    return torch.empty_like(weight, dtype=value.dtype, device=value.device, requires_grad=False).copy_(value)
+def _kept(optimiser: Optimiser) -> Iterator[tuple[str, Tensor]]:
+    """What an optimiser keeps, tensor by tensor under a name of its own."""
+    return ((f"{kind}/{n}", value) for kind, values in optimiser.kept.items() for n, value in enumerate(values))

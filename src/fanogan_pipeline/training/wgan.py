@@ -18,9 +18,10 @@ from fanogan_pipeline.training.augmentation import Augmenter
 from fanogan_pipeline.training.data import Batches, RealImages
 from fanogan_pipeline.training.distributed import SOLO, Group
 from fanogan_pipeline.training.ema import update_average
+from fanogan_pipeline.training.optimisers import Adam, Optimiser
 from fanogan_pipeline.training.precision import Passes
-from fanogan_pipeline.training.replay import MakeRecorder, Replayed, rate_of
-from fanogan_pipeline.training.schedule import rate_factor, set_rate
+from fanogan_pipeline.training.replay import MakeRecorder, Replayed
+from fanogan_pipeline.training.schedule import rate_factor
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +64,9 @@ class WganPhase:
         group.share_statistics(self.generator)
         group.share_statistics(self.critic)
         self.modules = {"generator": self.generator, "critic": self.critic, "average": self.average}
-        self.generator_optimiser = self._adam(self.generator, parameters.learning_rate, record is not None)
-        self.critic_optimiser = self._adam(self.critic, parameters.critic_learning_rate, record is not None)
-        self.optimisers: dict[str, torch.optim.Optimizer] = {
+        self.generator_optimiser = Adam(self.generator.parameters(), parameters.adam_betas)
+        self.critic_optimiser = Adam(self.critic.parameters(), parameters.adam_betas)
+        self.optimisers: dict[str, Optimiser] = {
             "generator": self.generator_optimiser,
             "critic": self.critic_optimiser,
         }
@@ -78,8 +79,8 @@ class WganPhase:
 
     def step(self, number: int) -> dict[str, Tensor]:
         share = rate_factor(number, self.p.steps, self.p.rate_decay)
-        set_rate(self.critic_optimiser, share * self.p.critic_learning_rate)
-        set_rate(self.generator_optimiser, share * self.p.learning_rate)
+        self.critic_optimiser.rate.fill_(share * self.p.critic_learning_rate)
+        self.generator_optimiser.rate.fill_(share * self.p.learning_rate)
         first = number * self.p.critic_steps
         batches = [self.real.batch(k) for k in range(first, first + self.p.critic_steps)]
         terms = self.updates(self._updates, *batches)
@@ -139,12 +140,8 @@ class WganPhase:
         z = sample_prior(self.p.latent_prior, self.p.batch_size, self.spec.latent_dim, self.noise)
         return self.passed(self.generator, self.group.shard(z))
 
-    def _adam(self, module: nn.Module, rate: float, is_recorded: bool) -> torch.optim.Optimizer:
-        how = rate_of(rate, self.device, is_recorded)
-        return torch.optim.Adam(module.parameters(), betas=self.p.adam_betas, fused=True, **how)
-
-    def _update(self, module: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
+    def _update(self, module: nn.Module, optimiser: Optimiser, loss: Tensor) -> None:
+        optimiser.zero_grad()
         loss.backward()
         self.group.mean_gradients(module)
         optimiser.step()

@@ -227,6 +227,14 @@ def test_processes_divide_the_batch(tmp_path):
         processes_here(jobs.job(tmp_path, processes="auto", machines=3, rendezvous="localhost:1"))
 
 
+def test_auto_is_a_process_a_gpu_where_steps_are_launched_kernel_by_kernel(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    recorded = replace(jobs.job(tmp_path, processes="auto"), device="cuda")
+    launched = replace(recorded, training=recorded.training.model_copy(update={"cuda_graph": False}))
+    spread = recorded.training.model_copy(update={"machines": 2, "rendezvous": "localhost:1"})
+    assert [processes_here(job) for job in (recorded, launched, replace(recorded, training=spread))] == [1, 2, 2]
+
+
 def test_training_that_has_gone_wrong_at_its_end_leaves_a_model_where_a_warning_is_all_that_is_wanted(tmp_path):
     wild = {"objective": "wgan_plain", "learning_rate": 1.0, "critic_learning_rate": 1.0, "drift": 0.0}
     warned, stopped = (

@@ -79,7 +79,7 @@ def fit(
     with seeded(seed):
         model = build(spec).to(device)
     images, span, optimiser = torch.from_numpy(train).to(device), pixel_range(spec), Adam(model.parameters())
-    batches = Batches(len(images), e.batch_size, seed, "encoder.batch_size")
+    batches = Batches(len(images), e.batch_size, seed, "encoder.batch_size", device)
     real = RealImages(images, span, batches, Augmenter(settings.data_prep.augmentation, seed, span))
     for step in range(steps):
         optimiser.rate.fill_(e.learning_rate * rate_factor(step, steps, RATE_DECAY))

@@ -68,14 +68,19 @@ def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], Non
 
 
 def processes_here(job: TrainingJob) -> int:
-    """Processes on this machine: as asked for, or with `auto` one a GPU, as many of them as divide the batch."""
+    """Processes on this machine: as asked for, or with `auto` one a GPU, as many of them as divide the batch.
+
+    But a single one where its steps are recorded, which several processes' are not: launching kernel by kernel costs
+    small networks more than a second GPU gives them.
+    """
     machines, asked = job.training.machines, job.training.processes
     batches = {f"{job.phase}.batch_size": job.parameters.batch_size}
     p = job.parameters
     if isinstance(p, WganParameters) and p.objective == "wgan_gp" and 0 < p.penalty_images < p.batch_size:
         batches["wgan.penalty_images"] = p.penalty_images
     if asked == "auto":
-        gpus = torch.cuda.device_count() if job.device == "cuda" else 1
+        is_recorded = job.training.cuda_graph and machines == 1
+        gpus = torch.cuda.device_count() if job.device == "cuda" and not is_recorded else 1
         fitting = [n for n in range(max(gpus, 1), 0, -1) if not any(b % (n * machines) for b in batches.values())]
         if fitting:
             return fitting[0]

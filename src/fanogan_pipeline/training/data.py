@@ -21,11 +21,14 @@ class Batches:
         batch_size: images a batch, at most `count`.
         seed: of the orders.
         parameter: the name to blame when the batch is larger than the data.
+        device: where the images are; a whole order goes there at once, for a GPU would wait for each batch's.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int, parameter: str) -> None:
+    def __init__(
+        self, count: int, batch_size: int, seed: int, parameter: str, device: torch.device | None = None
+    ) -> None:
         check_batch_size(parameter, batch_size, count)
-        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self.count, self.batch_size, self.seed, self.device = count, batch_size, seed, device
         self._orders: dict[int, Tensor] = {}
 
     def rows(self, k: int) -> Tensor:
@@ -37,7 +40,7 @@ class Batches:
 
     def _order(self, number: int) -> Tensor:
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
-        return torch.randperm(self.count, generator=generator)
+        return torch.randperm(self.count, generator=generator).to(self.device)
 
 
 class RealImages:
@@ -67,8 +70,8 @@ class RealImages:
         return self.group.shard(self.augment(self.pixels(self.batches.rows(k)), k))
 
     def pixels(self, rows: Tensor) -> Tensor:
-        """The images of some rows, int64 [n], as they are: [n, C, H, W]."""
-        return to_pixels(self.images[rows.to(self.images.device)], self.pixel_range)
+        """The images of some rows, int64 [n] on their device, as they are: [n, C, H, W]."""
+        return to_pixels(self.images[rows], self.pixel_range)
 
 
 def check_batch_size(parameter: str, batch_size: int, count: int) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
+from functools import cache
 
 import torch
 
 from fanogan_pipeline.cores import cores
 from fanogan_pipeline.errors import InputError
 
+logger = logging.getLogger(__name__)
+CPU_BUILD = f"{torch.__version__}, which is for the CPU alone (pytorch.org/get-started)"
 # glibc's numbers of what `keep_memory` sets, and to what, bytes
 MALLOC = {"mmap_threshold": (-3, 32 << 20), "trim_threshold": (-1, 1 << 30), "top_pad": (-2, 64 << 20)}
 
@@ -18,12 +22,22 @@ def choose_device(name: str) -> torch.device:
     """The device of `auto` (a GPU where there is one), `cpu` or `cuda`.
 
     Raises:
-        InputError: `cuda` on a machine without one.
+        InputError: `cuda` on a machine without one, or with a PyTorch that cannot use it.
     """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise InputError("device: found 'cuda', but PyTorch sees no GPU here; use 'auto' or 'cpu'")
+        other = "" if torch.version.cuda or torch.version.hip else f", or a build of PyTorch other than {CPU_BUILD}"
+        raise InputError(f"device: found 'cuda', but PyTorch sees no GPU here; use 'auto' or 'cpu'{other}")
+    if name == "auto":
+        _say(available)
     return _exact(torch.device("cuda" if available and name != "cpu" else "cpu"))
+
+
+@cache
+def _say(is_gpu: bool) -> None:
+    """Once a process, what `auto` has come to: with a wrong build of PyTorch a GPU lies idle without a word."""
+    where = torch.cuda.get_device_name() if is_gpu else f"the CPU ({torch.get_num_threads()} threads)"
+    logger.info("device: auto, which is %s", where)
 
 
 def of_process(kind: str, local_rank: int) -> torch.device:
@@ -44,9 +58,11 @@ def of_process(kind: str, local_rank: int) -> torch.device:
 
 
 def _exact(device: torch.device) -> torch.device:
-    """The device, with convolutions in full float32: by default cuDNN takes them in TF32's 10 bits, which is neither
-    what `precision: float32` says nor what a detector's scores elsewhere would agree with."""
+    """The device, with convolutions in full float32 and summed in the same order every time: by default cuDNN takes
+    them in TF32's 10 bits, which is neither what `precision: float32` says nor what a detector's scores elsewhere would
+    agree with."""
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
     return device
 
 

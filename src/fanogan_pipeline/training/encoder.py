@@ -50,10 +50,10 @@ class EncoderPhase:
         self.optimiser = (RmsProp if parameters.optimiser == "rmsprop" else Adam)(self.encoder.parameters())
         self.optimisers: dict[str, Optimiser] = {"encoder": self.optimiser}
         self.noise = torch.Generator(device).manual_seed(seed + 1)
-        batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size")
+        batches = Batches(len(images), parameters.batch_size, seed + 2, "encoder.batch_size", device)
         augment = Augmenter(augmentation, seed + 3, pixel_range(wgan.spec))
         self.real = RealImages(images.to(device), pixel_range(wgan.spec), batches, augment, group)
-        some = self.real.pixels(torch.as_tensor(evenly(len(images), UNIT_IMAGES)))
+        some = self.real.pixels(torch.as_tensor(evenly(len(images), UNIT_IMAGES), device=device))
         self.fill = float(some.median())  # a blanked block is background, where there is such a thing
         self.image_unit, self.feature_unit = self._units(some) if parameters.normalise else (1.0, 1.0)
         self.images_a_step = parameters.batch_size

@@ -53,11 +53,13 @@ class CudaGraph:
 
     def record(self, function: Callable[[], Terms]) -> tuple[Callable[[], None], Terms]:
         graph, drawn_so_far = torch.cuda.CUDAGraph(), self.noise.clone_state()
+        before = torch.cuda.current_stream(self.stream.device)
         try:
             graph.register_generator_state(self.noise)
             with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
                 terms = function()
         except RuntimeError:
+            torch.cuda.set_stream(before)  # a recording that breaks off leaves its own stream the current one
             self.noise.graphsafe_set_state(drawn_so_far)  # the other one may wait for the end of the recording
             raise
         return graph.replay, terms

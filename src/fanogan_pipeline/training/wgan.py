@@ -71,7 +71,7 @@ class WganPhase:
             "critic": self.critic_optimiser,
         }
         self.noise = torch.Generator(device).manual_seed(seed + 1)
-        batches = Batches(len(images), parameters.batch_size, seed + 2, "wgan.batch_size")
+        batches = Batches(len(images), parameters.batch_size, seed + 2, "wgan.batch_size", device)
         augment = Augmenter(augmentation, seed + 3, pixel_range(spec))
         self.real = RealImages(images.to(device), pixel_range(spec), batches, augment, group)
         self.images_a_step = parameters.batch_size * parameters.critic_steps

@@ -185,6 +185,18 @@ def test_a_distance_is_measured_against_what_is_expected_of_an_image_as_lively()
     assert beyond.tolist() == pytest.approx([0.5**1.5, 0.5**1.5, 1.925**1.5, 1.925**1.5], rel=0.01)
 
 
+def test_noise_is_not_expected_farther_than_lively_normal_images_are():
+    """Where distances fall with the variance, an image of high steps and little variance is like no normal one."""
+    generator = torch.Generator().manual_seed(0)
+    lively = torch.randn(500, 2, generator=generator, dtype=torch.float64) * 0.3
+    distances = (1.0 * lively[:, 0] - 0.5 * lively[:, 1]).exp()
+    expectation = fit_expectation(distances, lively)
+    corner = torch.stack([lively[:, 0].max(), lively[:, 1].min()])
+    assert (corner - lively).abs().sum(1).min() > 0.1  # no normal image lies there
+    assert expectation.distance(corner[None]).item() <= distances.quantile(0.96)
+    assert expectation.distance(-corner[None]).item() >= 0.99 * distances.min()
+
+
 def test_images_all_as_lively_are_expected_at_their_mean_distance():
     x = lively_images(torch.ones(2))
     expectation = fit_expectation(torch.tensor([1.0, 4.0], dtype=torch.float64), liveliness(x))

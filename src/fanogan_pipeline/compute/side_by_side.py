@@ -70,8 +70,8 @@ def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], Non
 def processes_here(job: TrainingJob) -> int:
     """Processes on this machine: as asked for, or with `auto` one a GPU, as many of them as divide the batch.
 
-    But a single one where its steps are recorded, which several processes' are not: launching kernel by kernel costs
-    small networks more than a second GPU gives them.
+    But a single one where its steps are recorded, which several processes' are not: launching kernel by kernel is what
+    small networks spend most of a GPU's time on.
     """
     machines, asked = job.training.machines, job.training.processes
     batches = {f"{job.phase}.batch_size": job.parameters.batch_size}

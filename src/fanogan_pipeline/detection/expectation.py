@@ -10,7 +10,9 @@ from torch import Tensor
 from fanogan_pipeline.detection.tensors import OfTensors
 
 FLOOR = 1e-6  # a smaller distance or liveliness is rounding
-LIVELY = 0.95  # share of normal images whose liveliness excuses a distance: the last ones are exceptions
+FARTHEST = (
+    0.95  # quantile of normal images' expected distances beyond which nothing is expected: the rest are exceptions
+)
 PRIOR_IMAGES = 1.0  # images without slope that the expectation is fitted with: few images give gentle slopes
 
 
@@ -40,24 +42,27 @@ class Expectation(OfTensors):
     Lively images lie far from all others and plain ones near, normal or not, so that a distance says little until
     it is compared with what such an image would have anyway. (Serrà et al., "Input complexity and
     out-of-distribution detection with likelihood-based generative models", ICLR 2020, set a likelihood off against
-    complexity for the same reason.) Beyond what normal images are nothing more is expected: not less than of the
-    plainest of them, and not more than of all but the liveliest twentieth.
+    complexity for the same reason.) No image is expected nearer than any normal one is, or farther than all but a
+    twentieth of them are, so that no noise is excused for being noise.
 
     Attributes:
         slopes: of the logarithmic distance over `liveliness`, float64 [2].
         offset: logarithmic distance at no liveliness, float64 [].
-        low, high: the liveliness that counts, float64 [2] each.
+        least, most: what is expected at the least and at the most, float64 [] each.
     """
 
     slopes: Tensor
     offset: Tensor
-    low: Tensor
-    high: Tensor
+    least: Tensor
+    most: Tensor
 
     def distance(self, lively: Tensor) -> Tensor:
         """`liveliness` of images, float64 [N, 2] -> float64 [N]."""
-        known = torch.minimum(torch.maximum(lively, self.low), self.high)
-        return (known @ self.slopes + self.offset).exp()
+        return _by_slopes(lively, self.slopes, self.offset).clamp(self.least, self.most)
+
+
+def _by_slopes(lively: Tensor, slopes: Tensor, offset: Tensor) -> Tensor:
+    return (lively @ slopes + offset).exp()
 
 
 def fit_expectation(distances: Tensor, lively: Tensor) -> Expectation:
@@ -73,4 +78,6 @@ def fit_expectation(distances: Tensor, lively: Tensor) -> Expectation:
     scaled = centred / unit
     ridge = PRIOR_IMAGES * torch.eye(2, dtype=scaled.dtype, device=scaled.device)
     slopes = torch.linalg.solve(scaled.T @ scaled + ridge, scaled.T @ (target - target.mean())) / unit
-    return Expectation(slopes, target.mean() - mean @ slopes, lively.amin(0), lively.quantile(LIVELY, 0))
+    offset = target.mean() - mean @ slopes
+    expected = _by_slopes(lively, slopes, offset)
+    return Expectation(slopes, offset, expected.amin(), expected.quantile(FARTHEST))

@@ -10,9 +10,7 @@ from torch import Tensor
 from fanogan_pipeline.detection.tensors import OfTensors
 
 FLOOR = 1e-6  # a smaller distance or liveliness is rounding
-FARTHEST = (
-    0.95  # quantile of normal images' expected distances beyond which nothing is expected: the rest are exceptions
-)
+FARTHEST = 0.95  # quantile of what is expected of normal images, beyond which nothing is: the rest are exceptions
 PRIOR_IMAGES = 1.0  # images without slope that the expectation is fitted with: few images give gentle slopes
 
 
@@ -43,7 +41,7 @@ class Expectation(OfTensors):
     it is compared with what such an image would have anyway. (Serrà et al., "Input complexity and
     out-of-distribution detection with likelihood-based generative models", ICLR 2020, set a likelihood off against
     complexity for the same reason.) No image is expected nearer than any normal one is, or farther than all but a
-    twentieth of them are, so that no noise is excused for being noise.
+    twentieth of them are, so that no noise is excused for more than lively normal images are.
 
     Attributes:
         slopes: of the logarithmic distance over `liveliness`, float64 [2].

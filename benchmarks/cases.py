@@ -12,14 +12,16 @@ from PIL import Image
 from tests.parts import group, ones
 from torch import Tensor
 
-from fanogan_pipeline.networks import NetworkSpec
-from fanogan_pipeline.parameters import EncoderParameters, ScoringParameters, WganParameters
+from fanogan_pipeline.networks import NetworkSpec, Wgan
+from fanogan_pipeline.parameters import EncoderParameters, Precision, ScoringParameters, WganParameters
+from fanogan_pipeline.training.job import TrainingJob
 
 ENVIRONMENTS = {"default": "base", "reference": "reference", "paper": "paper"}
 # Without a GPU a step of the paper's networks takes minutes at their batch of 64; the work an image is the same.
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {"wgan": {"batch_size": 8}, "encoder": {"batch_size": 8}, "scoring": {"batch_size": 16}}
 }
+CPU = torch.device("cpu")
 IMAGES = 5394  # the training images of `kedro run`'s class
 
 
@@ -31,7 +33,8 @@ class Case:
         name: "default", "reference" or "paper".
         spec: of the networks.
         wgan, encoder, scoring: parameters of the phases and of scoring.
-        images: MNIST's ones at the networks' size, uint8 [N, 1, H, W].
+        images: MNIST's ones at the networks' size, uint8 [N, 1, H, W], on the CPU.
+        device: where it is measured.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Case:
     encoder: EncoderParameters
     scoring: ScoringParameters
     images: Tensor
+    device: torch.device = CPU
 
     @property
     def scored(self) -> int:
@@ -48,13 +52,25 @@ class Case:
 
 
 @cache
-def case(name: str) -> Case:
-    """The case of a name of `ENVIRONMENTS`."""
+def case(name: str, device: torch.device = CPU) -> Case:
+    """The case of a name of `ENVIRONMENTS`, to be measured on a device."""
     groups = {part: _group(name, part) for part in ("wgan", "encoder", "scoring")}
     height, width = group("data_prep", ENVIRONMENTS[name]).image_size
     p = groups["wgan"]
     spec = NetworkSpec(p.architecture, (height, width), 1, p.latent_dim, p.width)
-    return Case(name, spec, **groups, images=_resized(ones(IMAGES), (height, width)))
+    return Case(name, spec, **groups, images=_resized(ones(IMAGES), (height, width)), device=device)
+
+
+def job(
+    case: Case,
+    parameters: WganParameters | EncoderParameters,
+    wgan: Wgan | None = None,
+    precision: Precision = "float32",
+    cuda_graph: bool = True,
+) -> TrainingJob:
+    """A phase of the case to train as a run does, of which nothing is kept."""
+    training = group("training", cuda_graph=cuda_graph)
+    return TrainingJob(parameters, training, case.spec, 0, case.device.type, None, wgan, precision=precision)
 
 
 def _group(name: str, part: str) -> Any:

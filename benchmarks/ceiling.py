@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-SIDE = 2048  # of the matrices: 17 GFLOP a product
+from benchmarks.clock import speed_of
+
+SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices, so that a product keeps every core busy
 
 
 class _Counter(TorchDispatchMode):
@@ -34,16 +35,14 @@ def work(do: Callable[[], object]) -> float:
 
 
 class Matmul:
-    """A float32 product of two square matrices, in the memory of one place."""
+    """A float32 product of two square matrices on a device, in the memory of one place."""
 
-    def __init__(self) -> None:
-        self.one, self.other = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
-        self.product = torch.empty(SIDE, SIDE)
+    def __init__(self, device: torch.device) -> None:
+        side = SIDES[device.type]
+        self.device, self.work = device, 2.0 * side**3
+        self.one, self.other = torch.randn(side, side, device=device), torch.randn(side, side, device=device)
+        self.product = torch.empty(side, side, device=device)
 
     def speed(self, seconds: float) -> float:
         """Floating-point operations a second, over about so many seconds."""
-        began, done = time.perf_counter(), 0
-        while done == 0 or time.perf_counter() - began < seconds:
-            torch.mm(self.one, self.other, out=self.product)
-            done += 1
-        return 2.0 * SIDE**3 * done / (time.perf_counter() - began)
+        return self.work * speed_of(lambda: torch.mm(self.one, self.other, out=self.product), seconds, self.device)

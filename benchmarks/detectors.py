@@ -1,29 +1,24 @@
-"""A whole detector of untrained networks, made by the scoring pipeline itself: what it costs does not depend on what
-the weights are."""
+"""A whole detector, made by the scoring pipeline's own nodes, of untrained networks: what it costs does not depend on
+what the weights are."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import tempfile
-from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from tests.parts import group
 
-from benchmarks.cases import ENVIRONMENTS, Case
-from fanogan_pipeline.datasets.state_store import StateStore
+from benchmarks.cases import Case
+from benchmarks.children import ROOT
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import Encoder, Wgan, build_critic, build_encoder, build_generator
 from fanogan_pipeline.networks.models import encoder_checkpoint, wgan_checkpoint
-from fanogan_pipeline.parameters import GROUPS
-from fanogan_pipeline.pipelines import scoring
 from fanogan_pipeline.preprocessing.geometry import Geometry
-
-GLOBALS = {"seed": 0, "device": "cpu", "precision": "float32"}
-MADE = ("wgan_model", "encoder_model", "residual_statistics", "detector")
 
 
 def untrained(case: Case) -> Wgan:
@@ -39,37 +34,42 @@ def untrained_encoder(case: Case) -> Encoder:
     return build_encoder(case.spec, case.encoder.head).eval().requires_grad_(False)
 
 
-def detector_of(case: Case) -> AnomalyDetector:
-    """A detector of the case's networks with all images as its training set, fitted and calibrated on a few of them."""
+def detector_of(case: Case, trained: tuple[Wgan, Encoder] | None = None) -> AnomalyDetector:
+    """A detector of trained networks or untrained ones, with all images as its training set, fitted and calibrated on
+    a few of them."""
+    given, s = given_to_scoring(case, trained), case.scoring
+    train, selection, calibration, *models = given.values()
+    nodes, compute, nowhere = _nodes(), group("compute"), SimpleNamespace(folder=None)
+    restorer = nodes.load_restorer(*models, case.encoder, s, group("training"), case.device.type)
+    fitted = nodes.fit_residuals(train, selection, restorer, *models, s)
+    selected = nodes.measure(selection, restorer, fitted, *models, s, compute, nowhere)
+    calibrated = nodes.measure_with_map(calibration, restorer, fitted, *models, s, compute, nowhere)
+    choice = nodes.choose_score(selection, restorer, fitted, models[0], s, 0)
+    files = *models, fitted
+    detector = nodes.calibrate_detector(choice, selected, calibrated, calibration, *files, case.encoder, s)
+    return AnomalyDetector.load(*files, detector, case.device)
+
+
+def given_to_scoring(case: Case, trained: tuple[Wgan, Encoder] | None = None) -> dict[str, Any]:
+    """What the scoring pipeline works on, by its names: `train_set`, `selection_set`, `calibration_set`, `wgan_model`,
+    `encoder_model`; of untrained networks where none are given."""
     count = max(4, case.scored // 10)
     sets = {"train_set": _set(case, 0, case.scored)}
     sets |= {f"{name}_set": _set(case, place * count, count) for place, name in enumerate(("selection", "calibration"))}
     facts = {"split_digest": "benchmark", "geometry": json.dumps(Geometry(case.spec.image_size, 1).to_json())}
-    wgan = wgan_checkpoint(untrained(case), facts)
-    encoder = untrained_encoder(case)
+    networks, encoder = trained or (untrained(case), untrained_encoder(case))
+    wgan = wgan_checkpoint(networks, facts)
     encoder_facts = {"parameters": case.encoder.model_dump(mode="json"), **facts}
-    models = {"wgan_model": wgan, "encoder_model": encoder_checkpoint(encoder, wgan, encoder_facts)}
-    with tempfile.TemporaryDirectory() as place:
-        made = _run(case, sets | models | {"test_set": _set(case, 0, 4)}, Path(place))
-    return AnomalyDetector.load(*(made[name] for name in MADE), torch.device("cpu"))
+    return {**sets, "wgan_model": wgan, "encoder_model": encoder_checkpoint(encoder, wgan, encoder_facts)}
 
 
-def _run(case: Case, given: dict[str, Any], place: Path) -> dict[str, Any]:
-    """The nodes of the scoring pipeline one after another, with the case's parameters; all that they leave."""
-    pipeline = scoring.create_pipeline()
-    known = given | {"training_states": StateStore(place)}
-    for name in pipeline.inputs() - set(known):
-        known[name] = _parameter(case, name.removeprefix("params:"))
-    for node in pipeline.nodes:
-        known |= node.run({name: known[name] for name in node.inputs})
-    return known
-
-
-def _parameter(case: Case, name: str) -> Any:
-    if name in GLOBALS:
-        return GLOBALS[name]
-    chosen = {"wgan": case.wgan, "encoder": case.encoder, "scoring": case.scoring}
-    return chosen.get(name) or (group(name, ENVIRONMENTS[case.name]) if name in GROUPS else None)
+def _nodes() -> ModuleType:
+    """The functions of the scoring pipeline, without the package around them, which wires them up with Kedro."""
+    path = ROOT / "src/fanogan_pipeline/pipelines/scoring/nodes.py"
+    spec = importlib.util.spec_from_file_location("scoring_nodes", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _set(case: Case, start: int, count: int) -> ImageSet:

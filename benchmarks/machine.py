@@ -24,6 +24,7 @@ class Machine:
         cores: that this process may use.
         threads: that PyTorch computes with.
         memory: of the machine, GB.
+        gpu: what was measured, with its CUDA; "" where that was the CPU.
         python, torch: versions.
         date: today's.
         commit: of the code, with a mark where it has been changed since.
@@ -33,6 +34,7 @@ class Machine:
     cores: int
     threads: int
     memory: float
+    gpu: str
     python: str
     torch: str
     date: str
@@ -54,17 +56,23 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def this_machine() -> Machine:
+def this_machine(device: torch.device) -> Machine:
     return Machine(
         processor=processor(),
         cores=cores(),
         threads=torch.get_num_threads(),
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
+        gpu=_gpu(device) if device.type == "cuda" else "",
         python=platform.python_version(),
         torch=torch.__version__,
         date=datetime.date.today().isoformat(),
         commit=_commit(),
     )
+
+
+def _gpu(device: torch.device) -> str:
+    found = torch.cuda.get_device_properties(device)
+    return f"one {found.name} ({found.total_memory / 1e9:.0f} GB, CUDA {torch.version.cuda})"
 
 
 def _commit() -> str:

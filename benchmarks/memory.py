@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 
-import torch
-
 from benchmarks.cases import case
 from benchmarks.children import peak_gigabytes
 from benchmarks.detectors import detector_of, untrained
@@ -18,15 +16,15 @@ from fanogan_pipeline.training.wgan import WganPhase
 def main(name: str) -> dict[str, float]:
     """The peak so far after a few scores, after steps of phase 2 and after steps of phase 1."""
     settle_in(0)
-    one, cpu, peaks = case(name), torch.device("cpu"), {"libraries": peak_gigabytes()}
+    one, peaks = case(name), {"libraries": peak_gigabytes()}
     detector = detector_of(one)
     detector.terms(one.images[: one.scored].numpy())
     peaks["scoring"] = peak_gigabytes()
-    encoder = EncoderPhase(one.images, untrained(one), one.encoder, 0, cpu)
+    encoder = EncoderPhase(one.images, untrained(one), one.encoder, 0, one.device)
     for step in range(3):
         encoder.step(step)
     peaks["phase 2"] = peak_gigabytes()
-    wgan = WganPhase(one.images, one.spec, one.wgan.model_copy(update={"critic_steps": 1}), 0, cpu)
+    wgan = WganPhase(one.images, one.spec, one.wgan.model_copy(update={"critic_steps": 1}), 0, one.device)
     for step in range(3):
         wgan.step(step)
     return peaks | {"phase 1": peak_gigabytes()}

@@ -1,4 +1,4 @@
-"""docs/performance.md from the results: words around tables, and the plot."""
+"""docs/performance.md, or of a GPU docs/performance-cuda.md, from the results: words around tables, and the plot."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib
 
+from benchmarks.ceiling import SIDES
 from benchmarks.results import ORIGINAL, Results, goals
 
 matplotlib.use("Agg")
@@ -21,21 +22,28 @@ step at a time, losses read off at every step, images scored one at a time. It d
 networks, and a test holds that both end with the same weights to rounding.
 
 *Ceiling*: the floating-point work of convolutions and matrix products, forward, backward and through the penalty,
-counted while a step of ours runs, over the speed of a float32 product of 2048x2048 matrices ({slowest:.0f} to
+counted while a step of ours runs, over the speed of a float32 product of {side}x{side} matrices ({slowest:.0f} to
 {fastest:.0f} GFLOP/s here). For scoring the work is that of image, feature and latent residual, columns of every score
 table, and with the default's score of the distances from the training images too; the plain loop has only the
 residuals. The original's score is the image residual alone; what that takes has a row.
 
 *bfloat16*: ours with `precision: bfloat16`, which no goal counts; its penalty, losses and optimisers are float32.
 
+{more}"""
+PAPER_WORDS = """\
 The paper's networks run in batches of 8 here (of 16 in scoring) instead of 64, for a step takes minutes otherwise; the
 work an image is the same. In phase 1 an image is a real one shown to the critic."""
+GPU_WORDS = """\
+*Called*: ours with `training.cuda_graph: false`, kernel by kernel; ours itself is recorded as a CUDA graph and launched
+as a whole, a step at a time, with *bfloat16* too. Empty where nothing is recorded: in scoring, and where PyTorch could
+not. The clock is read when the GPU has finished. In phase 1 an image is a real one shown to the critic."""
 
 
 def write(found: Results, page: Path) -> None:
-    """The page, and the plot beside it."""
+    """The page, and the plot beside it where there is anything to plot."""
     page.parent.mkdir(parents=True, exist_ok=True)
-    plot(found, page.parent / PLOT)
+    if found.scored:
+        plot(found, page.parent / PLOT)
     page.write_text("\n\n".join(_parts(found)) + "\n")
 
 
@@ -52,16 +60,26 @@ def goals_table(found: Results) -> str:
 
 def _parts(found: Results) -> Iterable[str]:
     m = found.machine
-    yield "# Performance"
-    yield "<!-- written by `make bench`; change benchmarks/page.py instead -->"
+    command = 'make bench BENCH="--device cuda"' if m.gpu else "make bench"
+    yield "# Performance on a GPU" if m.gpu else "# Performance"
+    yield f"<!-- written by `{command}`; change benchmarks/page.py instead -->"
     if found.is_quick:
         yield "**A quick try: repeats so short that the figures mean little.**"
     yield (
-        f"`make bench` measured all this on {m.date} at commit {m.commit}: {m.processor}, {m.cores} cores, "
-        f"{m.threads} threads, {m.memory:.0f} GB, Python {m.python}, PyTorch {m.torch}, float32, no GPU; "
+        f"`{command}` measured all this on {m.date} at commit {m.commit}: {m.processor}, {m.cores} cores, "
+        f"{m.threads} threads, {m.memory:.0f} GB, Python {m.python}, PyTorch {m.torch}, float32, {m.gpu or 'no GPU'}; "
         f"load {found.load[0]:.1f} before and {found.load[1]:.1f} after; {found.seconds / 60:.1f} minutes in all. "
         "Nothing in the test suite is timed."
     )
+    if not m.gpu:  # the goals are of a machine without one
+        yield from _goals(found)
+    yield from _speed(found)
+    yield from _whole(found)
+    yield from _cost(found)
+    yield from _scale(found)
+
+
+def _goals(found: Results) -> Iterable[str]:
     yield "## Goals"
     yield goals_table(found)
     original = ", ".join(f"{ORIGINAL[task]:.0f} ({task})" for task in ("phase 1", "phase 2", "scoring"))
@@ -69,9 +87,6 @@ def _parts(found: Results) -> Iterable[str]:
         "The original is the TensorFlow system that `conf/reference` reimplements, which with its own commands reached "
         f"{original} images a second on two cores of another machine."
     )
-    yield from _speed(found)
-    yield from _cost(found)
-    yield from _scale(found)
 
 
 def _speed(found: Results) -> Iterable[str]:
@@ -86,20 +101,42 @@ def _speed(found: Results) -> Iterable[str]:
             _rate(r.ceiling),
             f"{r.share:.0%}",
             _rate(r.short),
+            *([_rate(r.called)] if found.machine.gpu else []),
         )
         for r in found.rates
     ]
-    yield table(("", "ours", "plain", "ours / plain", "MFLOP an image", "ceiling", "ours / ceiling", "bfloat16"), rows)
+    head = ("", "ours", "plain", "ours / plain", "MFLOP an image", "ceiling", "ours / ceiling", "bfloat16")
+    yield table((*head, "called") if found.machine.gpu else head, rows)
     speeds = sorted(r.matmul / 1e9 for r in found.rates)
-    yield SPEED_WORDS.format(slowest=speeds[0], fastest=speeds[-1])
+    side, more = (SIDES["cuda"], GPU_WORDS) if found.machine.gpu else (SIDES["cpu"], PAPER_WORDS)
+    yield SPEED_WORDS.format(side=side, slowest=speeds[0], fastest=speeds[-1], more=more)
 
 
 def _rate(images: float) -> str:
     return "" if math.isnan(images) else f"{images:,.0f}" if images >= 100 else f"{images:.1f}"
 
 
+def _whole(found: Results) -> Iterable[str]:
+    if found.stages:
+        yield "## One class from beginning to end"
+        yield (
+            "The default networks on all of MNIST's training ones, one stage after another, recording included; GB are "
+            "the most that PyTorch has allocated on the GPU."
+        )
+        yield table(("", "seconds", "GB"), [(s.what, f"{s.seconds:.1f}", _gigabytes(s.peak)) for s in found.stages])
+    if found.batches:
+        yield "## Scoring in large batches"
+        yield "The default networks and their score, with `scoring.batch_size` of:"
+        rows = [(f"{b.size:,}", _rate(b.rate), _gigabytes(b.peak)) for b in found.batches]
+        yield table(("images at once", "images a second", "GB"), rows)
+
+
+def _gigabytes(peak: float) -> str:
+    return "" if math.isnan(peak) else f"{peak:.2f}"
+
+
 def _cost(found: Results) -> Iterable[str]:
-    yield "## Search, start, memory, peers"
+    yield "## Search" if found.machine.gpu else "## Search, start, memory, peers"
     if found.anogan:
         yield f"AnoGAN's search of 500 steps for one image costs {found.anogan:,.0f} default scores."
     if found.start:
@@ -116,11 +153,13 @@ def _cost(found: Results) -> Iterable[str]:
         yield "Other people's packages at their own settings on 1,000 of MNIST's ones, images a second:"
         rows = [(what, _rate(peer.training), _rate(peer.scoring)) for what, peer in found.peers.items()]
         yield table(("", "training", "scoring"), rows)
-    else:
+    elif found.peers is not None:
         yield "No other package is installed here to compare with (`pip install -e .[bench]`)."
 
 
 def _scale(found: Results) -> Iterable[str]:
+    if not found.scored:
+        return
     yield "## Scale"
     yield "MNIST's test digits, repeated with noise, through what `inference` computes; each row a process of its own:"
     rows = [

@@ -31,6 +31,8 @@ from fanogan_pipeline.parameters import EncoderParameters, WganParameters
 from fanogan_pipeline.training.data import Batches, corrupt
 from fanogan_pipeline.training.schedule import WARM_UP_STEPS, rate_factor
 
+CPU = torch.device("cpu")
+
 
 class Pictures(Dataset):
     """Grey images uint8 [N, 1, H, W] as PIL pictures, each made a tensor [1, H, W] when it is asked for."""
@@ -47,26 +49,28 @@ class Pictures(Dataset):
         return x * (self.high - self.low) + self.low
 
 
-def endless(pictures: Pictures, batch_size: int, seed: int) -> Iterator[Tensor]:
-    """Batches in the order of `training.data.Batches`."""
+def endless(pictures: Pictures, batch_size: int, seed: int, device: torch.device) -> Iterator[Tensor]:
+    """Batches in the order of `training.data.Batches`, on the device."""
     order = Batches(len(pictures), batch_size, seed, "batch_size")
     rows = (order.rows(k).tolist() for k in range(1_000_000))
-    return iter(DataLoader(pictures, batch_sampler=rows))  # type: ignore[arg-type]
+    return (x.to(device) for x in DataLoader(pictures, batch_sampler=rows))  # type: ignore[arg-type]
 
 
 class PlainWgan:
     """Phase 1."""
 
-    def __init__(self, images: Tensor, spec: NetworkSpec, parameters: WganParameters, seed: int) -> None:
+    def __init__(
+        self, images: Tensor, spec: NetworkSpec, parameters: WganParameters, seed: int, device: torch.device = CPU
+    ) -> None:
         self.p, self.spec = parameters, spec
         torch.manual_seed(seed)
-        self.generator, self.critic = build_generator(spec), build_critic(spec)
+        self.generator, self.critic = build_generator(spec).to(device), build_critic(spec).to(device)
         self.average = copy.deepcopy(self.generator)
         betas = parameters.adam_betas
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), parameters.learning_rate, betas)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), parameters.critic_learning_rate, betas)
-        self.noise = torch.Generator().manual_seed(seed + 1)
-        self.batches = endless(Pictures(images, spec), parameters.batch_size, seed + 2)
+        self.noise = torch.Generator(device).manual_seed(seed + 1)
+        self.batches = endless(Pictures(images, spec), parameters.batch_size, seed + 2, device)
 
     def step(self, number: int) -> dict[str, float]:
         share = rate_factor(number, self.p.steps, self.p.rate_decay)
@@ -103,7 +107,7 @@ class PlainWgan:
 
     def _penalty(self, real: Tensor, fake: Tensor) -> Tensor:
         some = self.p.penalty_images or len(real)
-        mix = torch.rand(len(real[:some]), generator=self.noise).view(-1, 1, 1, 1)
+        mix = torch.rand(len(real[:some]), generator=self.noise, device=real.device).view(-1, 1, 1, 1)
         between = (mix * real[:some] + (1 - mix) * fake[:some]).requires_grad_(True)
         scores = self.critic(between)
         (gradient,) = torch.autograd.grad(scores, between, torch.ones_like(scores), create_graph=True)
@@ -124,22 +128,24 @@ class PlainWgan:
 class PlainEncoder:
     """Phase 2. Generator and critic are in evaluation mode, their gradients made and not used."""
 
-    def __init__(self, images: Tensor, wgan: Wgan, parameters: EncoderParameters, seed: int) -> None:
+    def __init__(
+        self, images: Tensor, wgan: Wgan, parameters: EncoderParameters, seed: int, device: torch.device = CPU
+    ) -> None:
         self.p, self.wgan = parameters, wgan
         torch.manual_seed(seed)
-        self.generator, self.critic = copy.deepcopy(wgan.generator).eval(), copy.deepcopy(wgan.critic).eval()
-        self.generator.requires_grad_(True)
-        self.critic.requires_grad_(True)
-        self.encoder = build_encoder(wgan.spec, parameters.head)
+        self.generator, self.critic = (
+            copy.deepcopy(part).to(device).eval().requires_grad_(True) for part in (wgan.generator, wgan.critic)
+        )
+        self.encoder = build_encoder(wgan.spec, parameters.head).to(device)
         weights, rate = self.encoder.parameters(), parameters.learning_rate
         if parameters.optimiser == "rmsprop":
             self.optimiser: torch.optim.Optimizer = PlainRmsProp(weights, {"lr": rate})
         else:
             self.optimiser = torch.optim.Adam(weights, rate)
-        self.noise = torch.Generator().manual_seed(seed + 1)
+        self.noise = torch.Generator(device).manual_seed(seed + 1)
         pictures = Pictures(images, wgan.spec)
-        self.batches = endless(pictures, parameters.batch_size, seed + 2)
-        some = torch.stack([pictures[row] for row in evenly(len(pictures), 256)])
+        self.batches = endless(pictures, parameters.batch_size, seed + 2, device)
+        some = torch.stack([pictures[row] for row in evenly(len(pictures), 256)]).to(device)
         self.fill = float(some.median())
         with torch.no_grad():
             deepest = self.critic.features(some)[-1]
@@ -205,18 +211,25 @@ def residuals(x: Tensor, generator: nn.Module, critic: Critic, encoder: nn.Modul
 
 
 def score_one_at_a_time(
-    images: Tensor, spec: NetworkSpec, generator: nn.Module, critic: Critic, encoder: nn.Module
+    images: Tensor,
+    spec: NetworkSpec,
+    generator: nn.Module,
+    critic: Critic,
+    encoder: nn.Module,
+    device: torch.device = CPU,
 ) -> list[float]:
-    """Image + deepest-feature residual of each image."""
+    """Image + deepest-feature residual of each image, by networks on the device."""
     scores = []
     for x in DataLoader(Pictures(images, spec), batch_size=1):
-        image, feature, _ = residuals(x, generator, critic, encoder)
+        image, feature, _ = residuals(x.to(device), generator, critic, encoder)
         scores.append(image.item() + feature.item())
     return scores
 
 
 @torch.no_grad()
-def restore_one_at_a_time(images: Tensor, spec: NetworkSpec, generator: nn.Module, encoder: nn.Module) -> list[float]:
-    """Image residual of each image, all that the original's score is."""
-    loader = DataLoader(Pictures(images, spec), batch_size=1)
+def restore_one_at_a_time(
+    images: Tensor, spec: NetworkSpec, generator: nn.Module, encoder: nn.Module, device: torch.device = CPU
+) -> list[float]:
+    """Image residual of each image, all that the original's score is, by networks on the device."""
+    loader = (x.to(device) for x in DataLoader(Pictures(images, spec), batch_size=1))
     return [(x - generator(encoder(x))).abs().sum().item() for x in loader]

@@ -10,6 +10,7 @@ from benchmarks.machine import Machine
 from benchmarks.peers import Peer
 from benchmarks.speed import Rates
 from benchmarks.startup import Start
+from benchmarks.whole import Batch, Stage
 
 # images a second of the TensorFlow system that conf/reference reimplements, run with its own commands on two cores
 ORIGINAL = {"phase 1": 73.0, "phase 2": 96.0, "scoring": 217.0, "image residual alone": 217.0}
@@ -34,7 +35,8 @@ class Results:
         memory: by case, the peaks of `benchmarks.memory`, GB.
         scored: rows of `benchmarks.scale.score`.
         trained: of `benchmarks.scale.train`.
-        peers: other people's packages that are installed, by what they are.
+        peers: other people's packages that are installed, by what they are; None: not measured.
+        stages, batches: of `benchmarks.whole`, on a GPU.
         seconds: that all took.
     """
 
@@ -47,7 +49,9 @@ class Results:
     memory: dict[str, dict[str, float]] = field(default_factory=dict)
     scored: list[dict[str, Any]] = field(default_factory=list)
     trained: dict[str, Any] = field(default_factory=dict)
-    peers: dict[str, Peer] = field(default_factory=dict)
+    peers: dict[str, Peer] | None = None
+    stages: list[Stage] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
     seconds: float = 0.0
 
 

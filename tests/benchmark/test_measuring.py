@@ -1,0 +1,102 @@
+"""`python -m benchmarks`: what it measures on a device, without Kedro, and what its page says."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks import __main__ as program
+from benchmarks import page
+from benchmarks.children import environment
+from benchmarks.machine import Machine
+from benchmarks.results import Results
+from benchmarks.speed import Rates
+from benchmarks.whole import Batch, Stage
+from tests.project import ROOT
+
+# All that a GPU is asked, of small networks on the CPU; a module that is None cannot be imported.
+WITHOUT_KEDRO = """
+import sys
+sys.modules.update(kedro=None, kedro_datasets=None, omegaconf=None)
+
+from pathlib import Path
+from benchmarks import __main__ as program, machine, page
+from benchmarks.cases import CPU, Case
+from benchmarks.results import Results
+from fanogan_pipeline.networks import NetworkSpec
+from tests.parts import encoder_parameters, group, ones, wgan_parameters
+
+spec = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
+small = Case("default", spec, wgan_parameters(), encoder_parameters(), group("scoring", batch_size=32), ones(240))
+program.case = lambda name, device: small
+length = program.Length(1, 0.0, 2, (100,), 0, 0, (8, 64))
+found = Results(machine.this_machine(CPU), True, (0.0, 0.0))
+program._measure_case(found, "default", length, CPU)
+program._measure_search(found, length, CPU)
+program._measure_gpu(found, length, CPU)
+page.write(found, Path(sys.argv[1]))
+"""
+
+
+def test_all_that_a_gpu_is_asked_runs_without_kedro(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    told = {**environment(), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_KEDRO, path], cwd=ROOT, env=told, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = path.read_text()
+    for row in ("default, phase 1 |", "default, phase 2 |", "default, scoring |", "phase 1, 6 steps |", "64 |"):
+        assert f"| {row} " in text
+    assert "| scoring of 100 images | " in text
+
+
+def test_a_gpu_that_is_not_there_is_refused_in_one_line(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--device", "cuda", "--page", str(tmp_path / "page.md")])
+    with pytest.raises(SystemExit) as refused:
+        program.main()
+    told = str(refused.value.code)
+    assert told.startswith("benchmarks: device: found 'cuda', but PyTorch sees no GPU here; ")
+    assert "\n" not in told
+    assert not list(tmp_path.iterdir())
+
+
+def results(gpu: str, called: float) -> Results:
+    machine = Machine("a processor", 2, 2, 25.0, gpu, "3.11", "2.13", "2026-11-26", "abc")
+    rates = Rates("default", "phase 1", 53e6, 9000.0, 1000.0, 90000.0, 9.0, 0.1, 4.8e12, 8000.0, called)
+    return Results(machine, False, (0.0, 0.0), [rates], anogan=400.0)
+
+
+def test_the_page_of_a_gpu_names_it_and_says_nothing_of_the_cpu_alone(tmp_path: Path) -> None:
+    found = results("one H100 (85 GB, CUDA 13.0)", 3000.0)
+    found.stages, found.batches = [Stage("phase 1, 1,600 steps", 12.34, 0.5)], [Batch(4096, 50_000.0, 1.25)]
+    page.write(found, tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    assert "PyTorch 2.13, float32, one H100 (85 GB, CUDA 13.0); " in text
+    assert '`make bench BENCH="--device cuda"` measured all this on 2026-11-26' in text
+    assert "| default, phase 1 | 9,000 | 1,000 | 9.0 | 53 | 90,000 | 10% | 8,000 | 3,000 |" in text
+    assert "product of 8192x8192 matrices (4800 to" in text
+    assert "| phase 1, 1,600 steps | 12.3 | 0.50 |" in text
+    assert "| 4,096 | 50,000 | 1.25 |" in text
+    for of_the_cpu in ("Goals", "start", "peers", "No other package", "Scale", "The paper's networks run", "no GPU"):
+        assert of_the_cpu not in text
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"]
+
+
+def test_the_page_of_a_cpu_has_its_goals_and_no_gpu(tmp_path: Path) -> None:
+    found = results("", math.nan)
+    found.peers = {}
+    page.write(found, tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    assert "float32, no GPU; " in text
+    assert "| default, phase 1 | 9,000 | 1,000 | 9.0 | 53 | 90,000 | 10% | 8,000 |\n" in text
+    assert "| default, phase 1: share of the ceiling | 60% | 10% | no |" in text
+    assert "product of 2048x2048 matrices (4800 to" in text
+    assert "No other package is installed here" in text
+    for of_a_gpu in ("Called", "called", "GPU has", "large batches", "--device"):
+        assert of_a_gpu not in text

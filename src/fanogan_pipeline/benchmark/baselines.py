@@ -52,20 +52,22 @@ def nearest_neighbours(train: np.ndarray, seed: int) -> Score:
     return lambda images: fitted.kneighbors(pixels(images))[0].mean(1, dtype=np.float64)
 
 
-def relative_neighbours(train: np.ndarray, seed: int, poses: Sequence[Pose] = ()) -> Score:
+def relative_neighbours(
+    train: np.ndarray, seed: int, poses: Sequence[Pose] = (), device: torch.device | None = None
+) -> Score:
     """f-AnoGAN's neighbours on raw pixels, not on main components of what a network sees: training images in each pose,
     and the distance over what a normal image as lively has."""
-    x = _tensor(train)
+    x = _tensor(train, device)
     points = torch.stack([posed.flatten(1) for posed in in_poses(x, poses)])
-    near = ours.Neighbours.of(torch.zeros(points.shape[2]), torch.eye(points.shape[2]), points)
+    near = ours.Neighbours.of(points.new_zeros(points.shape[2]), torch.eye(points.shape[2]).to(points), points)
     count = min(ours.NEIGHBOURS, len(train) - 1)
     # each training image is its own nearest, at no distance: of one more the mean is too small by that one
     apart = _distances(near, x, count + 1) * (count + 1) / count
     expectation = fit_expectation(apart, liveliness(x))
 
     def score(images: np.ndarray) -> np.ndarray:
-        seen = _tensor(images)
-        return (_distances(near, seen, count) / expectation.distance(liveliness(seen))).numpy()
+        seen = _tensor(images, device)
+        return (_distances(near, seen, count) / expectation.distance(liveliness(seen))).cpu().numpy()
 
     return score
 
@@ -74,8 +76,8 @@ def _distances(near: ours.Neighbours, x: Tensor, count: int) -> Tensor:
     return torch.cat([near.distance(some.flatten(1), count) for some in x.split(BATCH)])
 
 
-def _tensor(images: np.ndarray) -> Tensor:
-    return to_pixels(torch.from_numpy(images), UNIT_RANGE)
+def _tensor(images: np.ndarray, device: torch.device | None) -> Tensor:
+    return to_pixels(torch.from_numpy(images).to(device), UNIT_RANGE)
 
 
 def one_class_svm(train: np.ndarray, seed: int) -> Score:
@@ -90,12 +92,12 @@ def isolation_forest(train: np.ndarray, seed: int) -> Score:
     return lambda images: -fitted.score_samples(pixels(images)).astype(np.float64)
 
 
-def baselines(poses: Sequence[Pose]) -> dict[BenchmarkMethod, Fit]:
-    """The methods by their names, with the poses of `scoring.poses` for the one that uses them."""
+def baselines(poses: Sequence[Pose], device: torch.device | None = None) -> dict[BenchmarkMethod, Fit]:
+    """The methods by their names, with the poses of `scoring.poses` and the device for the one that uses them."""
     return {
         "pca": pca,
         "nearest_neighbours": nearest_neighbours,
-        "relative_neighbours": partial(relative_neighbours, poses=poses),
+        "relative_neighbours": partial(relative_neighbours, poses=poses, device=device),
         "one_class_svm": one_class_svm,
         "isolation_forest": isolation_forest,
     }

@@ -8,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
+import torch
 
 from fanogan_pipeline.benchmark import autoencoders, fanogan
 from fanogan_pipeline.benchmark.baselines import Score, baselines
@@ -122,7 +123,7 @@ def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: i
 def _all_methods(split: Split, seed: int, settings: Settings) -> Iterator[tuple[str, Scored]]:
     wanted = settings.benchmark.methods or METHODS
     yield from fanogan.score_all(split, seed, settings, [name for name in wanted if name in fanogan.ENCODERS])
-    for name, fit in baselines(settings.scoring.poses).items():
+    for name, fit in baselines(settings.scoring.poses, torch.device(settings.device)).items():
         if name in wanted:
             yield name, _timed(partial(fit, split.train, seed), split, settings)
     for name, build in autoencoders.AUTOENCODERS.items():

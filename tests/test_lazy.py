@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,28 @@ def test_imports_are_themselves_again_after_an_error() -> None:
 
     assert type(errors).__name__ == "module"
     assert errors is sys.modules["fanogan_pipeline.errors"]
+
+
+def test_other_threads_import_as_ever() -> None:
+    really_import, is_inside, may_leave = builtins.__import__, threading.Event(), threading.Event()
+    found: list[object] = []
+
+    def elsewhere() -> None:
+        from fanogan_pipeline import errors
+
+        found.append(errors)
+        with lazily():
+            is_inside.set()
+            may_leave.wait(60)
+
+    thread = threading.Thread(target=elsewhere)
+    with lazily():
+        thread.start()
+        assert not is_inside.wait(0.05)  # one thread at a time
+    may_leave.set()
+    thread.join()
+    assert found == [sys.modules["fanogan_pipeline.errors"]]
+    assert builtins.__import__ is really_import
 
 
 def test_a_name_that_is_not_there_says_so() -> None:

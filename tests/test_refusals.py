@@ -1,8 +1,11 @@
 """What the user can mend is told in one line."""
 
+import shutil
+
 import pytest
 import torch
 from kedro.config import MissingConfigException, OmegaConfigLoader
+from tests.project import ROOT
 
 from fanogan_pipeline.refusals import plain_line
 
@@ -27,3 +30,12 @@ def test_where_there_is_no_configuration_no_environment_is_blamed(env, tmp_path)
         loader["parameters"]
     line = f"no configuration at {tmp_path / 'conf'}; name its folder with --conf-source"
     assert plain_line(caught.value) == line
+
+
+def test_an_environment_that_an_archive_lacks_is_named_without_an_empty_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    archive = shutil.make_archive(str(tmp_path / "conf"), "gztar", ROOT, "conf")
+    loader = OmegaConfigLoader(archive, "smok", base_env="base", default_run_env="local")
+    with pytest.raises(MissingConfigException) as caught:
+        loader["parameters"]
+    assert plain_line(caught.value) == "--env: found 'smok', but conf/smok is not there"

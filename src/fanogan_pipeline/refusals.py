@@ -59,8 +59,9 @@ def _from_kedro(error: BaseException) -> str | None:
         folder = Path(found[1])
         if folder.name == settings.CONFIG_LOADER_ARGS["base_env"]:
             return f"no configuration at {folder.parent}; name its folder with --conf-source"
-        known = sorted(path.name for path in folder.parent.glob("*/"))
-        return f"--env: found '{folder.name}', but {folder} is not there; {did_you_mean(folder.name, known)}"
+        known = sorted(path.name for path in folder.parent.glob("*/"))  # none where it lies in an archive
+        hint = f"; {did_you_mean(folder.name, known)}" if known else ""
+        return f"--env: found '{folder.name}', but {folder} is not there{hint}"
     if isinstance(error, YAMLError) and (line := _broken_yaml()):
         return line
     is_speaking = isinstance(error, _SPEAKING) or (type(error) is ValueError and text.startswith("Pipeline "))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import termios
@@ -47,9 +48,9 @@ def on_a_terminal(*arguments: str, **variables: str) -> str:
     return written.decode()
 
 
-def in_a_pipe(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=ROOT)
+def in_a_pipe(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **variables}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=cwd)
 
 
 def test_training_shows_a_bar_on_a_terminal() -> None:
@@ -116,3 +117,59 @@ logging.getLogger("fanogan_pipeline").warning("left out: %s", "[red]a[/b].png")
 def test_brackets_in_a_files_name_are_no_markup() -> None:
     assert "left out: [red]a[/b].png" in re.sub(r"\x1b\[[\d;]*m", "", on_a_terminal("-c", NAMES))
     assert "WARNING left out: [red]a[/b].png\n" in in_a_pipe("-c", NAMES).stdout
+
+
+SPOKEN = """
+import logging
+import kedro.framework.project
+from fanogan_pipeline.log import suit_the_reader
+suit_the_reader()
+logger = logging.getLogger("fanogan_pipeline.anything")
+logger.setLevel("DEBUG")
+for number in range(3):
+    logger.warning("number %d", number)
+logger.debug("for the log alone")
+print("\\u250c\\u2500 the table")
+"""
+
+
+def project_of_settings(folder: Path) -> Path:
+    """What Kedro knows a project by, and its logging."""
+    (folder / "conf").mkdir(parents=True)
+    for name in ("pyproject.toml", "conf/logging.yml"):
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def test_a_table_is_shown_where_its_borders_have_no_letters() -> None:
+    shown = in_a_pipe("-c", SPOKEN, PYTHONIOENCODING="ascii")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.endswith("?? the table\n")
+
+
+def test_a_log_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
+    project = project_of_settings(tmp_path)
+    (project / "info.log").mkdir()
+    shown = in_a_pipe("-c", SPOKEN, cwd=project)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.count("info.log: cannot be written (Is a directory); this run keeps no log") == 1
+
+
+def test_a_project_keeps_its_log_wherever_in_it_a_run_is_started(tmp_path: Path) -> None:
+    project = project_of_settings(tmp_path)
+    (project / "notebooks").mkdir()
+    shown = in_a_pipe("-c", SPOKEN, cwd=project / "notebooks")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "for the log alone" not in shown.stdout
+    assert "for the log alone" in (project / "info.log").read_text()
+
+
+def test_a_run_goes_on_quietly_when_its_reader_has_read_enough(tmp_path: Path) -> None:
+    project = project_of_settings(tmp_path)
+    command = [sys.executable, "-c", SPOKEN]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=project) as run:
+        run.stdout.close()
+        assert run.stderr.read() == b""
+    assert run.returncode == 0
+    assert "for the log alone" in (project / "info.log").read_text()

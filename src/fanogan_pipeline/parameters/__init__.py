@@ -1,5 +1,7 @@
 """The parameter groups as typed models: what is out of range or unknown is refused before any node runs."""
 
+from pydantic_core import to_jsonable_python as plain
+
 from fanogan_pipeline.parameters.benchmark import BenchmarkMethod, BenchmarkParameters
 from fanogan_pipeline.parameters.data_prep import AugmentationParameters, DataPrepParameters, TilingParameters
 from fanogan_pipeline.parameters.detection import (
@@ -8,7 +10,7 @@ from fanogan_pipeline.parameters.detection import (
     ReportingParameters,
     ScoringParameters,
 )
-from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean, dotted, plain
+from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean, dotted
 from fanogan_pipeline.parameters.running import ComputeParameters, Device, Globals, Precision, TrackingParameters
 from fanogan_pipeline.parameters.training import (
     CorruptionParameters,

@@ -68,13 +68,6 @@ class Group(BaseModel):
         return values
 
 
-def plain(value: Any) -> Any:
-    """A parameter, a group of them or all of them as JSON can hold them."""
-    if isinstance(value, Mapping):
-        return {name: plain(part) for name, part in value.items()}
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-
-
 def dotted(groups: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Parameters by their dotted names, of groups within groups; an empty group stands for itself."""
     found: dict[str, Any] = {}

@@ -11,6 +11,7 @@ import sys
 import termios
 from pathlib import Path
 
+import pytest
 from kedro.framework.project import configure_project, pipelines
 from tests.project import ROOT
 
@@ -122,14 +123,14 @@ def test_brackets_in_a_files_name_are_no_markup() -> None:
 SPOKEN = """
 import logging
 import kedro.framework.project
-from fanogan_pipeline.log import suit_the_reader
+from fanogan_pipeline.log import show, suit_the_reader
 suit_the_reader()
 logger = logging.getLogger("fanogan_pipeline.anything")
 logger.setLevel("DEBUG")
 for number in range(3):
-    logger.warning("number %d", number)
+    logger.log(logging.WARNING, "number %d", number)
 logger.debug("for the log alone")
-print("\\u250c\\u2500 the table")
+show("\\u250c\\u2500 the table")
 """
 
 
@@ -164,9 +165,10 @@ def test_a_project_keeps_its_log_wherever_in_it_a_run_is_started(tmp_path: Path)
     assert "for the log alone" in (project / "info.log").read_text()
 
 
-def test_a_run_goes_on_quietly_when_its_reader_has_read_enough(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spoken", [SPOKEN, SPOKEN.replace("WARNING", "DEBUG")])
+def test_a_run_goes_on_quietly_when_its_reader_has_read_enough(spoken: str, tmp_path: Path) -> None:
     project = project_of_settings(tmp_path)
-    command = [sys.executable, "-c", SPOKEN]
+    command = [sys.executable, "-c", spoken]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=project) as run:
         run.stdout.close()

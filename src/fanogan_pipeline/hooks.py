@@ -18,6 +18,7 @@ from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.foresight import PHASES, ForesightHooks
 from fanogan_pipeline.freshness import FreshnessHooks
+from fanogan_pipeline.log import show
 from fanogan_pipeline.manifest import ManifestHooks, saved_at
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, Group, complaint, did_you_mean
 from fanogan_pipeline.tracking import TrackingHooks
@@ -132,7 +133,7 @@ class SummaryHooks:
         if dataset_name in ("metrics", "report", "new_summary", *VERDICTS):
             self._saved[dataset_name] = data
 
-    @hook_impl
+    @hook_impl(trylast=True)  # what fails here fails nothing else
     def after_pipeline_run(self, catalog: CatalogProtocol) -> None:
         if not self._saved:
             return
@@ -140,11 +141,12 @@ class SummaryHooks:
 
         if metrics := self._saved.pop("metrics", None):
             report = saved_at(catalog["report"]) if "report" in self._saved else None
-            print(summary_table(metrics, report, self._reporting.confidence))
+            confidence = catalog["parameters"].load()["reporting"].confidence
+            show(summary_table(metrics, report, confidence))
         if summary := self._saved.pop("new_summary", None):
             places = {kind: saved_at(catalog[name]) for name, kind in VERDICTS.items() if name in self._saved}
             paths = {kind: place for kind, place in places.items() if place}
-            print(verdict_summary(summary, paths))
+            show(verdict_summary(summary, paths))
 
 
 MANIFEST_HOOKS = ManifestHooks()

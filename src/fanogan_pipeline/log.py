@@ -32,9 +32,21 @@ class _Lines(logging.StreamHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, the name is logging's
         if not isinstance(sys.exception(), BrokenPipeError):
             return super().handleError(record)
-        # Whoever read along, `head` say, has read enough: the run goes on without a word.
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        _fall_silent()
+
+
+def show(text: str) -> None:
+    """Print what is for people to read at the end of a run."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _fall_silent()
+
+
+def _fall_silent() -> None:
+    """Whoever read along, `head` say, has read enough: the run goes on without a word."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def suit_the_reader() -> None:

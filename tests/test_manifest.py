@@ -261,6 +261,10 @@ def test_the_catalog_may_take_a_key_of_its_own_from_what_was_said(smoke_project,
     outcome = run_here(project, "--pipelines", "data_prep", "--params", f"raw=data/01_raw/mnist,{small}")
     assert outcome.status == 0, outcome.output
     assert "raw=data/01_raw/mnist" in manifest_of(project)["command"]
+    (project / "conf/local/catalog_mine.yml").write_text("# once: ${runtime_params:ra}")
+    (project / "conf/reference/catalog.yml").write_text(
+        'detector: {type: json.JSONDataset, filepath: "${runtime_params:ra}"}'
+    )
     mistyped = run_here(project, "--pipelines", "data_prep", "--params", f"ra=data/01_raw/mnist,{small}")
     assert (mistyped.status, "parameters: unknown key 'ra'" in mistyped.line) == (1, True)
     archive = shutil.make_archive(str(tmp_path / "conf"), "gztar", project, "conf")  # as `kedro package` packs it

@@ -41,6 +41,8 @@ class ParameterHooks:
         assert isinstance(loader, OmegaConfigLoader)
         parameters = loader["parameters"]
         for name, value in parameters.items():
+            if name.startswith("_"):  # of Kedro's templates, whose values others take
+                continue
             if name not in known and not (name in (loader.runtime_params or {}) and _is_taken(name, loader)):
                 own = "; a group of your own: docs/contributing.md" if isinstance(value, dict) else ""
                 raise InputError(f"parameters: unknown key '{name}'; {did_you_mean(name, known)}{own}")
@@ -50,11 +52,13 @@ class ParameterHooks:
 
 
 def _is_taken(name: str, loader: OmegaConfigLoader) -> bool:
-    """Whether the configuration, in a folder or an archive, takes a key of `--params` by `${runtime_params:name}`."""
-    taken = re.compile(rf"runtime_params:\s*{re.escape(name)}\b".encode())
-    files = loader._fs  # Kedro shows it no other way
-    names = files.find(loader.conf_source if loader._protocol == "file" else "")
-    return any(taken.search(files.cat_file(name)) for name in names if name.endswith((".yml", ".yaml", ".json")))
+    """Whether the configuration of this run takes a key of `--params` by `${runtime_params:name}`."""
+    taken, comment = re.compile(rf"runtime_params:\s*{re.escape(name)}\b".encode()), re.compile(rb"(?m)(^|\s)#.*")
+    files = loader._fs  # a folder, an archive or an object store; Kedro shows it no other way
+    environments = {loader.base_env, loader.env or loader.default_run_env}
+    paths = [path for env in environments for path in files.find(loader._get_conf_env_path(env))]
+    texts = (files.cat_file(path) for path in paths if path.endswith((".yml", ".yaml", ".json")))
+    return any(taken.search(comment.sub(b"", text)) for text in texts)
 
 
 def _check(name: str, model: type[Group], values: Any) -> None:

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 from dying import exit_code, save_dying_at_put
+from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, DatasetError
 from stored_forms import FORMS, PLACES, dataset, example, refusal, same
 from tests.project import ROOT
+
+from fanogan_pipeline.hooks import _is_taken
 
 s3fs = pytest.importorskip("s3fs")
 pytest.importorskip("flask")
@@ -200,3 +203,15 @@ def test_raw_pictures_may_lie_there(store):
     figure.save(example("FigureDataset", 1))
     filesystem.copy("bucket/data/figure.png/v1/figure.png", "bucket/pictures/a/one.png")
     assert ImageFolderDataset(filepath="s3://bucket/pictures", credentials=store).load().read(0).ndim in (2, 3)
+
+
+def test_a_configuration_there_takes_keys_of_what_was_said(store, endpoint, monkeypatch):
+    names = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    files = s3fs.S3FileSystem(**store)
+    files.pipe("bucket/conf/base/parameters.yml", b"seed: 1")
+    files.pipe("bucket/conf/base/catalog.yml", b"a: '${runtime_params:raw}' # ${runtime_params:old}")
+    files.pipe("bucket/conf/paper/catalog.yml", b"a: '${runtime_params:paper}'")
+    loader = OmegaConfigLoader("s3://bucket/conf", "smoke", base_env="base", default_run_env="local")
+    assert [name for name in ("raw", "old", "paper") if _is_taken(name, loader)] == ["raw"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
@@ -117,6 +119,36 @@ def test_other_pictures_make_all_of_it_again(
     found = stale()
     assert found["train_set"] == "raw_images is another"
     assert found["wgan_model"] == "train_set is out of date"
+
+
+@contextmanager
+def raw_images_from(project: Path, **entry: Any) -> Iterator[None]:
+    catalog = project / "conf/smoke/catalog.yml"
+    catalog.write_text(yaml.safe_dump({"raw_images": entry}))
+    try:
+        yield
+    finally:
+        catalog.unlink()
+
+
+def test_other_pictures_behind_kedros_cache_are_seen(
+    project: Path, stale: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    others = shutil.copytree(project / "data/01_raw/mnist", tmp_path / "others")
+    shutil.copy(others / "train-labels-idx1-ubyte.gz", others / "t10k-labels-idx1-ubyte.gz")
+    before = stale()
+    for folder, expected in ((project / "data/01_raw/mnist", before), (others, {"train_set": "raw_images is another"})):
+        pictures = {"type": "fanogan_pipeline.datasets.IdxImageDataset", "filepath": str(folder)}
+        with raw_images_from(project, type="CachedDataset", dataset=pictures):
+            found = stale()
+        assert {name: found.get(name) for name in ("train_set", *expected)} == {"train_set": None, **expected}
+
+
+def test_what_is_made_from_an_input_without_a_sum_is_made_again(
+    project: Path, stale: Callable[..., dict[str, str]]
+) -> None:
+    with raw_images_from(project, type="pandas.CSVDataset", filepath="data/01_raw/pictures.csv"):
+        assert stale()["train_set"] == "nothing tells whether raw_images is the same"
 
 
 @contextmanager

@@ -8,12 +8,17 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+import yaml
 from kedro.framework.cli.utils import _split_params
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.runner import SequentialRunner, ThreadRunner
 from tests.damage import VERSION
-from tests.in_process import copy_of, run_here
+from tests.in_process import copy_of, run_here, stored_files
 from tests.project import newest
 
 from fanogan_pipeline import provenance
@@ -23,6 +28,51 @@ TABLES = ("calibration_scores.parquet", "test_scores.parquet")
 
 def manifest_of(project: Path) -> dict:
     return json.loads(newest(project, "run_manifest.json").read_text())
+
+
+class TimedRunner(SequentialRunner):
+    """Of a user's own."""
+
+
+def from_python(project: Path, **wanted: Any) -> dict:
+    bootstrap_project(project)
+    with KedroSession.create(project, env="smoke") as session:
+        session.run(**wanted)
+    return manifest_of(project)
+
+
+def test_the_command_repeats_a_run_from_python(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    first = from_python(project, pipeline_names=["reporting"], to_outputs=["metrics"], from_inputs=["test_scores"])
+    assert "--runner" not in first["command"]
+    expect_repeated(project, first)
+    metrics = {"pipeline_names": ["reporting"], "node_names": (name for name in ["reporting.measure_quality"])}
+    own = from_python(project, **metrics, runner=TimedRunner())
+    assert own["run"]["node_names"] == "reporting.measure_quality"
+    assert own["run"]["runner"] == f"{TimedRunner.__module__}.TimedRunner"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--only-missing-outputs"]])
+def test_manifests_that_a_class_of_another_kind_would_keep_are_refused(arguments, smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    entry = {"type": "json.JSONDataset", "filepath": "data/08_reporting/mine.json", "versioned": True}
+    (project / "conf/smoke/catalog.yml").write_text(yaml.safe_dump({"run_manifest": entry}))
+    before = stored_files(project)
+    done = run_here(project, "--env", "smoke", "--pipelines", "data_prep", *arguments)
+    assert done.status == 1
+    assert "run_manifest: found a JSONDataset" in done.line
+    assert "expected fanogan_pipeline.datasets.JSONDataset" in done.line
+    assert stored_files(project) == before
+
+
+def test_pictures_behind_kedros_cache_are_summed_up_too(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    before = manifest_of(project)["read"]["raw_images"]
+    pictures = {"type": "fanogan_pipeline.datasets.IdxImageDataset", "filepath": "data/01_raw/mnist"}
+    entry = {"raw_images": {"type": "CachedDataset", "dataset": pictures}}
+    (project / "conf/smoke/catalog.yml").write_text(yaml.safe_dump(entry))
+    assert run_here(project, "--env", "smoke", "--pipelines", "data_prep").status == 0
+    assert manifest_of(project)["read"]["raw_images"] == before
 
 
 def test_it_tells_what_was_read_and_written(smoke_project):
@@ -123,7 +173,7 @@ def test_a_value_that_no_option_can_say_goes_by_the_manifest_itself():
         "env": None,
         "pipeline_names": ["data_prep"],
         "tags": ("a",),
-        "runner": "<k.ThreadRunner object at 1>",
+        "runner": str(ThreadRunner()),
     }
     stated = {"data_prep.normal_classes": ["1", "2"], "data_prep.max_train": None, "seed": 4}
     options = provenance.run_options(run_params, stated, {"b": "2", "a": "1"})

@@ -13,9 +13,10 @@ from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from fanogan_pipeline import own_code, provenance
+from fanogan_pipeline import datasets, own_code, provenance
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.manifest import NAME as MANIFEST
+from fanogan_pipeline.manifest import manifest_dataset
 from fanogan_pipeline.parameters import WITHOUT_EFFECT, plain
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class Freshness:
         upstream = next((one for one in stored if one in found), None)
         if upstream:
             return f"{upstream} is out of date"
+        if unknown := next((one for one in stored if not self._is_known(one)), None):
+            return f"nothing tells whether {unknown} is the same"
         recorded = made["written"] | made["read"]  # a pinned version was read, whatever the run wrote
         other = next((one for one in stored if self._differs(one, recorded.get(one))), None)
         return f"{other} is another" if other else ""
@@ -85,7 +88,7 @@ class Freshness:
         return ""
 
     def _differs(self, name: str, recorded: dict[str, str | None] | None) -> bool:
-        """Whether an input is not the one that was read then; what has no sum, such as a folder of logs, never is."""
+        """Whether an input is not the one that was read then; a folder of logs never is."""
         if not provenance.has_sum(self._catalog[name]):
             return False
         if recorded is None or not self._catalog[name].exists():
@@ -94,6 +97,11 @@ class Freshness:
         if version is not None and version == recorded["version"]:
             return False
         return self._sum(name) is None or self._sum(name) != recorded["sha256"]
+
+    def _is_known(self, name: str) -> bool:
+        """Whether an input has a sum, or is one of the folders that runs write into, which make no difference."""
+        dataset = self._catalog[name]
+        return provenance.has_sum(dataset) or type(dataset).__module__.startswith(datasets.__name__)
 
     def _is_stored(self, name: str) -> bool:
         """Whether a manifest may tell of it: the dataset is one of this project's own."""
@@ -112,15 +120,11 @@ class Freshness:
 class FreshnessHooks:
     """`kedro run --only-missing-outputs` makes again what is missing and what is out of date."""
 
-    @hook_impl
-    def after_catalog_created(self, parameters: dict[str, Any]) -> None:
-        self._parameters = plain(parameters["parameters"])
-
     @hook_impl(tryfirst=True)  # before the manifest settles which versions are read
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        if not run_params["only_missing_outputs"] or MANIFEST not in catalog:
+        if not run_params["only_missing_outputs"] or manifest_dataset(catalog) is None:
             return
-        for name, why in Freshness(pipeline, catalog, self._parameters).out_of_date().items():
+        for name, why in Freshness(pipeline, catalog, plain(catalog["parameters"].load())).out_of_date().items():
             logger.info("%s is made again: %s", name, why)
             dataset = catalog[name]
             if isinstance(dataset, AtomicFileDataset):

@@ -22,7 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fanogan_pipeline import own_code, provenance
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
-from fanogan_pipeline.errors import one_line
+from fanogan_pipeline.datasets.json_file import JSONDataset
+from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.parameters import dotted, plain
 from fanogan_pipeline.refusals import plain_line
 
@@ -39,7 +40,8 @@ class ManifestHooks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # nodes may save at the same time
-        self._written: dict[str, str] = {}
+        self._made = threading.local()  # another thread may look at the project while a run goes on
+        self._written: dict[str, str] = {}  # persisted outputs that the run has saved, and their versions
         self._parameters: dict[str, Any] = {}
 
     @property
@@ -54,20 +56,15 @@ class ManifestHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        self._context = context
-        self._written = {}  # persisted outputs that this run has saved, and their versions
-        self._parameters = {}
-
-    @hook_impl
-    def after_catalog_created(self, parameters: dict[str, Any]) -> None:
-        self._parameters = plain(parameters["parameters"])
+        self._made.context = context
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        self._context, self._written, self._parameters = self._made.context, {}, plain(catalog["parameters"].load())
         self._started, self._clock = datetime.now(UTC), time.monotonic()
-        self._run_params, self._catalog = run_params, catalog
-        if NAME in catalog:
-            catalog[NAME].is_kept_up = True
+        self._run_params, self._catalog = provenance.readable(run_params, pipeline), catalog
+        if manifests := manifest_dataset(catalog):
+            manifests.is_kept_up = True
         self._ran: list[str] = []
         self._loaded: dict[str, str | None] = {}  # inputs without versions and their sums
         self._sums: dict[tuple[str, str], str | None] = {}  # of versions, which do not change
@@ -214,6 +211,17 @@ class ManifestHooks:
             merge_strategy=loader.merge_strategy,
         )
         return tracked["parameters"]
+
+
+def manifest_dataset(catalog: CatalogProtocol) -> JSONDataset | None:
+    """Where manifests go; None where the catalog has no such entry. Raises InputError for one of another class."""
+    manifests = catalog.get(NAME)
+    if manifests is not None and not isinstance(manifests, JSONDataset):
+        raise InputError(
+            f"{NAME}: found a {type(manifests).__name__} in the catalog, expected "
+            "fanogan_pipeline.datasets.JSONDataset, which a run can write again as it goes on"
+        )
+    return manifests
 
 
 def saved_at(dataset: Any) -> str:

@@ -7,15 +7,17 @@ import json
 import logging
 import os
 import platform
+import re
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, CachedDataset
 from kedro.io.core import get_filepath_str
+from kedro.pipeline import Pipeline
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -69,8 +71,14 @@ def machine() -> dict[str, Any]:
     return {"python": platform.python_version(), "platform": platform.platform(), "cores": cores()}
 
 
+def _uncached(dataset: Any) -> Any:
+    """The dataset behind Kedro's cache, or itself."""
+    return dataset._dataset if isinstance(dataset, CachedDataset) else dataset
+
+
 def has_sum(dataset: AbstractDataset) -> bool:
     """Whether there is anything to sum up: not in what lives in memory, nor in a folder that runs only write into."""
+    dataset = _uncached(dataset)
     return isinstance(dataset, AtomicFileDataset) or hasattr(dataset, "contents")
 
 
@@ -80,6 +88,7 @@ def sha256(dataset: Any, version: str | None) -> str | None:
     Of a result in one file, over its bytes; of one in a folder, over the names and sums of its files; of raw
     pictures, over those of the files that are loaded, whatever lies beside them, and over how they are read.
     """
+    dataset = _uncached(dataset)
     try:
         if not isinstance(dataset, AtomicFileDataset):
             files, how = dataset.contents()
@@ -116,7 +125,15 @@ def _file_sum(fs: Any, path: str) -> str:
 
 def version_read(dataset: AbstractDataset) -> str | None:
     """The version a load gives now. Raises Kedro's `VersionNotFoundError` where there is none."""
+    dataset = _uncached(dataset)
     return dataset.resolve_load_version() if isinstance(dataset, AtomicFileDataset) else None
+
+
+def readable(run_params: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:
+    """What a run was called with; filters given as iterators, which Kedro has used up, as the nodes they left."""
+    spent = [name for name in _FILTERS if isinstance(run_params.get(name), Iterator)]
+    nodes = {"node_names": [node.name for node in pipeline.nodes]} if spent else {}
+    return {**run_params, **dict.fromkeys(spent), **nodes}
 
 
 def run_options(
@@ -133,8 +150,8 @@ def run_options(
     options: dict[str, Any] = {"conf-source": conf_source, "env": run_params["env"]}
     options["pipelines"] = ",".join(run_params["pipeline_names"] or [])
     options |= {option: ",".join(run_params.get(name) or []) for name, option in _FILTERS.items()}
-    runner = str(run_params.get("runner", "")).split(" object at")[0].rsplit(".", 1)[-1].strip("<>")
-    options["runner"] = "" if runner == "SequentialRunner" else runner
+    runner = re.sub(r"^<?(kedro\.runner\.\w+\.)?| object at .*", "", str(run_params.get("runner")))
+    options["runner"] = "" if runner in ("None", "SequentialRunner") else runner  # None: of a run started from Python
     options["params"] = stated
     options["load-versions"] = ",".join(f"{name}:{version}" for name, version in sorted(versions.items()))
     options["only-missing-outputs"] = run_params.get("only_missing_outputs", False)

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import yaml
 from kedro.framework.project import configure_project, pipelines
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from tests import damage
 from tests.compute.scenes import image_set
 from tests.damage import VERSION
 from tests.in_process import copy_of, run_here, stored_files
 from tests.parts import group
 
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.foresight import ForesightHooks
 
 FOLDER = "fanogan_pipeline.datasets.ImageFolderDataset"
@@ -394,8 +395,8 @@ def test_a_rate_that_cannot_be_promised_is_said_before_anything_is_trained(caplo
     configure_project("fanogan_pipeline")
     hooks = ForesightHooks()
     groups = {name: group(name) for name in ("wgan", "encoder", "scoring")}
-    hooks.after_catalog_created({"parameters": {**groups, "device": "cpu"}}, None)
-    hooks.before_pipeline_run({"pipeline_names": None}, pipelines["__default__"], DataCatalog())
+    catalog = DataCatalog({"parameters": MemoryDataset({**groups, "device": "cpu"})})
+    hooks.before_pipeline_run({"pipeline_names": None, "load_versions": None}, pipelines["__default__"], catalog)
     tiled, whole = (
         image_set(np.zeros((80, 1, 16, 16), np.uint8), True),
         image_set(np.zeros((99, 1, 16, 16), np.uint8), False),
@@ -404,6 +405,12 @@ def test_a_rate_that_cannot_be_promised_is_said_before_anything_is_trained(caplo
     assert not caplog.records
     hooks.after_node_run({"train_set": whole, "selection_set": tiled, "calibration_set": tiled})
     assert "0.01 needs at least 99 calibration images, found 20" in caplog.text
+    caplog.clear()
+    for name, data in {"train_set": whole, "selection_set": tiled, "calibration_set": tiled}.items():
+        hooks.after_node_run({name: data})  # a user's own node may make one of them alone
+    assert "found 20" in caplog.text
+    with pytest.raises(InputError, match=r"^wgan\.batch_size"):
+        hooks.after_node_run({"train_set": image_set(np.zeros((3, 1, 16, 16), np.uint8), False)})
 
 
 def gpu_is_here() -> bool:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
+from kedro.runner import ParallelRunner, SequentialRunner
 from tests.in_process import copy_of, run_here
-from tests.parts import group
 from tests.project import kedro, newest
 
-from fanogan_pipeline.hooks import SummaryHooks
+from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.hooks import MANIFEST_HOOKS, SummaryHooks
 
 
 def test_ipython_gives_the_catalog(smoke_project: Path) -> None:
@@ -71,10 +77,10 @@ def test_where_models_are_trained_the_runner_that_ctrl_c_does_not_reach_is_refus
 
 
 def test_metrics_of_a_run_that_failed_are_not_those_of_the_next_in_the_same_process(capsys) -> None:
-    hooks, parameters = SummaryHooks(), {"parameters": {"reporting": group("reporting")}}
-    hooks.after_catalog_created(parameters)
+    hooks = SummaryHooks()
+    hooks.before_pipeline_run()
     hooks.after_dataset_saved("metrics", {"auroc": 0.5})
-    hooks.after_catalog_created(parameters)
+    hooks.before_pipeline_run()
     hooks.after_pipeline_run(DataCatalog())
     assert capsys.readouterr().out == ""
 
@@ -95,3 +101,56 @@ def test_the_summary_names_the_report_of_this_run_alone(smoke_project: Path, tmp
     assert done.status == 0, done.output
     assert f"report: {project / 'data/08_reporting/one.html'}\n" in done.output
     assert json.loads((project / "data/08_reporting/one.json").read_text())["is_complete"]
+
+
+def test_keys_that_kedros_templates_use_are_no_unknown_parameters(smoke_project: Path, tmp_path: Path) -> None:
+    project = copy_of(smoke_project, tmp_path / "project")
+    few = "_few: &few {max_train: 50, max_test: 20}\ndata_prep: {<<: *few}"
+    (project / "conf/local").mkdir(exist_ok=True)
+    (project / "conf/local/parameters.yml").write_text(few)
+    done = run_here(project, "--pipelines", "data_prep")
+    assert done.status == 0, done.output
+
+
+class Waiting(SequentialRunner):
+    """Begins its nodes when it is told to."""
+
+    def __init__(self, fail: bool = False) -> None:
+        super().__init__()
+        self.is_at_work, self.may_go_on, self._fail = threading.Event(), threading.Event(), fail
+
+    def _run(self, *arguments: Any, **named: Any) -> None:
+        self.is_at_work.set()
+        assert self.may_go_on.wait(60)
+        if self._fail:
+            raise ZeroDivisionError
+        super()._run(*arguments, **named)
+
+
+def run_in_python(project: Path, confidence: float, **wanted: Any) -> None:
+    with KedroSession.create(project, env="smoke", runtime_params={"reporting": {"confidence": confidence}}) as session:
+        session.run(node_names=["reporting.measure_quality"], **wanted)
+
+
+def test_a_second_run_in_a_process_is_refused_and_leaves_the_first_alone(smoke_project: Path, tmp_path: Path) -> None:
+    project = copy_of(smoke_project, tmp_path / "project")
+    bootstrap_project(project)
+    with ThreadPoolExecutor(1) as pool:
+        for fail in (False, True):
+            runner = Waiting(fail)
+            first = pool.submit(run_in_python, project, 0.9, runner=runner)
+            assert runner.is_at_work.wait(60)
+            with pytest.raises(InputError, match="this process is at another run"):
+                run_in_python(project, 0.5)
+            assert MANIFEST_HOOKS._parameters["reporting"]["confidence"] == 0.9
+            assert first.running()
+            runner.may_go_on.set()
+            assert isinstance(first.exception(60), ZeroDivisionError if fail else type(None))
+        # the thread lives on, and is at no run: not after one that was done, failed or was refused either
+        with pytest.raises(InputError, match="ParallelRunner"):
+            pool.submit(run_in_python, project, 0.9, runner=ParallelRunner()).result(60)
+        run_in_python(project, 0.5)
+    manifests = sorted(project.glob("data/08_reporting/run_manifest.json/*/*"))[-2:]
+    found = [json.loads(path.read_text()) for path in manifests]
+    assert [one["parameters"]["reporting"]["confidence"] for one in found] == [0.9, 0.5]
+    assert all(one["is_complete"] and set(one["written"]) == {"metrics"} for one in found)

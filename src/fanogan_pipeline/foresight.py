@@ -28,17 +28,14 @@ class ForesightHooks:
     """
 
     @hook_impl
-    def after_catalog_created(self, parameters: dict[str, Any], load_versions: dict[str, str] | None) -> None:
-        self._parameters, self._load_versions = parameters["parameters"], load_versions or {}
-
-    @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        self._parameters = catalog["parameters"].load()
         whole = sum((pipelines[name] for name in run_params["pipeline_names"] or ["__default__"]), Pipeline([]))
         self._trained = [name for name in PHASES if f"{name}_model" in pipeline.all_outputs()]
         self._is_calibrated = "detector" in pipeline.all_outputs()
         _check_runner(str(run_params.get("runner")), bool(self._trained))
         _check_start(pipeline, whole, catalog)
-        for name in self._load_versions:
+        for name in run_params["load_versions"] or {}:
             if isinstance(dataset := catalog[name], AtomicFileDataset):
                 dataset.resolve_load_version()
         for name in pipeline.inputs():
@@ -52,19 +49,21 @@ class ForesightHooks:
 
     @hook_impl
     def after_node_run(self, outputs: dict[str, Any]) -> None:
-        if "train_set" not in outputs or not self._trained:
+        if not self._trained:
             return
-        from fanogan_pipeline.training.data import check_batch_size
+        if "train_set" in outputs:
+            from fanogan_pipeline.training.data import check_batch_size
 
-        for name in self._trained:
-            check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(outputs["train_set"]))
-        if self._is_calibrated:
+            for name in self._trained:
+                check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(outputs["train_set"]))
+        if self._is_calibrated and outputs.keys() & {"selection_set", "calibration_set"}:
             from fanogan_pipeline.detection import choice, scoring
 
             wanted = self._parameters["scoring"]
-            if wanted.score == "chosen":
+            if "selection_set" in outputs and wanted.score == "chosen":
                 choice.check_count(len(outputs["selection_set"].first_rows))
-            scoring.warn_of_few(len(outputs["calibration_set"].first_rows), wanted.false_alarm_rate)
+            if "calibration_set" in outputs:
+                scoring.warn_of_few(len(outputs["calibration_set"].first_rows), wanted.false_alarm_rate)
 
 
 def _check_runner(runner: str, trains: bool) -> None:

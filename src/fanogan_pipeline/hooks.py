@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,45 @@ RESULTS = {
     **{phase: {f"{phase}_model", f"{phase}_history"} for phase in PHASES},
     "inference": {"new_scores", "new_summary", "new_verdicts"},
 }
+
+
+class OneRunHooks:
+    """One run at a time in a process: states of training that are held, torch's settings and the hooks of a run are the
+    whole process's. A refused run leaves the one that goes on as it is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: threading.Thread | None = None  # after Ctrl-C it is still set, and the same thread may run again
+
+    @hook_impl(wrapper=True)  # before all others
+    def before_pipeline_run(self) -> Generator[None, Any, Any]:
+        me = threading.current_thread()
+        with self._lock:
+            if self._owner not in (None, me) and self._owner.is_alive():
+                raise InputError(
+                    "this process is at another run, expected one at a time; start this one when that one has ended, "
+                    "or in a process of its own"
+                )
+            self._owner = me
+        try:
+            return (yield)
+        except BaseException:
+            self._owner = None
+            raise
+
+    @hook_impl(wrapper=True)  # after all others
+    def after_pipeline_run(self) -> Generator[None, Any, Any]:
+        try:
+            return (yield)
+        finally:
+            self._owner = None
+
+    @hook_impl(wrapper=True)
+    def on_pipeline_error(self) -> Generator[None, Any, Any]:
+        try:
+            return (yield)
+        finally:
+            self._owner = None
 
 
 class ParameterHooks:
@@ -128,8 +169,7 @@ class SummaryHooks:
     """The short table at the end."""
 
     @hook_impl
-    def after_catalog_created(self, parameters: dict[str, Any]) -> None:
-        self._reporting = parameters["parameters"]["reporting"]
+    def before_pipeline_run(self) -> None:
         self._saved: dict[str, Any] = {}  # of this run: a notebook lives on after one that failed
 
     @hook_impl
@@ -155,6 +195,7 @@ class SummaryHooks:
 
 MANIFEST_HOOKS = ManifestHooks()
 HOOKS = (
+    OneRunHooks(),
     ParameterHooks(),
     FreshnessHooks(),
     MANIFEST_HOOKS,

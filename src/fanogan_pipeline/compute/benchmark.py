@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,9 @@ def run_cells(
         cuts, names = shards.cut(len(cells), 1), [digest(cell) for cell in cells]
         tell = Teller(cells, folder)
         with cluster_of(compute) as cluster:
-            if cluster is not None:
-                found = shards.table_of_parts(cuts, work, folder / "parts", cluster, tell, names)
-            else:
-                with _own_processes(compute, settings, len(cells)) as pool:
-                    found = shards.table_of_parts(cuts, work, folder / "parts", pool, tell, names)
+            own = nullcontext(cluster) if cluster is not None else _own_processes(compute, settings, len(cells))
+            with own as executor:
+                found = shards.table_of_parts(cuts, work, folder / "parts", executor, tell, names)
         (folder / "images.npy").unlink(missing_ok=True)
     for name in ("normal_class", "method", "part", "label", "detail"):
         found[name] = found[name].astype("category")  # millions of rows of a few words

@@ -1,11 +1,15 @@
-"""Files that are wrong in one way each, and writes that fail, for the tests of what is refused."""
+"""Files that are wrong in one way each, writes that fail and locks that do not reach, for tests of what is refused."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import gzip
 import io
 import json
+import os
 import resource
+import stat
 import struct
 import zipfile
 import zlib
@@ -15,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 VERSION = "9999-12-31T00.00.00.000Z"  # newer than whatever a run has written
@@ -29,6 +34,31 @@ def no_file_above(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def locks_of_nfs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks as this machine has them on an NFS mount: on a directory none that any other machine sees, and no exclusive
+    one on a file that is open for reading alone."""
+    flock = fcntl.flock
+
+    def over_nfs(file: Any, how: int) -> None:
+        number = file if isinstance(file, int) else file.fileno()
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            return
+        if how & fcntl.LOCK_EX and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(number, how)
+
+    monkeypatch.setattr(fcntl, "flock", over_nfs)
+
+
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that knows no locks."""
+
+    def unknown(file: Any, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
 
 
 def idx(array: np.ndarray, magic: int | None = None, shape: tuple[int, ...] | None = None) -> bytes:

@@ -23,7 +23,7 @@ class TrainingError(PlainError):
 
 
 class ClusterError(PlainError):
-    """The machines that work was spread over are lost; what they had finished is kept."""
+    """The machines or processes that work was spread over are lost; what they had finished is kept."""
 
 
 def one_line(error: BaseException, most: int = 300) -> str:

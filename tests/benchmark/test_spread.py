@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import torch
 from tests.parts import group, mnist
 
 from fanogan_pipeline.benchmark.cells import run_cell
 from fanogan_pipeline.benchmark.shared import Settings
 from fanogan_pipeline.compute import benchmark
+from fanogan_pipeline.compute.executors import threads
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.prepare import picture_sum
 
@@ -115,13 +117,16 @@ def test_what_no_score_depends_on_leaves_finished_cells_as_they_are(pictures):
     pd.testing.assert_series_equal(one["score"], other["score"], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("change", ["settings", "code", "groups"])
-def test_other_settings_code_or_groups_start_afresh(pictures, local, tmp_path, change):
+@pytest.mark.parametrize("change", ["settings", "code", "groups", "libraries"])
+def test_other_settings_code_groups_or_libraries_start_afresh(pictures, local, tmp_path, monkeypatch, change):
     place = shutil.copytree(local[1], tmp_path / "place")
     before = set(place.glob("benchmark-*"))
     changed = settings().model_copy(update={"benchmark": group("benchmark", methods=["pca"])})
     ours = changed if change == "settings" else settings()
     code = "other code" if change == "code" else "code"
+    monkeypatch.setattr(benchmark, "processes", threads)  # sooner there
+    if change == "libraries":
+        monkeypatch.setattr(sklearn, "__version__", "another")
     images, table = pictures
     if change == "groups":  # pictures that belong together are split otherwise
         table = table.assign(group=[f"{row // 2}" for row in range(len(table))])
@@ -129,6 +134,17 @@ def test_other_settings_code_or_groups_start_afresh(pictures, local, tmp_path, c
     after = set(place.glob("benchmark-*"))
     assert len(after - before) == 1
     assert (before <= after) == (change == "groups")  # other pictures' cells stay, those of other settings go
+
+
+@pytest.mark.parametrize(
+    ("device", "wanted", "cells", "expected"),
+    [("cpu", 0, 90, 8), ("cuda", 0, 90, 4), ("cuda", 6, 90, 6), ("cuda", 0, 3, 3), ("cpu", 0, 0, 1)],
+)
+def test_cells_are_spread_over_the_cores_and_a_gpu_has_four_processes(device, wanted, cells, expected, monkeypatch):
+    monkeypatch.setattr(benchmark, "cores", lambda: 8)
+    monkeypatch.setattr(benchmark, "processes", lambda count: count)
+    ours = settings().model_copy(update={"device": device})
+    assert benchmark._own_processes(group("compute", workers=wanted), ours, cells) == expected
 
 
 def test_a_cell_computes_in_full_float32_on_a_gpu_too(pictures, tmp_path, monkeypatch):

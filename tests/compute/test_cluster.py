@@ -18,7 +18,7 @@ from tests.project import ROOT
 
 from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import executors, shards, terms
-from fanogan_pipeline.compute.executors import cluster_of, threads
+from fanogan_pipeline.compute.executors import cluster_of, processes, threads
 from fanogan_pipeline.detection.picture_maps import Pooling
 from fanogan_pipeline.errors import ClusterError, InputError
 from fanogan_pipeline.parameters import ComputeParameters
@@ -80,6 +80,20 @@ def test_a_killed_scheduler_is_told_and_nothing_finished_is_lost(places, tmp_pat
     assert kept
     assert_whole(work.client(cluster.address, *places, ""))
     assert {name: (Path(places[1]) / name).stat().st_mtime_ns for name in kept} == kept
+
+
+def test_a_killed_process_is_told_and_nothing_finished_is_lost(places):
+    notes, parts = places
+    task, cuts = work.Squares(notes, "worker"), shards.cut(work.COUNT, work.SIZE)
+    said = pytest.raises(ClusterError, match=r"a process was killed.* lower compute\.workers")
+    with said as caught, processes(1) as one:
+        shards.table_of_parts(cuts, task, Path(parts), one)
+    assert "\n" not in str(caught.value)
+    before = times_computed(notes)
+    assert before == {start: 1 for start in ALL if start < work.FATAL}
+    with threads(1) as one:
+        assert_whole(shards.table_of_parts(cuts, task, Path(parts), one))
+    assert times_computed(notes) == ALL
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc")

@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from kedro.io import DataCatalog
 from tests.compute import scenes
 from tests.compute.scenes import scene
-from tests.damage import no_file_above
+from tests.damage import locks_of_nfs, no_file_above, no_locks
 from tests.parts import group
 
 from fanogan_pipeline import own_code
@@ -76,11 +77,42 @@ def test_a_folder_removed_before_it_is_locked_is_made_again_and_held(tmp_path, m
         assert folder.exists()
 
 
-def test_work_goes_on_where_the_file_system_knows_no_locks(tmp_path, monkeypatch):
-    def unknown(descriptor: int, how: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+def test_a_folder_that_another_machine_is_at_stays(tmp_path, monkeypatch):
+    locks_of_nfs(monkeypatch)
+    with held(tmp_path, "inference", ["theirs"]) as theirs, held(tmp_path, "inference", ["ours"]) as ours:
+        assert theirs.exists()
+    remove_unless_held(ours)
+    assert not ours.exists()
 
-    monkeypatch.setattr(fcntl, "flock", unknown)
+
+def test_a_folder_made_again_before_it_is_removed_is_another_runs(tmp_path, monkeypatch):
+    flock, again = fcntl.flock, ExitStack()
+    with held(tmp_path, "inference", ["facts"]) as folder:
+        pass
+
+    def overtaken(descriptor: int, how: int) -> None:
+        if how & fcntl.LOCK_EX:
+            shutil.rmtree(folder)
+            again.enter_context(held(tmp_path, "inference", ["facts"]))
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    with again:
+        remove_unless_held(folder)
+        assert folder.exists()
+
+
+def test_a_folder_of_work_that_is_a_link_stays_and_so_does_what_it_leads_to(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "inference-link"
+    link.symlink_to(tmp_path / "elsewhere")
+    remove_unless_held(link)
+    assert link.is_symlink()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_work_goes_on_where_the_file_system_knows_no_locks(tmp_path, monkeypatch):
+    no_locks(monkeypatch)
     with held(tmp_path, "inference", ["other"]) as other, held(tmp_path, "inference", ["facts"]) as folder:
         assert folder.exists()
         assert other.exists()  # nothing tells whether its run lives

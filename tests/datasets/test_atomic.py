@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -15,7 +16,7 @@ import pytest
 from dying import context, exit_code, save_dying_at_step, save_dying_in_file, save_many
 from kedro.io import DataCatalog, DatasetError, Version
 from stored_forms import FORMS, OPTIONS, PLACES, dataset, example, leftovers, refusal, same
-from tests.damage import no_file_above
+from tests.damage import locks_of_nfs, no_file_above
 
 from fanogan_pipeline.datasets.staging import PREFIX, sweep, whole_file, whole_version
 
@@ -254,6 +255,47 @@ def test_drafts_of_the_living_stay_and_those_of_the_dead_go(tmp_path):
         assert draft.exists()
     assert target.read_text() == "whole"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_draft_that_another_machine_is_at_stays_and_its_lock_is_not_stored(tmp_path, monkeypatch):
+    locks_of_nfs(monkeypatch)
+    target = tmp_path / "v1/data.json"
+    with whole_version(target) as draft:
+        draft.write_text("whole")
+        sweep(tmp_path)
+    assert target.read_text() == "whole"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [target]
+
+
+def test_a_draft_swept_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    flock, drafts = fcntl.flock, []
+
+    def overtaken(file: int, how: int) -> None:
+        if not drafts:
+            drafts.extend(tmp_path.iterdir())
+            sweep(tmp_path)
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    with whole_file(tmp_path / "x") as draft:
+        assert not drafts[0].exists()
+        draft.write_text("whole")
+    assert (tmp_path / "x").read_text() == "whole"
+
+
+def test_a_draft_that_cannot_be_removed_is_not_said_to_be(tmp_path, monkeypatch, caplog):
+    def busy(*_: object, **__: object) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    caplog.set_level("INFO")
+    for removed in (False, True):
+        (tmp_path / f"{PREFIX}dead").mkdir(exist_ok=True)
+        with monkeypatch.context() as patch:
+            if not removed:
+                patch.setattr(os, "rmdir", busy)
+            sweep(tmp_path)
+        assert (leftovers(tmp_path) == []) == removed
+        assert ("removed the draft" in caplog.text) == removed
 
 
 def test_an_unknown_pinned_version_lists_those_there_are(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import threading
@@ -10,7 +11,9 @@ import pytest
 from dying import context, exit_code, hold_state, save_state_dying
 from kedro.io import DatasetError
 from stored_forms import example, leftovers
+from tests.damage import locks_of_nfs, no_locks
 
+from fanogan_pipeline.datasets import staging
 from fanogan_pipeline.datasets.state_store import StateStore, StateStoreDataset
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.training.state import StateSlot
@@ -75,9 +78,45 @@ def test_stale_states_go_but_for_the_last_few_and_those_of_the_living(tmp_path, 
         os.utime(tmp_path / f"{key}.safetensors", (1000 - age, 1000 - age))
     os.utime(tmp_path / "wgan-a.safetensors", (1, 1))
     with caplog.at_level(logging.INFO):
-        assert store.sweep("wgan-", keep="wgan-e", most=1) == ["wgan-c", "wgan-b"]
+        store.sweep("wgan-", keep="wgan-e", most=1)
     assert store.keys() == ["encoder-f", "wgan-a", "wgan-d", "wgan-e"]
     assert "wgan-c.safetensors: removed, 1 later unfinished ones are kept" in caplog.text
+
+
+def test_states_that_another_machine_is_at_are_neither_taken_nor_removed(tmp_path, held_elsewhere, monkeypatch):
+    locks_of_nfs(monkeypatch)
+    store = StateStore(tmp_path)
+    assert store.unheld("wgan-a") == "wgan-a-2"
+    store.sweep("wgan-", keep="", most=0)
+    assert store.keys() == ["wgan-a"]
+    held_elsewhere.kill()
+    held_elsewhere.join()
+    store.sweep("wgan-", keep="", most=0)
+    assert store.keys() == []
+
+
+def test_where_nothing_tells_who_lives_states_are_gone_on_with_and_not_removed(tmp_path, held_elsewhere, monkeypatch):
+    no_locks(monkeypatch)
+    store = StateStore(tmp_path)
+    store.sweep("wgan-", keep="", most=0)
+    assert store.keys() == ["wgan-a"]
+    assert store.unheld("wgan-a") == "wgan-a"
+
+
+def test_a_state_is_held_while_its_next_is_being_saved(tmp_path, monkeypatch):
+    store, flush, tried = StateStore(tmp_path), staging.flush, []
+    store.save("wgan-a", state(1))
+
+    def slow(draft) -> None:
+        with (tmp_path / "wgan-a.safetensors").open("rb+") as file:
+            tried.append(file)
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flush(draft)
+
+    monkeypatch.setattr(staging, "flush", slow)
+    store.save("wgan-a", state(2))
+    assert tried
 
 
 def test_overlapping_runs_of_the_same_training_keep_states_of_their_own(tmp_path, held_elsewhere):

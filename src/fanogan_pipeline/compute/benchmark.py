@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
+import sklearn
 import torch
 
 from fanogan_pipeline.benchmark.cells import run_cell
@@ -33,6 +35,7 @@ WITHOUT_EFFECT_ON_CELLS = {
     "scoring": {"false_alarm_rate", "pooling", "top_share", "map_smoothing", "residual_maps"},
     "training": set(WITHOUT_EFFECT["training"]),
 }
+A_GPU = 4  # processes that share one: much of a cell, such as PCA or an SVM, is a core's work
 Cell = tuple[str, int]  # the normal class, the seed
 
 
@@ -61,26 +64,25 @@ def run_cells(
         cells: what to compute.
         settings: parameters.
         compute: the engine.
-        place: a local folder, seen by all workers; finished cells stay there until settings or code change. Cells of
-            other pictures are never removed.
+        place: a local folder, seen by all workers; finished cells stay there until settings, code or libraries change.
+            Cells of other pictures are never removed.
         code: digest of the code that scores are made by.
 
     Returns:
         The tables of `run_cell`, one below the other.
     """
     pictures = digest(table[["image_id", "label", "part", "group", "sha256"]].to_numpy(str).tolist())[:12]
-    facts = [_what_counts(settings), torch.__version__, code]
+    versions = [library.__version__ for library in (torch, sklearn, scipy, np)]
+    facts = [_what_counts(settings), versions, code]
     with held(place, f"benchmark-{pictures}", facts) as folder:
         _write(folder, images, table, settings)
         work = partial(cells_from, str(folder), cells)
         cuts, names = shards.cut(len(cells), 1), [digest(cell) for cell in cells]
         tell = Teller(cells, folder)
         with cluster_of(compute) as cluster:
-            if cluster is not None:
-                found = shards.table_of_parts(cuts, work, folder / "parts", cluster, tell, names)
-            else:
-                with _own_processes(compute, settings, len(cells)) as pool:
-                    found = shards.table_of_parts(cuts, work, folder / "parts", pool, tell, names)
+            own = nullcontext(cluster) if cluster is not None else _own_processes(compute, settings, len(cells))
+            with own as executor:
+                found = shards.table_of_parts(cuts, work, folder / "parts", executor, tell, names)
         (folder / "images.npy").unlink(missing_ok=True)
     for name in ("normal_class", "method", "part", "label", "detail"):
         found[name] = found[name].astype("category")  # millions of rows of a few words
@@ -94,7 +96,7 @@ def _what_counts(settings: Settings) -> dict[str, Any]:
 
 
 def _own_processes(compute: ComputeParameters, settings: Settings, count: int) -> AbstractContextManager:
-    wanted = compute.workers or (cores() if settings.device == "cpu" else 1)
+    wanted = compute.workers or (cores() if settings.device == "cpu" else min(cores(), A_GPU))
     return processes(max(1, min(wanted, count)))
 
 

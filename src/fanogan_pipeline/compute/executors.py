@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
@@ -107,10 +108,19 @@ def threads(count: int) -> Iterator[Executor]:
 
 @contextmanager
 def processes(count: int) -> Iterator[Executor]:
-    """Processes of their own, one thread each; they end with this one, however it ends."""
+    """Processes of their own, one thread each; they end with this one, however it ends.
+
+    Raises:
+        ClusterError: one of them has died; what was finished before is kept by whoever asked.
+    """
     with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _follow_parent) as pool:
         try:
             yield pool
+        except BrokenProcessPool as error:  # which ends all the others too
+            raise ClusterError(
+                "compute: a process was killed, perhaps for want of memory; what is finished is kept, lower "
+                f"compute.workers (here {count}) and the same command goes on from there"
+            ) from error
         except BaseException:  # what is under way would be waited for
             for process in list((pool._processes or {}).values()):
                 process.kill()  # a politer signal would end its piece of work and let it take the next one

@@ -17,18 +17,8 @@ def work_file(target: Path) -> Iterator[Path]:
     Raises:
         InputError: the file cannot be written; those before stay.
     """
-    with _telling(target), whole_file(target) as draft:
+    with telling(target), whole_file(target) as draft:
         yield draft
-
-
-def make_folder(folder: Path) -> None:
-    """The folder and the missing ones above it.
-
-    Raises:
-        InputError: it cannot be made.
-    """
-    with _telling(folder):
-        folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -39,13 +29,14 @@ def work_folder(place: Path) -> Iterator[Path]:
         InputError: it cannot be made.
     """
     with ExitStack() as stack:
-        with _telling(place):
+        with telling(place):
             folder = stack.enter_context(private_directory(place))
         yield folder
 
 
 @contextmanager
-def _telling(place: Path) -> Iterator[None]:
+def telling(place: Path) -> Iterator[None]:
+    """Turns errors of the file system into an InputError of one line."""
     try:
         yield
     except OSError as error:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fanogan_pipeline.compute.files import make_folder, work_file
+from fanogan_pipeline.compute.files import telling, work_file
 from fanogan_pipeline.datasets import safetensors_format
 from fanogan_pipeline.datasets.staging import lock_directory, remove_unless_held
 from fanogan_pipeline.networks import Checkpoint
@@ -34,7 +34,7 @@ def held(place: Path, kind: str, facts: Any) -> Iterator[Path]:
         facts: what the work depends on.
 
     Raises:
-        InputError: the folder cannot be made.
+        InputError: the folder cannot be made or written to.
     """
     root = place.resolve() / f"{kind}-{digest(facts)}"
     lock = _claim(root)
@@ -50,8 +50,10 @@ def held(place: Path, kind: str, facts: Any) -> Iterator[Path]:
 def _claim(folder: Path) -> int:
     """Make the folder where it is missing and hold it; start over where another run removed it in between."""
     while True:
-        make_folder(folder)
-        if (lock := lock_directory(folder, fcntl.LOCK_SH)) is not None:
+        with telling(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = lock_directory(folder, fcntl.LOCK_SH)
+        if lock is not None:
             return lock
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from fanogan_pipeline import own_code
-from fanogan_pipeline.compute.files import make_folder, work_file
-from fanogan_pipeline.datasets.staging import sweep
+from fanogan_pipeline.compute.files import work_file
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +49,6 @@ def table_of_parts(
         InputError: a part cannot be written; a worker has other code than this process.
         whatever `compute` raises. The parts finished before stay.
     """
-    make_folder(folder)
-    sweep(folder)
     names = names or [f"{number:06}" for number in range(len(shards))]
     parts = [folder / f"part-{name}.parquet" for name in names]
     missing = [number for number, part in enumerate(parts) if not part.exists()]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -16,7 +14,7 @@ import torch
 from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, threads
-from fanogan_pipeline.compute.files import make_folder, work_file
+from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.compute.folders import MODELS, digest, held, read_models, write_models
 from fanogan_pipeline.detection.anomaly_detector import load_restorer
 from fanogan_pipeline.detection.picture_maps import Pooling, picture_terms
@@ -104,23 +102,14 @@ def measure(
         if cluster is None:
             with threads(torch.get_num_threads() if settings.device == "cpu" else 1) as pool:
                 return shards.table(cuts, local, pool)
-        with _folder(place, models, image_set, settings, compute) as folder:
+        work = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
+        # of other models or code than these, unfinished work is of no use any more
+        with held(place, "scoring", [own_code.code_digest(), *(models[name].digest for name in MODELS)]) as root:
+            folder = root / digest(work)
             write(folder, image_set, models, settings)
             found = shards.table_of_parts(cuts, partial(terms_from, str(folder)), folder / "parts", cluster)
             (folder / "images.npy").unlink(missing_ok=True)
             return found
-
-
-@contextmanager
-def _folder(
-    place: Path, models: dict[str, Checkpoint], image_set: ImageSet, settings: Settings, compute: ComputeParameters
-) -> Iterator[Path]:
-    """The folder of this very work; those of other models or code go, unless a living run is at work there."""
-    work = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
-    with held(place, "scoring", [own_code.code_digest(), *(models[name].digest for name in MODELS)]) as root:
-        folder = root / digest(work)
-        make_folder(folder)
-        yield folder
 
 
 def write(folder: Path, image_set: ImageSet, models: dict[str, Checkpoint], settings: Settings) -> None:

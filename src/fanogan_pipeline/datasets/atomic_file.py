@@ -114,7 +114,7 @@ class AtomicFileDataset(VersionsMixin, AbstractVersionedDataset):
             sweep(Path(self._filepath if self._version else self._filepath.parent))
         path = get_filepath_str(self._get_load_path(), self._protocol)
         if not self._version and not self._is_there(path):
-            raise InputError(f"{path}: no such {self._kind()}; run the pipeline that writes it first")
+            raise InputError(f"{path}: no such file; run the pipeline that writes it first")
         try:
             return read(path)
         except SizeError as error:  # no word of deleting it

@@ -5,7 +5,8 @@ moved into place by a rename, which the file system does in one step. Whatever h
 that step leaves the place as it was; what a dead process leaves is a private directory, which
 the next save or load in that place removes. A private directory belongs to a living process as
 long as that holds its lock (flock), which ends with the process however that ends, so neither
-process numbers nor clocks are trusted.
+process numbers nor clocks are trusted. The lock is on a file in the directory, made by whoever comes
+first: a lock on the directory itself would not be seen by the other machines of an NFS mount.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 PREFIX = ".partial-"
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+LOCK = ".lock"
 
 
 @contextmanager
@@ -35,14 +36,12 @@ def whole_version(target: Path) -> Iterator[Path]:
     """
     place = target.parent.parent
     with private_directory(place) as private:
-        draft = private / f"partial-{target.name}"
-        yield draft
-        flush(draft)
-        # Named in full only when whole, so that not even a listing of hidden directories finds half a file.
-        os.rename(draft, private / target.name)
-        flush_directory(private)
+        version = private / target.parent.name  # without the lock
+        version.mkdir()
+        yield version / target.name
+        flush(version)
         try:
-            os.rename(private, target.parent)
+            os.rename(version, target.parent)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise FileExistsError(errno.EEXIST, "this version is there already", str(target.parent)) from error
@@ -79,27 +78,30 @@ def sweep(place: Path) -> None:
 
 
 def remove_unless_held(folder: Path) -> bool:
-    """Remove a directory that no living process holds a lock on; whether it was there to be removed."""
+    """Remove a directory that no living process holds a lock on; whether it was there and is gone."""
+    doomed = folder.with_name(f"{PREFIX}{uuid.uuid4().hex}")
     try:
-        lock = os.open(folder, _OPEN_DIRECTORY)
-    except OSError:
+        lock = _open_lock(folder)
+    except OSError:  # not there, or of another user
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_still(folder, lock):
+            return False
+        os.rename(folder, doomed)  # nobody can take it up while it is emptied
     except OSError:
         return False  # its process lives, or this file system knows no locks and nothing can be told
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-        return True
     finally:
-        os.close(lock)
+        os.close(lock)  # before the file goes: NFS keeps one that is open under another name
+    shutil.rmtree(doomed, ignore_errors=True)
+    return not doomed.exists()
 
 
 def lock_directory(folder: Path, kind: int) -> int | None:
     """A descriptor that holds a lock of a kind (`fcntl.LOCK_SH`, `LOCK_EX`) on a directory; None where another process
     has removed it in between. On a file system without locks there is none to hold, and such a one is never removed."""
     try:
-        lock = os.open(folder, _OPEN_DIRECTORY)
+        lock = _open_lock(folder)
     except FileNotFoundError:
         return None
     try:
@@ -112,10 +114,17 @@ def lock_directory(folder: Path, kind: int) -> int | None:
     return None
 
 
+def _open_lock(folder: Path) -> int:
+    """The file of a directory's lock, made where it is missing; in none that a link leads to."""
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
+    return os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+
+
 def _is_still(folder: Path, lock: int) -> bool:
-    """Whether the directory of that name is the one that the lock is on."""
+    """Whether the directory of that name is the one that the lock is in."""
     try:
-        return os.path.samestat(folder.stat(), os.fstat(lock))
+        return os.path.samestat((folder / LOCK).stat(), os.fstat(lock))
     except FileNotFoundError:
         return False
 
@@ -149,8 +158,8 @@ def private_directory(place: Path) -> Iterator[Path]:
     try:
         yield private
     finally:
-        shutil.rmtree(private, ignore_errors=True)
         os.close(lock)
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def _claim(place: Path) -> tuple[Path, int]:

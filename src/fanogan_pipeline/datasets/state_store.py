@@ -35,17 +35,12 @@ class StateStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    @property
-    def folder(self) -> Path:
-        """Where the states lie."""
-        return self._folder
+        self.folder = folder
 
     def load(self, key: str) -> networks.Checkpoint | None:
         """The state, or None where there is none; one that cannot be read counts as none, with a warning."""
         path = self._path(key)
-        sweep(self._folder)
+        sweep(self.folder)
         try:
             with path.open("rb") as file:
                 data = file.read()
@@ -59,7 +54,7 @@ class StateStore:
         except InputError as error:
             logger.warning("%s: %s; training starts afresh", path, error)
             return None
-        self._hold(key, path)
+        self._hold(key, _shared(path))
         return state
 
     def save(self, key: str, state: networks.Checkpoint) -> None:
@@ -72,12 +67,13 @@ class StateStore:
         try:
             with whole_file(path) as draft:
                 draft.write_bytes(safetensors_format.to_bytes(state))
-                self._hold(key, draft)
+                file = _shared(draft)  # the one before is held until this one is in its place
         except OSError as error:
             raise InputError(
                 f"{path}: the training state cannot be saved ({error.strerror or error}), the one before stays; "
                 "check the space left and the permissions"
             ) from error
+        self._hold(key, file)
 
     def discard(self, key: str) -> None:
         """Remove the state, if there is one."""
@@ -95,30 +91,24 @@ class StateStore:
 
     def keys(self) -> list[str]:
         """The keys of all states, sorted."""
-        return sorted(path.stem for path in self._folder.glob(f"*{_SUFFIX}") if _KEY.fullmatch(path.stem))
+        return sorted(path.stem for path in self.folder.glob(f"*{_SUFFIX}") if _KEY.fullmatch(path.stem))
 
     def unheld(self, key: str) -> str:
-        """The first of key, key-2, key-3, ... whose state is there and no other living process holds, else the first
-        that is not there."""
+        """The first of key, key-2, key-3, ... whose state is there and no other living process is known to hold, else
+        the first that is not there."""
         there = [one for one in self.keys() if one == key or one.startswith(f"{key}-")]
         names = itertools.chain([key], (f"{key}-{number}" for number in itertools.count(2)))
-        free = (one for one in there if self._is_free(one))
+        free = (one for one in there if not self._is_held(one))
         return next(itertools.chain(free, (one for one in names if one not in there)))
 
-    def sweep(self, prefix: str, keep: str, most: int) -> list[str]:
+    def sweep(self, prefix: str, keep: str, most: int) -> None:
         """Remove stale states: those whose key starts with `prefix`, but for `keep`, the `most` last saved of the
-        rest, and whatever a living process holds.
-
-        Returns:
-            The keys of what was removed.
-        """
+        rest, and whatever a living process holds or may hold."""
         others = [key for key in self.keys() if key.startswith(prefix) and key != keep]
-        stale = sorted(others, key=self._age)[most:]
-        removed = [key for key in stale if self._is_free(key)]
-        for key in removed:
-            self.discard(key)
-            logger.info("%s: removed, %d later unfinished ones are kept", self._path(key), most)
-        return removed
+        for key in sorted(others, key=self._age)[most:]:
+            if self._is_held(key) is False:
+                self.discard(key)
+                logger.info("%s: removed, %d later unfinished ones are kept", self._path(key), most)
 
     def _age(self, key: str) -> float:
         try:
@@ -129,28 +119,35 @@ class StateStore:
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
             raise InputError(f"training state {key!r}: not a key, expected letters, digits and . _ -")
-        return self._folder / f"{key}{_SUFFIX}"
+        return self.folder / f"{key}{_SUFFIX}"
 
-    def _hold(self, key: str, path: Path) -> None:
+    def _hold(self, key: str, file: BinaryIO) -> None:
         self.release(key)
-        file = path.open("rb")
         _HELD[self._path(key).absolute()] = file
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            logger.debug("%s: this file system knows no locks", path)
 
-    def _is_free(self, key: str) -> bool:
-        if self._path(key).absolute() in _HELD:
-            return True
-        try:
-            with self._path(key).open("rb") as file:
+    def _is_held(self, key: str) -> bool | None:
+        """Whether another living process holds the state; None where nothing tells."""
+        path = self._path(key)
+        if path.absolute() in _HELD:
+            return False
+        try:  # NFS locks exclusively only what is open for writing
+            with path.open("rb+" if os.access(path, os.W_OK) else "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
+            return True
         except OSError:
-            return os.access(self._folder, os.W_OK)
-        return True
+            return None
+        return False
+
+
+def _shared(path: Path) -> BinaryIO:
+    """The file with a shared lock on it, as long as it is open."""
+    file = path.open("rb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        logger.debug("%s: this file system knows no locks", path)
+    return file
 
 
 class StateStoreDataset(AbstractDataset[NoReturn, StateStore]):

@@ -115,9 +115,6 @@ class VersionsMixin:
                 *(self._filepath, newest, version, self._filepath.stem, version),
             )
 
-    def _kind(self) -> str:
-        return "folder" if self._IS_FOLDER else "file"
-
     def _readable(self) -> Iterator[str]:
         """Complete versions, newest first, without those that cannot be looked at: for words about another one."""
         for version in self._names():

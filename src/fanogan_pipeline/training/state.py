@@ -39,7 +39,7 @@ class StateStore(Protocol):
 
     def unheld(self, key: str) -> str: ...
 
-    def sweep(self, prefix: str, keep: str, most: int) -> list[str]: ...
+    def sweep(self, prefix: str, keep: str, most: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ class StateSlot:
             self.store.release(self.key)
             raise
 
-    def sweep(self, most: int) -> list[str]:
+    def sweep(self, most: int) -> None:
         """Remove the states of other facts but for the `most` last saved; those of living runs stay."""
-        return self.store.sweep(f"{self.phase}-", self.key, most)
+        self.store.sweep(f"{self.phase}-", self.key, most)
 
     def others(self) -> list[str]:
         """Keys of unfinished runs of this phase with other facts."""

@@ -31,8 +31,6 @@ CURVES = ("wgan_history", "encoder_history")
 METRICS = ("metrics", "pixel_quality")
 FILES = {"FigureDataset": "figures", "FigureFolderDataset": "figures", "ReportDataset": "report"}
 LONGEST_VALUE = 6000  # characters of a parameter that every MLflow store takes
-BATCH = 500  # values in one request; servers take up to 1,000 metrics, or 100 parameters
-PARAMETERS_BATCH = 100
 SQLITE = "sqlite:///"
 
 
@@ -74,9 +72,7 @@ class TrackingHooks:
         self._run_id = run.info.run_id
         logged = {name: value for name, value in self._parameters.items() if name != "tracking"}
         flat = dotted({**logged, "pipelines": run_params["pipeline_names"] or ["__default__"]})
-        pairs = [(name, str(value)[:LONGEST_VALUE]) for name, value in flat.items()]
-        for start in range(0, len(pairs), PARAMETERS_BATCH):
-            mlflow.log_params(dict(pairs[start : start + PARAMETERS_BATCH]))
+        mlflow.log_params({name: str(value)[:LONGEST_VALUE] for name, value in flat.items()})
 
     @hook_impl(trylast=True)  # after the manifest has been written
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
@@ -163,5 +159,4 @@ def _log_curves(client: MlflowClient, run_id: str, phase: str, history: pd.DataF
         for step, value in zip(history["step"], history[column], strict=True)
         if math.isfinite(value)
     ]
-    for start in range(0, len(points), BATCH):
-        client.log_batch(run_id, metrics=points[start : start + BATCH])
+    client.log_batch(run_id, metrics=points)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import EncoderParameters, ReportingParameters, TrainingParameters, plain
+from fanogan_pipeline.parameters import EncoderParameters, ReportingParameters, TrainingParameters, dotted, plain
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet
 
 with lazily():
@@ -207,7 +207,7 @@ def write_report(
         {name: value for name, value in metrics.items() if name != "detector"},
         class_recall,
         shown,
-        plain(parameters),
+        dotted(plain(parameters)),
         facts,
         notes,
         confidence=parameters["reporting"].confidence,

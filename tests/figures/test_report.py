@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from html import unescape
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -211,6 +213,13 @@ def test_percentages_stay_whole_and_the_chosen_row_is_marked():
     assert " %" not in re.sub("<style>.*</style>", "", html, flags=re.DOTALL)
     (marked,) = re.findall('<tr class="marked">(.*?)</tr>', html)
     assert re.findall("<td.*?>(.*?)</td>", marked) == ["b", "0.6870", "yes"]
+
+
+def test_a_figure_is_saved_while_another_thread_imports_pyplot(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", ModuleType("matplotlib.pyplot"))  # as far as it has come
+    stored = FigureDataset(filepath=str(tmp_path / "roc_curve.png"))
+    stored.save(style.new_figure(6.5, 2, "title"))
+    assert stored.exists()
 
 
 def test_a_figure_is_shown_as_wide_as_it_was_drawn(tmp_path: Path) -> None:

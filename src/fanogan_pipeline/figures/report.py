@@ -38,6 +38,7 @@ def render_report(
     parameters: Mapping[str, Any],
     facts: Mapping[str, Any],
     notes: Sequence[Mapping[str, Any]] = (),
+    whose: str = "",
     confidence: float = 0.95,
 ) -> str:
     """The report as HTML: self-contained, without scripts or references, everything escaped.
@@ -53,6 +54,7 @@ def render_report(
             `digests` (name -> text).
         notes: further sections, each with `title`, `text` (a paragraph) and `table` (DataFrame, or a list
             of mappings), perhaps with `marked` (bool, a row).
+        whose: parameters these are, in words.
         confidence: of the intervals in `metrics`.
     """
     environment = jinja2.Environment(
@@ -77,6 +79,7 @@ def render_report(
         notes=[_note(note) for note in (pixel_note(metrics), *notes) if note],
         figures=_figures(figures),
         metrics=_listed(metrics, "number", _cell),
+        whose=whose,
         parameters=_listed(parameters, "parameter", _written),
         digests=_listed(facts["digests"], "digest of", str),
     )

@@ -144,7 +144,7 @@ unusual, not why.</p>
 {{ table(metrics) }}
 </details>
 <details><summary>All parameters</summary>
-{{ table(parameters) }}
+{{ table(parameters, whose) }}
 </details>
 <details><summary>Digests</summary>
 {{ table(digests) }}

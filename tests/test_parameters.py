@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tests.parts import group
 from tests.project import ROOT
 
-from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, complaint, dotted, plain
+from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, complaint, dotted, masked, plain
 
 WRONG = [
     ("data_prep", "image_size", [8, 28]),
@@ -99,6 +99,21 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant():
 def test_groups_have_dotted_names():
     nested = {"encoder": {"corruption": {"noise": 1.0}, "steps": 5}, "classes": ["1", "2"], "tiling": {}}
     assert dotted(nested) == {"encoder.corruption.noise": 1.0, "encoder.steps": 5, "classes": ["1", "2"], "tiling": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:p/a:s@s@host:5432/db", "postgresql://***@host:5432/db"),
+        ("https://token@host", "https://***@host"),
+        ("found 'mysql+pymysql://me:pass@host/db', where", "found 'mysql+pymysql://***@host/db', where"),
+        ("tcp://host:8786", "tcp://host:8786"),
+        ("sqlite:///a@b.db", "sqlite:///a@b.db"),
+        ("s3://bucket/a@b", "s3://bucket/a@b"),
+    ],
+)
+def test_who_may_enter_an_address_is_told_nobody(text, shown):
+    assert masked({"group": {"names": [text, 3, None]}}) == {"group": {"names": [shown, 3, None]}}
 
 
 def test_groups_are_read_back_from_json():

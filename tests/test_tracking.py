@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +74,20 @@ def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     module.end_run()
 
 
-def run(catalog: DataCatalog, pipeline: Pipeline, uri: str, error: bool = False) -> None:
+def run(
+    catalog: DataCatalog,
+    pipeline: Pipeline,
+    uri: str,
+    error: bool = False,
+    meanwhile: Callable[[], Any] = lambda: None,
+    **changes: Any,
+) -> None:
     hooks = TrackingHooks()
-    hooks.after_catalog_created(parameters(mlflow=True, uri=uri), VERSION)
+    given = parameters(mlflow=True, uri=uri)["parameters"] | changes
+    hooks.after_catalog_created({"parameters": given}, VERSION)
     hooks.before_pipeline_run({"pipeline_names": ["wgan"]})
     save(catalog)
+    meanwhile()
     if error:
         hooks.on_pipeline_error(pipeline, catalog)
     else:
@@ -138,6 +149,42 @@ def test_a_run_that_is_open_is_joined_and_left_open(
     assert not (tmp_path / "unused.db").exists()
 
 
+def test_a_second_run_with_other_parameters_needs_a_run_of_its_own_within_the_one_that_is_open(
+    mlflow: Any, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/others.db")
+    mlflow.set_experiment("others")
+    with mlflow.start_run(run_name="sweep") as opened:
+        run(catalog_in(f"{tmp_path}/first"), pipeline, "unused")
+        with pytest.raises(InputError, match=r"found the MLflow run 'sweep' open.*seed.*start_run\(nested=True\)$"):
+            run(catalog_in(f"{tmp_path}/second"), pipeline, "unused", seed=4)
+        assert mlflow.active_run().info.run_id == opened.info.run_id
+        with mlflow.start_run(nested=True) as nested:
+            run(catalog_in(f"{tmp_path}/third"), pipeline, "unused", seed=4)
+    assert mlflow.get_run(nested.info.run_id).data.params["seed"] == "4"
+
+
+def test_a_store_that_breaks_down_at_the_end_costs_one_line_and_no_run(
+    mlflow: Any, catalog: DataCatalog, pipeline: Pipeline, tmp_path: Path, caplog: Any
+) -> None:
+    database = tmp_path / "runs.db"
+    run(catalog, pipeline, f"sqlite:///{database}", meanwhile=lambda: database.write_bytes(b"no database" * 20_000))
+    assert mlflow.active_run() is None
+    (said,) = [record for record in caplog.records if record.name == "fanogan_pipeline.tracking"]
+    assert "is not whole (" in said.getMessage()
+    assert "all of it lies in the catalog" in said.getMessage()
+
+
+def test_a_run_whose_parameters_are_not_taken_is_refused_and_left_failed(
+    mlflow: Any, catalog: DataCatalog, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{tmp_path}/runs.db"
+    with pytest.raises(InputError, match=r"where MLflow cannot open a run of 'tests' .*what[?]"):
+        run(catalog, pipeline, uri, **{"what?": 1})
+    assert mlflow.active_run() is None
+    assert only_run(mlflow, uri)[1].info.status == "FAILED"
+
+
 def test_figures_on_a_store_are_logged_too(mlflow: Any, pipeline: Pipeline, tmp_path: Path) -> None:
     catalog = catalog_in("memory://tracking")
     catalog["sheets"] = FigureFolderDataset(filepath="memory://tracking/sheets", version=Version(None, VERSION))
@@ -168,12 +215,15 @@ def test_wherever_the_process_stands_a_relative_store_lies_in_the_project(
     assert not list((tmp_path / "notebooks").iterdir())
 
 
-@pytest.mark.parametrize("uri", ["mlruns", "nowhere://server"])
+@pytest.mark.parametrize("uri", ["mlruns", "nowhere://server", "nowhere://me:pass@server"])
 def test_a_store_that_mlflow_does_not_take_is_refused_in_one_line(mlflow: Any, uri: str) -> None:
     hooks = TrackingHooks()
     hooks.after_catalog_created(parameters(mlflow=True, uri=uri), VERSION)
-    with pytest.raises(InputError, match=f"^tracking.uri: found '{uri}', where MLflow cannot open .*, or tracking.mlf"):
+    shown = re.escape(uri.replace("me:pass@", "***@"))
+    words = f"^tracking.uri: found '{shown}', where MLflow cannot open .*, or tracking.mlf"
+    with pytest.raises(InputError, match=words) as refused:
         hooks.before_pipeline_run({"pipeline_names": None})
+    assert "me:pass" not in str(refused.value)
 
 
 def test_off_until_configured(catalog: DataCatalog, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

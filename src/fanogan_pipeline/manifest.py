@@ -24,7 +24,7 @@ from fanogan_pipeline import own_code, provenance
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.datasets.json_file import JSONDataset
 from fanogan_pipeline.errors import InputError, one_line
-from fanogan_pipeline.parameters import dotted, plain
+from fanogan_pipeline.parameters import dotted, masked, plain
 from fanogan_pipeline.refusals import plain_line
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,8 @@ class ManifestHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        self._context, self._written, self._parameters = self._made.context, {}, plain(catalog["parameters"].load())
+        self._context, self._written = self._made.context, {}
+        self._parameters = masked(plain(catalog["parameters"].load()))
         self._started, self._clock = datetime.now(UTC), time.monotonic()
         self._run_params, self._catalog = provenance.readable(run_params, pipeline), catalog
         if manifests := manifest_dataset(catalog):
@@ -74,7 +75,7 @@ class ManifestHooks:
             inputs += sorted(name for name in pipeline.all_outputs() if _is_kept(name, catalog))
         # All at one moment, and before anything is computed: no other run's end can mix versions into this one.
         self._read = {name: provenance.version_read(catalog[name]) for name in inputs}
-        self._stated = self._stated_parameters()
+        self._stated = masked(self._stated_parameters())
         self._surroundings = {  # of now: what is edited while the run goes on was not what ran
             "code": own_code.code_digest(),
             "git": provenance.git_state(self._context.project_path),
@@ -116,7 +117,7 @@ class ManifestHooks:
     def _finish(self, pipeline: Pipeline, error: Exception | None) -> None:
         self._written = written_versions(pipeline, self._catalog)  # other processes may have saved some
         if NAME in self._catalog and (error is None or self._written):
-            line = None if error is None else plain_line(error) or one_line(error)
+            line = None if error is None else masked(plain_line(error) or one_line(error))
             self._surroundings["code"] = own_code.code_that_ran()
             self._catalog.save(NAME, self._manifest(error is None, line))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import math
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +22,18 @@ from fanogan_pipeline.datasets.versions import COMPLETE
 from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.manifest import NAME as MANIFEST
 from fanogan_pipeline.manifest import written_versions
-from fanogan_pipeline.parameters import TrackingParameters, dotted, plain
+from fanogan_pipeline.parameters import TrackingParameters, dotted, masked, plain
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import ActiveRun, MlflowClient
 
+logger = logging.getLogger(__name__)
+
 CURVES = ("wgan_history", "encoder_history")
 METRICS = ("metrics", "pixel_quality")
 FILES = {"FigureDataset": "figures", "FigureFolderDataset": "figures", "ReportDataset": "report"}
 LONGEST_VALUE = 6000  # characters of a parameter that every MLflow store takes
-BATCH = 500  # values in one request; servers take up to 1,000 metrics, or 100 parameters
-PARAMETERS_BATCH = 100
 SQLITE = "sqlite:///"
 
 
@@ -67,16 +68,15 @@ class TrackingHooks:
             return
         import mlflow
 
+        logged = {name: value for name, value in self._parameters.items() if name != "tracking"}
+        flat = dotted({**masked(logged), "pipelines": run_params["pipeline_names"] or ["__default__"]})
+        values = {name: str(value)[:LONGEST_VALUE] for name, value in flat.items()}
         run = mlflow.active_run()
         self._is_ours = run is None
         if run is None:
-            run = _start(self._settings, self._project, self._version)
-        self._run_id = run.info.run_id
-        logged = {name: value for name, value in self._parameters.items() if name != "tracking"}
-        flat = dotted({**logged, "pipelines": run_params["pipeline_names"] or ["__default__"]})
-        pairs = [(name, str(value)[:LONGEST_VALUE]) for name, value in flat.items()]
-        for start in range(0, len(pairs), PARAMETERS_BATCH):
-            mlflow.log_params(dict(pairs[start : start + PARAMETERS_BATCH]))
+            self._run_id = _start(self._settings, self._project, self._version, values)
+        else:
+            self._run_id = _join(run, values)
 
     @hook_impl(trylast=True)  # after the manifest has been written
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
@@ -91,19 +91,42 @@ class TrackingHooks:
             return
         import mlflow
 
-        client, run_id, self._run_id = mlflow.MlflowClient(), self._run_id, ""
+        run_id, self._run_id = self._run_id, ""
         try:
-            for name, version in written_versions(pipeline, catalog).items():
-                _log_dataset(client, run_id, name, catalog[name], version)
-            if MANIFEST in catalog and status == "FINISHED":
-                client.log_dict(run_id, catalog.load(MANIFEST), f"{MANIFEST}.json")
-        finally:
-            if self._is_ours:
-                mlflow.end_run(status)
+            with ExitStack() as at_the_end:
+                if self._is_ours:
+                    at_the_end.callback(mlflow.end_run, status)
+                client = mlflow.MlflowClient()
+                for name, version in written_versions(pipeline, catalog).items():
+                    _log_dataset(client, run_id, name, catalog[name], version)
+                if MANIFEST in catalog and status == "FINISHED":
+                    client.log_dict(run_id, catalog.load(MANIFEST), f"{MANIFEST}.json")
+        except Exception as error:  # what stores' own libraries raise (SQLAlchemy, boto) is of no one kind
+            logger.warning(
+                "MLflow run %s is not whole (%s); all of it lies in the catalog; see whether what tracking.uri names "
+                "can be reached and has room",
+                *(run_id, masked(one_line(error))),
+            )
 
 
-def _start(settings: TrackingParameters, project: Path, name: str | None) -> ActiveRun:
-    """A run that MLflow has opened. Raises InputError where it cannot."""
+def _join(run: ActiveRun, values: dict[str, str]) -> str:
+    """The id of a run that is open, with these parameters. Raises InputError where it cannot take them."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        mlflow.log_params(values)
+    except (MlflowException, OSError) as error:
+        raise InputError(
+            f"tracking.mlflow: found the MLflow run '{run.info.run_name}' open, which does not take the parameters of "
+            f"this one ({masked(one_line(error))}); expected one that holds no others: open an MLflow run for each "
+            "session, within another by mlflow.start_run(nested=True)"
+        ) from error
+    return str(run.info.run_id)
+
+
+def _start(settings: TrackingParameters, project: Path, name: str | None, values: dict[str, str]) -> str:
+    """The id of a run that MLflow has opened, with these parameters. Raises InputError where it cannot."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -116,11 +139,15 @@ def _start(settings: TrackingParameters, project: Path, name: str | None) -> Act
         if mlflow.get_experiment_by_name(settings.experiment) is None:
             mlflow.create_experiment(settings.experiment, artifact_location=artifacts)
         mlflow.set_experiment(settings.experiment)
-        return mlflow.start_run(run_name=name)
+        run_id = mlflow.start_run(run_name=name).info.run_id
+        mlflow.log_params(values)
+        return str(run_id)
     except (MlflowException, OSError) as error:
+        with suppress(MlflowException, OSError):
+            mlflow.end_run("FAILED")  # none is open yet, or the one without all of its parameters
         raise InputError(
-            f"tracking.uri: found '{settings.uri}', where MLflow cannot open a run of '{settings.experiment}' "
-            f"({one_line(error)}); expected a database or a server, or tracking.mlflow: false"
+            f"tracking.uri: found '{masked(settings.uri)}', where MLflow cannot open a run of '{settings.experiment}' "
+            f"({masked(one_line(error))}); expected a database or a server, or tracking.mlflow: false"
         ) from error
 
 
@@ -163,5 +190,4 @@ def _log_curves(client: MlflowClient, run_id: str, phase: str, history: pd.DataF
         for step, value in zip(history["step"], history[column], strict=True)
         if math.isfinite(value)
     ]
-    for start in range(0, len(points), BATCH):
-        client.log_batch(run_id, metrics=points[start : start + BATCH])
+    client.log_batch(run_id, metrics=points)

@@ -98,18 +98,19 @@ def test_a_perfect_ranking_of_few_images_is_no_certainty():
     truth = np.arange(100) < 60
     auroc, low, high = auroc_with_interval(np.where(truth, 2.0, 1.0), truth)
     assert (auroc, high) == (1.0, 1.0)
-    assert low == pytest.approx(0.9587, abs=1e-4)
+    assert low == pytest.approx(0.9488, abs=1e-4)
     assert auroc_with_interval(np.where(truth, 1.0, 2.0), truth) == pytest.approx((0.0, 0.0, 1 - low))
-    assert auroc_with_interval(np.array([2.0, 3.0, 0.0, 1.0]), np.arange(4) < 2)[1] == pytest.approx(0.3856, abs=1e-4)
+    assert auroc_with_interval(np.array([2.0, 3.0, 0.0, 1.0]), np.arange(4) < 2)[1] == pytest.approx(1 / (1 + Z**2 / 2))
     assert auroc_with_interval(np.array([1.0, 0.0]), np.arange(2) < 1)[1:] == pytest.approx((1 / (1 + Z**2), 1))
     auroc, low, high = auroc_with_interval(np.ones(100), truth)
-    assert (auroc, low, high) == pytest.approx((0.5, 0.3875, 0.6125), abs=1e-4)
+    assert (auroc, low, high) == pytest.approx((0.5, 0.3825, 0.6175), abs=1e-4)
 
 
-def test_the_ends_solve_newcombes_equation_or_delongs_where_that_is_wider():
+def test_the_ends_solve_hanleys_equation_or_delongs_where_that_is_wider():
     rng = np.random.default_rng(2)
     truth = rng.random(300) < 0.4
     m, n = truth.sum(), (~truth).sum()
+    quantile = stats.t.ppf(0.975, m - 1)  # anomalies are the rarer kind
     for width in (1.0, 3.0):  # of the anomalies' law; under the wide one the model's variance is too small
         scores = np.round((rng.normal(size=300) + 2 * truth) * np.where(truth, width, 1), 1)  # rounded: ties count half
         auroc, *ends = auroc_with_interval(scores, truth)
@@ -118,21 +119,45 @@ def test_the_ends_solve_newcombes_equation_or_delongs_where_that_is_wider():
         wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
         delong = (wins.mean(1).var(ddof=1) / m + wins.mean(0).var(ddof=1) / n) / (auroc * (1 - auroc))
         for t in ends:
-            newcombe = (1 + ((m + n) / 2 - 1) * ((1 - t) / (2 - t) + t / (1 + t))) / (m * n)
-            assert (delong > newcombe) == (width > 1)
-            assert (t - auroc) ** 2 == pytest.approx(Z**2 * t * (1 - t) * max(newcombe, delong), rel=1e-6)
+            hanley = (1 + (n - 1) * t / (1 + t) + (m - 1) * (1 - t) / (2 - t)) / (m * n)
+            assert (delong > hanley) == (width > 1)
+            assert (t - auroc) ** 2 == pytest.approx(quantile**2 * t * (1 - t) * max(hanley, delong), rel=1e-6)
         assert ends[0] < auroc < ends[1]
 
 
-def coverage(anomalous: int, normal: int, true: float, width: float, repeats: int) -> float:
-    """Share of intervals that hold the true AUROC, of normal scores N(0, 1) and anomalous ones of another width."""
+def test_neither_kind_nor_direction_is_special():
+    rng = np.random.default_rng(4)
+    truth = np.arange(60) < 8
+    scores = rng.normal(size=60) + truth
+    auroc, low, high = auroc_with_interval(scores, truth)
+    assert auroc_with_interval(-scores, ~truth) == pytest.approx((auroc, low, high))
+    assert auroc_with_interval(-scores, truth) == pytest.approx((1 - auroc, 1 - high, 1 - low))
+
+
+def test_no_interval_is_wider_than_the_largest_variance_makes_it():
+    truth = np.arange(203) < 3
+    for scores in (np.r_[3.0, 3, -3, np.zeros(200)], np.r_[3.0, 3, 3, np.zeros(200)]):
+        auroc, *ends = auroc_with_interval(scores, truth)
+        for t in ends:
+            assert (t - auroc) ** 2 <= Z**2 * t * (1 - t) / 3 + 1e-9
+
+
+def coverage(anomalous: int, normal: int, true: float, width: float, repeats: int, unseen: float = 0) -> float:
+    """Share of intervals that hold the true AUROC, of normal scores N(0, 1) and anomalous ones of another width.
+
+    A share `unseen` of the anomalous ones is N(-2, 1) instead.
+    """
     rng = np.random.default_rng(3)
     truth = np.arange(anomalous + normal) < anomalous
     shift, scale = stats.norm.ppf(true) * np.hypot(1, width) * truth, np.where(truth, width, 1)
+    expected = (1 - unseen) * true + unseen * stats.norm.cdf(-np.sqrt(2))
     inside = 0
     for _ in range(repeats):
-        _, low, high = auroc_with_interval(rng.normal(size=len(truth)) * scale + shift, truth)
-        inside += low <= true <= high
+        scores = rng.normal(size=len(truth)) * scale + shift
+        hidden = truth & (rng.random(len(truth)) < unseen)
+        scores[hidden] = rng.normal(-2, 1, hidden.sum())
+        _, low, high = auroc_with_interval(scores, truth)
+        inside += low <= expected <= high
     return inside / repeats
 
 
@@ -145,6 +170,22 @@ def test_the_interval_covers_about_as_often_as_it_says():
 @pytest.mark.parametrize("width", [1, 3])
 def test_it_covers_with_few_images_and_with_anomalies_of_many_kinds(anomalous, normal, true, width):
     assert coverage(anomalous, normal, true, width, 200) >= 0.915
+
+
+@pytest.mark.parametrize(
+    ("anomalous", "normal", "true", "width", "unseen"),
+    [
+        (8, 200, 0.8, 3, 0),
+        (5, 200, 0.8, 5, 0),
+        (20, 1000, 0.9, 5, 0),
+        (10, 1000, 0.9998, 1, 0.15),
+        (1000, 20, 0.9, 1 / 5, 0),  # normal images are few, and of many kinds
+    ],
+)
+def test_it_covers_where_few_images_spread_widely_or_some_anomalies_are_not_seen(
+    anomalous, normal, true, width, unseen
+):
+    assert coverage(anomalous, normal, true, width, 300, unseen) >= 0.915
 
 
 def test_rates_have_exact_intervals():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from tests.by_hand import THRESHOLD, eight_verdicts
 
 from fanogan_pipeline import figures
 from fanogan_pipeline.figures import style
+from fanogan_pipeline.figures.overlay import overlay
 
 # false-alarm rate and recall as the threshold falls through the eight scores
 ROC = [(0, 0), (0.2, 0), (0.2, 1 / 3), (0.2, 2 / 3), (0.4, 2 / 3), (0.4, 1), (0.6, 1), (0.8, 1), (1, 1)]
@@ -201,6 +204,21 @@ def test_nothing_is_drawn_around_a_picture_that_is_smaller_than_the_largest():
         assert (inside < 255).any()
         assert (beside == 255).all()
         assert (below == 255).all()
+
+
+@pytest.mark.parametrize(("shape", "size"), [((6000, 4000, 3), (1365, 2048)), ((3000, 2048), (1398, 2048))])
+def test_an_overlay_of_a_large_picture_is_as_large_as_a_screen_shows(shape, size):
+    residual_map = np.zeros((60, 40))
+    residual_map[30:] = 4.0
+    tracemalloc.start()
+    drawn = overlay(np.full(shape, 100, np.uint8), residual_map, 1.0)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert drawn.size == size
+    assert most < np.prod(shape) + 150e6
+    pixels = np.asarray(drawn)
+    assert (pixels[:900] == 100).all()
+    assert pixels[-900:] == pytest.approx(np.full((900, size[0], 3), [184, 189, 60]), abs=1)  # 0.6 of the last colour
 
 
 def test_truth_that_nobody_knows_is_grey():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import torch
 import yaml
 from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 from tests.in_process import copy_of, run_here
 from tests.project import newest
 
@@ -29,6 +31,7 @@ from fanogan_pipeline.detection.search_quality import not_measured
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.figures import style
 from fanogan_pipeline.images import ImageSet
+from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.pipelines.reporting import nodes
 
 MAPS = {"maps": ["float16", 3], "height": ["int32", 1], "width": ["int32", 1]}
@@ -81,6 +84,33 @@ def test_quality_against_time_of_the_search_stands_in_the_report_where_it_is_wan
     assert page.count("data:image/png;base64,") == len(nodes.FIGURES)
 
 
+def test_the_report_lists_what_models_and_detector_were_made_with_and_no_password(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    place = project / "conf/smoke/parameters.yml"
+    given = OmegaConf.from_dotlist(
+        [
+            *("data_prep.normal_classes=['8']", "data_prep.tiling.stride=[8, 8]", "wgan.steps=7", "encoder.kappa=3.0"),
+            *("scoring.false_alarm_rate=0.25", "reporting.title=Another"),
+        ]
+    )
+    OmegaConf.save(OmegaConf.merge(OmegaConf.load(place), given), place)
+    secret = "tracking.uri=https://me:pass@host/db"
+    outcome = run_here(project, "--env", "smoke", "--pipelines", "reporting", "--params", secret)
+    assert outcome.status == 0, outcome.line
+    page = newest(project, "report.html").read_text()
+    before, shown = (
+        dict(re.findall("<tr><td>([a-z_.]+)</td><td>(.*?)</td></tr>", found))
+        for found in (newest(smoke_project, "report.html").read_text(), page)
+    )
+    assert shown == before | {"reporting.title": "Another", "tracking.uri": "https://***@host/db"}
+    (said,) = re.findall("<caption>Of wgan, .* That run was given other values of (.*?).</caption>", page)
+    others = ["data_prep.normal_classes", "data_prep.tiling", "encoder.kappa", "scoring.false_alarm_rate", "wgan.steps"]
+    assert sorted(said.split(", ")) == others
+    manifest = newest(project, "run_manifest.json").read_text()
+    assert manifest.count("https://***@host/db") == 3  # parameters, options and the command
+    assert "pass@" not in page + manifest
+
+
 def test_without_residual_maps_there_is_a_report_all_the_same(smoke_project, tmp_path):
     project = copy_of(smoke_project, tmp_path / "project")
     changes = "scoring.residual_maps=0,reporting.confidence=0.975"
@@ -123,12 +153,14 @@ def test_the_report_says_whether_the_score_was_chosen_and_what_it_is_made_of(cho
     detector = Detector(rule, Calibration(1.0, 0.1, 2.0, 2), (0.0, 1.0), {}, {}, "", 1.0)
     manifest = pd.DataFrame({"split": ["train"], "is_anomaly": [False], "label": ["1"]})
     parameters = {"reporting": SimpleNamespace(title="title", confidence=0.95)}
+    models = [Checkpoint({}, {"parameters": {}})] * 2
     drawn = [to_png(Figure())] * len(nodes.FIGURES)  # as they were before they told what they belong to
     recall = pd.DataFrame()
     recall.attrs["detector"] = detector.digest
     metrics = {"detector": detector.digest}
-    nodes.write_report(metrics, recall, manifest, detector.to_json(), choice, not_measured(), parameters, *drawn)
-    _, _, _, _, _, facts, (note,) = handed
+    made = detector.to_json()
+    nodes.write_report(metrics, recall, manifest, *models, made, choice, not_measured(), parameters, *drawn)
+    _, _, _, _, _, facts, (note,), _ = handed
     assert facts["rule"] == rule.to_json()
     assert words in note["text"]
     assert note["table"]["mean"].equals(choice["made_up_auroc"])  # not rounded to 1

@@ -108,8 +108,9 @@ def to_png(picture: Picture) -> bytes:
     buffer = io.BytesIO()
     texts = {"Software": None, **getattr(picture, "belongs_to", {})}
     picture.savefig(buffer, format="png", dpi="figure", metadata=texts)
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
-        pyplot.close(picture)
+    # another thread may be importing it this moment
+    if close := getattr(sys.modules.get("matplotlib.pyplot"), "close", None):
+        close(picture)
     return buffer.getvalue()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
@@ -59,14 +59,9 @@ class TensorBoardLogs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    @contextmanager
-    def run(self, phase: str) -> Iterator[PhaseLog]:
+    def run(self, phase: str) -> closing[PhaseLog]:
         """The log of `phase`, closed at the end."""
-        log = PhaseLog(self.folder / phase, phase)
-        try:
-            yield log
-        finally:
-            log.close()
+        return closing(PhaseLog(self.folder / phase, phase))
 
 
 class TensorBoardDataset(AbstractVersionedDataset):

@@ -13,12 +13,15 @@ from fanogan_pipeline.detection.scoring import Calibration
 def auroc_with_interval(
     scores: np.ndarray, is_anomaly: np.ndarray, confidence: float = 0.95
 ) -> tuple[float, float, float]:
-    """AUROC A and its confidence interval: the t at which (t - A)^2 = z^2 V(t).
+    """AUROC A and its confidence interval: the t at which (t - A)^2 = q^2 V(t), q Student's quantile.
 
-    V is that of Newcombe 2006 (Statistics in Medicine 25:559, method 5), under which scores of both kinds follow
-    exponential laws. It stays above zero where few images are ranked without a fault. What anomalies have that such
-    laws have not, a wide spread above all, shows in DeLong's estimate (DeLong et al. 1988), which takes its place
-    where it is larger.
+    V is that of Hanley and McNeil 1982 (Radiology 143:29), under which scores of both kinds follow exponential laws,
+    solved in t (Newcombe 2006, Statistics in Medicine 25:559). It stays above zero where few images are ranked without
+    a fault. One kind's part of it is the larger; the rarer kind has that here, for nobody knows whose scores spread
+    more. What such laws have not, some anomalies below most normal images, shows in DeLong's estimate (DeLong et al.
+    1988), which takes V's place where it is larger. Of the rarer kind only so many images tell of either, so q has one
+    degree of freedom less. Under no law is the variance above t (1 - t) over the images of the rarer kind (Birnbaum
+    and Klose 1957): with the normal law's quantile that bound is wide enough.
 
     Args:
         scores: [N], higher is more anomalous.
@@ -35,12 +38,14 @@ def auroc_with_interval(
     auroc = float(beats.mean())
     inside = min(max(auroc, 1e-12), 1 - 1e-12)
     found = sum(part.var(ddof=1) / len(part) for part in (beats, loses) if len(part) > 1) / (inside * (1 - inside))
-    z = stats.norm.ppf((1 + confidence) / 2)
+    rarer, other = sorted((m, n))
+    most = stats.norm.ppf((1 + confidence) / 2) ** 2 / rarer
+    factor = stats.t.ppf((1 + confidence) / 2, max(1, rarer - 1)) ** 2
 
     def apart(t: float) -> float:
-        spread = t * (1 - t)
-        model = (1 + ((m + n) / 2 - 1) * ((1 - t) / (2 - t) + t / (1 + t))) / (m * n)
-        return (t - auroc) ** 2 - z**2 * spread * max(model, found)
+        less, more = sorted(((1 - t) / (2 - t), t / (1 + t)))
+        model = (1 + (other - 1) * more + (rarer - 1) * less) / (m * n)
+        return (t - auroc) ** 2 - t * (1 - t) * min(most, factor * max(model, found))
 
     return auroc, float(optimize.brentq(apart, 0, inside)), float(optimize.brentq(apart, inside, 1))
 

@@ -12,7 +12,6 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import style
 
 IN_A_ROW = 8  # images a figure shows side by side
@@ -28,16 +27,12 @@ def restoration(images: np.ndarray, restored: np.ndarray, labels: Sequence[str])
     """Each of the first `IN_A_ROW` images above its restoration G(E(x)) and their difference.
 
     Args:
-        images: uint8 [N, C, H, W].
+        images: uint8 [N, C, H, W]; N at least 1.
         restored: uint8 or float [N, C, H, W], on the scale of the images, 0..255.
         labels: class of each image.
     """
-    images, restored = style.need_images(images, "images"), _same_shape(images, restored)
     columns = min(IN_A_ROW, len(images))
     figure = style.new_figure(11, 3 * (style.row_height(images, columns) + 0.35) + 0.7, "Images and their restorations")
-    if not columns:
-        style.say(figure.subplots(), "There is no image to restore.")
-        return figure
     axes = figure.subplots(3, 1)
     difference = (images.astype(np.float64) - restored).mean(axis=1)[:columns]
     limit = max(1.0, float(np.abs(difference).max()))
@@ -65,7 +60,7 @@ def decision_gallery(groups: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Fig
     for axis, (name, title) in zip(figure.subplots(4, 1), VERDICTS.items(), strict=True):
         images, scores = groups.get(name, (first[:0], np.zeros(0)))
         if len(images):
-            pictures = style.channels_last(style.need_images(images, f"images of {name}"))[:columns]
+            pictures = style.channels_last(images)[:columns]
             captions = [style.number(float(score)) for score in scores[:columns]]
             style.image_strip(axis, pictures, f"{title}; score below each", captions, columns)
         else:
@@ -96,10 +91,7 @@ def heatmap_gallery(
         threshold: residual from which a pixel is outlined in the overlay.
         sizes: (h, w) of each picture, in the upper left of its image; what is around it is not shown. None: no frame.
     """
-    images, restored = style.need_images(images, "images"), _same_shape(images, restored)
     maps = np.asarray(maps, np.float64)
-    if maps.shape != (len(images), *images.shape[2:]):
-        raise InputError(f"residual_maps: found shape {list(maps.shape)}, expected {[len(images), *images.shape[2:]]}")
     columns = min(IN_A_ROW, len(images))
     strips = 4 if masks is None else 5
     row = style.row_height(images, columns)
@@ -134,13 +126,6 @@ def heatmap_gallery(
                 artist.set_clip_path(Rectangle((left, top), width, height, transform=axis.transData))
     _colour_bar(figure, drawn[0], list(axes), "residual of the pixel (same scale for all)")
     return figure
-
-
-def _same_shape(images: np.ndarray, restored: np.ndarray) -> np.ndarray:
-    restored = np.asarray(restored, np.float64)
-    if restored.shape != images.shape:
-        raise InputError(f"restored images: found shape {list(restored.shape)}, expected {list(images.shape)}")
-    return restored
 
 
 def _blend(pictures: np.ndarray, strength: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures import report_text as text
 from fanogan_pipeline.figures.pixel_text import pixel_note
 from fanogan_pipeline.figures.report_template import TEMPLATE
 from fanogan_pipeline.figures.style import DPI, near_one, number, percent, share
-
-SPECIAL_FACTS = ("normal_classes", "sets", "rule")
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,7 @@ def render_report(
     parameters: Mapping[str, Any],
     facts: Mapping[str, Any],
     notes: Sequence[Mapping[str, Any]] = (),
+    whose: str = "",
     confidence: float = 0.95,
 ) -> str:
     """The report as HTML: self-contained, without scripts or references, everything escaped.
@@ -49,17 +47,15 @@ def render_report(
         title: heading of the report.
         metrics: the numbers of `detection.evaluation.evaluate`; values may be None.
         per_class: table of `detection.evaluation.per_class`.
-        figures: name -> PNG; known names come first, each with words on how to read it.
-        parameters: all parameters, nested as they are.
+        figures: name -> bytes of a PNG; known names come first, each with words on how to read it.
+        parameters: all parameters by their dotted names.
         facts: `normal_classes` (list), `sets` (name -> a mapping with `images` and `anomalous`, `train_set`
-            among them), `rule` (of the score: `weight`, `centre` and `scale` of each term, and `logarithmic`), and
-            anything else (versions, digests, nested at will) for the end.
-        notes: further sections, each with `title`, perhaps `text` (paragraphs parted by blank lines)
-            and perhaps `table` (DataFrame, or a list of mappings) with `marked` (bool, a row).
+            among them), `rule` (of the score: `weight`, `centre` and `scale` of each term, and `logarithmic`),
+            `digests` (name -> text).
+        notes: further sections, each with `title`, `text` (a paragraph) and `table` (DataFrame, or a list
+            of mappings), perhaps with `marked` (bool, a row).
+        whose: parameters these are, in words.
         confidence: of the intervals in `metrics`.
-
-    Raises:
-        InputError: a figure that is no PNG.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_unbroken
@@ -83,8 +79,9 @@ def render_report(
         notes=[_note(note) for note in (pixel_note(metrics), *notes) if note],
         figures=_figures(figures),
         metrics=_listed(metrics, "number", _cell),
+        whose=whose,
         parameters=_listed(parameters, "parameter", _written),
-        facts=_listed({name: value for name, value in facts.items() if name not in SPECIAL_FACTS}, "fact", _cell),
+        digests=_listed(facts["digests"], "digest of", str),
     )
 
 
@@ -163,18 +160,11 @@ def _classes(per_class: pd.DataFrame) -> Rows:
 
 
 def _note(note: Mapping[str, Any]) -> dict[str, Any]:
-    paragraphs = [part.strip() for part in str(note.get("text") or "").split("\n\n") if part.strip()]
-    given = note.get("table")
-    table = None if given is None else pd.DataFrame(given)
-    return {"title": str(note["title"]), "paragraphs": paragraphs, "table": _frame(table, note.get("marked", ()))}
-
-
-def _frame(table: pd.DataFrame | None, marked: Sequence[bool]) -> Rows | None:
-    if table is None or table.empty:
-        return None
+    table = pd.DataFrame(note["table"])
     numeric = [pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind) for kind in table.dtypes]
     columns = [_column(values) for _, values in table.items()]
-    return Rows([str(name) for name in table.columns], list(zip(*columns, strict=True)), numeric, marked)
+    rows = Rows(list(table.columns), list(zip(*columns, strict=True)), numeric, note.get("marked", ()))
+    return {"title": note["title"], "text": note["text"], "table": rows}
 
 
 def _column(values: pd.Series) -> list[str]:
@@ -190,30 +180,18 @@ def _figures(figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
         title, reading, failure, data = text.figure_words(name)
         png = base64.b64encode(figures[name]).decode("ascii")
         words = {"title": title, "reading": reading, "failure": failure, "data": data}
-        drawn.append({**words, "png": png, "inches": f"{_width(name, figures[name]) / DPI:.3g}"})
+        drawn.append({**words, "png": png, "inches": f"{_width(figures[name]) / DPI:.3g}"})
     return drawn
 
 
-def _width(name: str, png: bytes) -> int:
+def _width(png: bytes) -> int:
     """Of a figure, in pixels."""
-    try:
-        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-            return image.width
-    except OSError as error:
-        raise InputError(f"figure {name}: found {len(png)} bytes that are no PNG, expected a PNG file") from error
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        return image.width
 
 
 def _listed(values: Mapping[str, Any], what: str, told: Callable[[Any], str]) -> Rows:
-    return Rows([what, "value"], [[name, told(value)] for name, value in _flat(values)], [False, False])
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested mappings as dotted names, in their order."""
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    return Rows([what, "value"], [[name, told(value)] for name, value in values.items()], [False, False])
 
 
 def _written(value: Any) -> str:

@@ -77,7 +77,7 @@ code { font-size: .88em; }
 {% for figure in figures %}<li><a href="#figure-{{ loop.index }}">{{ figure.title }}</a></li>
 {% endfor %}
 </ul></li>
-<li><a href="#settings">Numbers, parameters and versions</a></li>
+<li><a href="#settings">Numbers, parameters and digests</a></li>
 </ul></nav>
 <main>
 <section id="short">
@@ -120,9 +120,8 @@ unusual, not why.</p>
 {% for note in notes %}
 <section id="note-{{ loop.index }}">
 <h2>{{ note.title }}</h2>
-{% for paragraph in note.paragraphs %}<p>{{ paragraph }}</p>
-{% endfor %}
-{% if note.table %}{{ table(note.table) }}{% endif %}
+<p>{{ note.text }}</p>
+{{ table(note.table) }}
 </section>
 {% endfor %}
 <section id="figures">
@@ -140,16 +139,16 @@ unusual, not why.</p>
 {% endfor %}
 </section>
 <section id="settings">
-<h2>Numbers, parameters and versions</h2>
+<h2>Numbers, parameters and digests</h2>
 <details><summary>All numbers</summary>
 {{ table(metrics) }}
 </details>
 <details><summary>All parameters</summary>
-{{ table(parameters) }}
+{{ table(parameters, whose) }}
 </details>
-{% if facts.body %}<details><summary>Versions and digests</summary>
-{{ table(facts) }}
-</details>{% endif %}
+<details><summary>Digests</summary>
+{{ table(digests) }}
+</details>
 </section>
 </main>
 </body>

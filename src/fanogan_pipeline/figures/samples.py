@@ -10,22 +10,20 @@ from matplotlib.figure import Figure
 from fanogan_pipeline.figures import style
 
 
-def contact_sheet(images: np.ndarray, columns: int | None = None, margin: int = 1) -> np.ndarray:
+def contact_sheet(images: np.ndarray, columns: int, margin: int = 1) -> np.ndarray:
     """Images of one size in rows, as one picture.
 
     Args:
         images: uint8 [N, C, H, W], C 1 or 3.
-        columns: images in a row; as many as make the sheet nearly square if None.
+        columns: images in a row, at least 1.
         margin: white pixels around each image.
 
     Returns:
         uint8 RGB [rows (H + margin) + margin, columns (W + margin) + margin, 3]; cells without an
         image are white.
     """
-    images = style.need_images(images, "images")
     count, _, height, width = images.shape
-    columns = max(1, columns or math.ceil(math.sqrt(count)))
-    rows = max(1, math.ceil(count / columns))
+    rows = math.ceil(count / columns)
     sheet = np.full((rows * (height + margin) + margin, columns * (width + margin) + margin, 3), 255, np.uint8)
     for k, picture in enumerate(style.channels_last(images)):
         top = margin + k // columns * (height + margin)
@@ -38,19 +36,15 @@ def generated_samples(images: np.ndarray, latent_dim: int) -> Figure:
     """A sheet of generated images.
 
     Args:
-        images: uint8 [N, C, H, W], of random z.
+        images: uint8 [N, C, H, W], of random z; N at least 1.
         latent_dim: number of dimensions of z, named in the title.
     """
-    images = style.need_images(images, "generated images")
     count, _, height, width = images.shape
     columns = max(1, math.ceil(math.sqrt(count * height / width)))
-    rows = max(1, math.ceil(count / columns))
+    rows = math.ceil(count / columns)
     title = f"{style.plural(count, 'generated image')}, each from a random z of {style.plural(latent_dim, 'dimension')}"
     figure = style.new_figure(7.5, 7.5 * rows * height / (columns * width) + 0.5, title)
     axis = figure.subplots()
-    if not count:
-        style.say(axis, "No image was generated.")
-        return figure
     axis.imshow(contact_sheet(images, columns))
     axis.set_axis_off()
     return figure
@@ -63,7 +57,6 @@ def latent_walk(images: np.ndarray, extent: tuple[float, float, float, float]) -
         images: uint8 [R, K, C, H, W]; the first row has the highest second coordinate.
         extent: z of the outermost images: first min, first max, second min, second max.
     """
-    images = style.need_images(images, "images of the latent walk", ndim=5)
     rows, columns, _, height, width = images.shape
     first_step = (extent[1] - extent[0]) / max(1, columns - 1) or 1.0
     second_step = (extent[3] - extent[2]) / max(1, rows - 1) or 1.0

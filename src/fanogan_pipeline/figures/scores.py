@@ -36,9 +36,6 @@ def score_boxplot(
     order = sorted(groups, key=lambda label: (label not in normal, medians[label]))
     figure = style.new_figure(8.5, max(3.0, 1.7 + 0.36 * len(order)), "Anomaly score of each class in the test set")
     axis = style.tidy(figure.subplots())
-    if not order:
-        style.say(axis, "The test set holds no image.")
-        return figure
     drawn = axis.boxplot(
         [groups[label]["score"].to_numpy() for label in order],
         orientation="horizontal",
@@ -155,8 +152,6 @@ def _draw_histogram(axis: Axes, values: np.ndarray, edges: np.ndarray, label: st
 
 def _bin_edges(values: np.ndarray, core: np.ndarray) -> np.ndarray:
     """Bins of equal width on the axis as drawn."""
-    if not len(values):
-        return np.linspace(0, 1, 2)
     largest = np.abs(values).max()
     if np.ptp(values) <= 1e-9 * largest:  # one number but for rounding, which has no room for bins
         room = max(0.5, 1e-3 * largest)

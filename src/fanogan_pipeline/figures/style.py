@@ -84,17 +84,6 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def need_images(images: np.ndarray, name: str, ndim: int = 4) -> np.ndarray:
-    """The array as it came. Raises InputError unless it is uint8 [..., C, H, W] with 1 or 3 channels."""
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != ndim or images.shape[-3] not in (1, 3):
-        raise InputError(
-            f"{name}: found {images.dtype} {list(images.shape)}, expected uint8 with {ndim} axes, "
-            "the last three C (1 or 3), H, W; scale the images to 0..255 first"
-        )
-    return images
-
-
 def need_columns(table: pd.DataFrame, columns: Sequence[str], name: str, mend: str) -> None:
     """Raises InputError where a table lacks a column; says the table's name and what to do."""
     missing = [column for column in columns if column not in table]
@@ -174,8 +163,6 @@ def stretch(values: np.ndarray, core: np.ndarray) -> float | None:
         core: those that must stay legible (the normal scores); all values where there are none.
     """
     core = core if len(core) else values
-    if not len(values):
-        return None
     low, high = np.quantile(core, [0.05, 0.95])
     width = float(high - low)
     reach = float(np.max(np.abs(values - np.median(core))))

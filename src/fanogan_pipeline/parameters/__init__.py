@@ -10,7 +10,7 @@ from fanogan_pipeline.parameters.detection import (
     ReportingParameters,
     ScoringParameters,
 )
-from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean, dotted
+from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean, dotted, masked
 from fanogan_pipeline.parameters.running import ComputeParameters, Device, Globals, Precision, TrackingParameters
 from fanogan_pipeline.parameters.training import (
     CorruptionParameters,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -22,6 +23,8 @@ Steps = Annotated[int, Field(ge=1, le=100_000_000)]
 Batch = Annotated[int, Field(ge=1, le=65_536)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+_LOGIN = re.compile(r"://(?:[^/\s]*:\S*|[^/\s]+)@")  # passwords may hold any mark but blanks
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -75,6 +78,15 @@ def dotted(groups: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         is_group = isinstance(value, Mapping) and value
         found |= dotted(value, f"{prefix}{name}.") if is_group else {f"{prefix}{name}": value}
     return found
+
+
+def masked(value: Any) -> Any:
+    """Parameters, or a text, without user names and passwords: what stands before the @ of an address."""
+    if isinstance(value, Mapping):
+        return {name: masked(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [masked(part) for part in value]
+    return _LOGIN.sub("://***@", value) if isinstance(value, str) else value
 
 
 def complaint(group: str, error: ValidationError) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import DataPrepParameters
+from fanogan_pipeline.parameters import WITHOUT_EFFECT, DataPrepParameters
 from fanogan_pipeline.pipelines.hints import DataFrame, Geometry, ImageSet, ImageSource
 
 with lazily():
@@ -42,7 +42,7 @@ def fit_images(
 
 
 def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataPrepParameters) -> DataFrame:
-    """The split manifest: no picture on two sides, each named by the hash of its pixels."""
+    """The split manifest: no picture on two sides, each named by the hash of its pixels; its attributes tell of how."""
     plan = split_plan.assign(sha256=fitted_images[2], raw_row=split_plan.index).reset_index(drop=True)
     kept = copies.settle_duplicates(plan, parameters.duplicates)
     copies.warn_of_copies(plan, kept)
@@ -52,6 +52,7 @@ def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataP
     for split in splits.SPLITS:
         part = kept[kept["split"] == split]
         logger.info("%s: %d images, %d of them anomalous", split, len(part), int(part["is_anomaly"].sum()))
+    kept.attrs["data_prep"] = parameters.model_dump(mode="json", exclude=set(WITHOUT_EFFECT["data_prep"]))
     return kept
 
 
@@ -73,4 +74,5 @@ def build_sets(
         masks = prepare.read_masks(raw_images, raw_rows, geometry, here) if split == "test" else None
         sets.append(prepare.image_set(images[rows], part, digest, geometry, sizes[part.index], masks, here))
     manifest = settled_split[["image_id", "split", "label", "is_anomaly", "sha256"]].reset_index(drop=True)
+    manifest.attrs = settled_split.attrs
     return (*sets, manifest)

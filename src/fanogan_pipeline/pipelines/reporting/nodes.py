@@ -3,14 +3,21 @@
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import EncoderParameters, ReportingParameters, TrainingParameters, plain
+from fanogan_pipeline.parameters import (
+    EncoderParameters,
+    ReportingParameters,
+    TrainingParameters,
+    dotted,
+    masked,
+    plain,
+)
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet
 
 with lazily():
     from fanogan_pipeline import figures
     from fanogan_pipeline.detection import anomaly_detector, choice, evaluation, pictures, restorer, search_quality
     from fanogan_pipeline.detection import detector as detectors
-    from fanogan_pipeline.figures import origin, report_text
+    from fanogan_pipeline.figures import origin, parameter_text, report_text
     from fanogan_pipeline.training import devices
 
 FIGURES = (
@@ -36,9 +43,8 @@ def measure_quality(
     judged = detectors.Detector.from_json(detector)
     detectors.expect_judged("test_scores", test_scores, judged)
     detectors.expect_measured("pixel_quality", pixel_quality, judged.digest)
-    return (
-        evaluation.evaluate(test_scores, judged.calibration, parameters.confidence) | pixel_quality
-    )  # and its detector
+    found = evaluation.evaluate(test_scores, judged.calibration, parameters.confidence)
+    return found | pixel_quality  # and its detector
 
 
 def catch_by_class(test_scores: DataFrame, parameters: ReportingParameters) -> DataFrame:
@@ -176,6 +182,8 @@ def write_report(
     metrics: dict,
     class_recall: DataFrame,
     split_manifest: DataFrame,
+    wgan_model: Checkpoint,
+    encoder_model: Checkpoint,
     detector: dict,
     score_choice: DataFrame,
     refinement_quality: DataFrame,
@@ -202,16 +210,34 @@ def write_report(
         notes.append({"title": "Searching for a better z", "text": report_text.REFINEMENT, "table": refinement_quality})
     else:
         del shown["refinement_curve"]
+    made, run = _made_with(split_manifest, wgan_model, encoder_model, judged), plain(parameters)
+    used = dotted(run | {name: {**run.get(name, {}), **group} for name, group in made.items()})
+    given = dotted(run)
     return figures.render_report(
         parameters["reporting"].title,
         {name: value for name, value in metrics.items() if name != "detector"},
         class_recall,
         shown,
-        plain(parameters),
+        masked(used),
         facts,
         notes,
+        parameter_text.whose(list(made), [name for name in used if given.get(name, ...) != used[name]]),
         confidence=parameters["reporting"].confidence,
     )
+
+
+def _made_with(
+    split_manifest: DataFrame, wgan_model: Checkpoint, encoder_model: Checkpoint, judged: "detectors.Detector"
+) -> dict[str, dict]:
+    """The groups of parameters that split, models and detector tell they were made with."""
+    found = {
+        "wgan": wgan_model.header["parameters"],
+        "encoder": encoder_model.header["parameters"],
+        "scoring": {name: value for name, value in judged.settings.items() if name != "image_distance"},
+    }
+    if split := split_manifest.attrs.get("data_prep"):  # none tells of it that was stored before they did
+        found["data_prep"] = {**split, "augmentation": wgan_model.header.get("augmentation")}
+    return found
 
 
 def _expect_together(

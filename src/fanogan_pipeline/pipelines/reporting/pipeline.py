@@ -82,6 +82,8 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "metrics",
                     "class_recall",
                     "split_manifest",
+                    "wgan_model",
+                    "encoder_model",
                     "detector",
                     "score_choice",
                     "refinement_quality",

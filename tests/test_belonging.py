@@ -34,7 +34,7 @@ CASES = {
         "train_set selection_set",
         "wgan_model was trained on a split of digest",
         ("train_set", "wgan_model"),
-        "run 'kedro run --pipelines wgan'",
+        "run 'kedro run --only-missing-outputs'",
     ),
     "selection set of another split": (
         ("--pipelines", "scoring"),
@@ -83,7 +83,7 @@ CASES = {
         "test_set",
         "test_scores was made on a split of digest",
         ("test_set", "test_scores"),
-        "run 'kedro run --pipelines scoring'",
+        "run 'kedro run --only-missing-outputs'",
     ),
 }
 

@@ -153,7 +153,7 @@ def test_light_is_levelled_by_a_cell_s_training_pictures_as_data_prep_does_it(ch
     geometry = prepare.fit_geometry(source, rows["train"], p, 2)
     rows["scored"] = np.concatenate([rows.pop("calibration"), rows.pop("test")])
     for side, of_side in rows.items():
-        assert (getattr(found, side) == prepare.prepare_pictures(source, of_side, geometry, 1)[0]).all()
+        assert (getattr(found, side) == prepare.prepare_readable(source, of_side, geometry, 1)[0]).all()
 
 
 def test_a_score_of_maps_is_refused_before_any_picture_is_read():

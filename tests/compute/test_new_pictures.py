@@ -5,20 +5,28 @@ from __future__ import annotations
 import io
 import logging
 import pickle
+import signal
+import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from fsspec.implementations.local import LocalFileSystem
+from PIL import Image
 from tests.compute import scenes, work
 from tests.parts import group
 
 from fanogan_pipeline.compute import new_pictures
 from fanogan_pipeline.datasets.decoding import DecodingSettings
 from fanogan_pipeline.datasets.folder_reader import FolderFiles
+from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
+from fanogan_pipeline.detection import residuals
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.errors import ClusterError, InputError
 from fanogan_pipeline.images import ImageSource
 
@@ -51,6 +59,13 @@ def measured(source: ImageSource, detector: tuple, place: Path, **engine) -> tup
     return table.to_parquet(), folder
 
 
+def in_batches(detector: tuple, size: int) -> tuple:
+    """The same detector, which computes so many images at once."""
+    judge, models = detector
+    judged = replace(judge.detector, settings={**judge.detector.settings, "batch_size": size})
+    return replace(judge, detector=judged), models
+
+
 def watched(source: ImageSource, notes: Path, victim: str = "") -> ImageSource:
     notes.mkdir(exist_ok=True)
     fatal = source.table["image_id"][2 * SIZE + 3]
@@ -62,13 +77,82 @@ def times_read(notes: Path) -> dict[str, int]:
 
 
 def test_new_terms_are_the_same_bytes_on_any_number_of_threads(source, detector, tmp_path, monkeypatch):
-    monkeypatch.setattr(new_pictures, "TOGETHER", 3)  # pieces that leave a rest
+    monkeypatch.setattr(new_pictures, "TOGETHER", 3)
+    detector = in_batches(detector, 3)  # pieces that leave a rest
     found, before = [], torch.get_num_threads()
     for threads in (1, 4):
         torch.set_num_threads(threads)  # as `training.threads` would
         found.append(measured(source, detector, tmp_path / str(threads), engine="local")[0])
     torch.set_num_threads(before)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("batch", "computed"), [(20, 40), (16, 32), (3, 30)])
+def test_no_more_images_are_computed_than_fill_the_last_batch(
+    source, plain_detector, tmp_path, monkeypatch, batch, computed
+):
+    sizes, fill = [], residuals.filled_up
+
+    def counted(x, size):
+        sizes.append(size)
+        return fill(x, size)
+
+    monkeypatch.setattr(residuals, "filled_up", counted)
+    monkeypatch.setattr(new_pictures, "TOGETHER", 8)
+    parameters, engine = group("inference", shard_size=COUNT, workers=1), group("compute", engine="local")
+    new_pictures.measure(source, *in_batches(plain_detector, batch), parameters, engine, tmp_path)
+    assert sum(sizes) == computed
+
+
+@pytest.mark.parametrize("while_", ["reading", "computing"])
+def test_an_interrupt_is_answered_within_a_shard(source, plain_detector, tmp_path, monkeypatch, while_):
+    """Ctrl-C reaches the main thread, which waits for the shard; the thread that computes it is told."""
+    left, done, original = threading.Event(), {"reading": 0, "computing": 0}, new_pictures.threads
+
+    @contextmanager
+    def watched_threads(count):
+        with original(1) as pool:
+            try:
+                yield pool
+            finally:
+                left.set()
+
+    def counted(kind, do):
+        def counting(*arguments):
+            done[kind] += 1
+            if kind == while_ and done[kind] == 2:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                assert left.wait(60)
+            return do(*arguments)
+
+        return counting
+
+    monkeypatch.setattr(new_pictures, "threads", watched_threads)
+    monkeypatch.setattr(new_pictures, "TOGETHER", 3)
+    monkeypatch.setattr(AnomalyDetector, "terms", counted("computing", AnomalyDetector.terms))
+    slow = replace(source, read=counted("reading", source.read))
+    parameters, engine = group("inference", shard_size=COUNT, workers=1), group("compute", engine="local")
+    with pytest.raises(KeyboardInterrupt):
+        new_pictures.measure(slow, *in_batches(plain_detector, 3), parameters, engine, tmp_path)
+    assert done == ({"reading": 2, "computing": 0} if while_ == "reading" else {"reading": COUNT, "computing": 2})
+
+
+@pytest.mark.parametrize(("maximum", "is_told"), [(65535, True), (4095, False)])
+def test_new_pictures_of_twelve_bits_that_are_read_as_sixteen_earn_a_warning(
+    plain_detector, tmp_path, caplog, maximum, is_told
+):
+    """Their detector has learnt from pictures of eight, so that nothing says how white is told."""
+    for row in range(5):
+        levels = np.random.default_rng(row).integers(0, 4096, (20, 24)).astype(np.uint16)
+        Image.fromarray(levels).save(tmp_path / f"{row}.png")
+    Image.new("L", (24, 20), "white").save(tmp_path / "eight.png")
+    whole = (tmp_path / "4.png").read_bytes()
+    (tmp_path / "4.png").write_bytes(whole[: len(whole) // 2])
+    source = ImageFolderDataset(filepath=str(tmp_path), layout="flat", sixteen_bit_maximum=maximum).load()
+    for times in (1, 2):  # the second from the parts of the first
+        measured(source, plain_detector, tmp_path / "work", engine="local")
+        said = "no picture of new_images is brighter than 16 of 255 with sixteen_bit_maximum: 65535"
+        assert caplog.text.count(said) == (times if is_told else 0)
 
 
 def test_new_terms_are_the_same_bytes_on_every_engine(source, detector, cluster, tmp_path):

@@ -127,6 +127,10 @@ def add_mask_of_nothing(folder: Path) -> None:
     put(folder, "ground_truth/cut/9_mask.png")
 
 
+def add_mask_of_another_ending(folder: Path) -> None:
+    put(folder, "ground_truth/cut/1_gt.png")
+
+
 def add_mask_of_another_size(folder: Path) -> None:
     put(folder, "ground_truth/cut/1_mask.png", size=(9, 6))
 
@@ -153,6 +157,7 @@ def break_mask(folder: Path) -> None:
 
 BAD_LAYOUTS = {
     add_mask_of_nothing: "ground_truth/cut/9_mask.png: found a mask without its picture, expected test/cut/9.*",
+    add_mask_of_another_ending: "1_gt.png: found a mask whose name is no picture's, expected 1_mask.* or 1.*; rename",
     add_mask_of_another_size: r"test/cut/1.png: found a mask of 9 x 6 (",
     add_second_mask: "ground_truth/cut/0.png: found beside ground_truth/cut/0_mask.png, expected one mask",
     add_second_mask_of_another_format: "ground_truth/cut/0_mask.png: found beside ground_truth/cut/0_mask.bmp,",

@@ -194,6 +194,8 @@ def test_benjamini_hochberg_by_hand():
     assert benjamini_hochberg(np.array([]), 0.1).tolist() == []
     just = np.array([7 / 200] * 91 + [1.0] * 169)  # 91 of 260 at 0.1 * 91 / 260 = 0.035 exactly
     assert benjamini_hochberg(just, 0.1).sum() == 91
+    none_smallest = np.array([2 / 1000] * 20 + [1.0] * 980)  # enough together, with no p-value of 1 / 1000
+    assert benjamini_hochberg(none_smallest, 0.1).sum() == 20
 
 
 def test_with_a_false_discovery_rate_the_batch_is_flagged_by_it_and_not_by_the_threshold():
@@ -219,11 +221,12 @@ def test_with_a_false_discovery_rate_the_batch_is_flagged_by_it_and_not_by_the_t
         (0.2, ""),  # each for itself
         (
             0.08,
-            "with false_discovery_rate: 0.08 and 19 calibration pictures at least 3 of these 4",
+            "with false_discovery_rate: 0.08 and 19 calibration pictures at least 3 of these 4 are flagged together or "
+            "none, since no p-value is below 0.05",
         ),
         (
             0.05,
-            "with false_discovery_rate: 0.05 and 19 calibration pictures at least 4 of these 4",
+            "with false_discovery_rate: 0.05 and 19 calibration pictures at least 4 of these 4 are flagged together",
         ),
         (0.04, "nothing can be flagged with false_discovery_rate: 0.04: the smallest p-value there is, with 19 calib"),
         (None, ""),

@@ -32,7 +32,7 @@ def source():
 
 def test_tiles_stand_in_the_order_asked_for_and_make_up_their_pictures(source):
     rows = np.array([2, 0, 3])
-    images, tiles = prepare.prepare_pictures(source, rows, TILED, workers=3)
+    images, tiles, *_ = prepare.prepare_readable(source, rows, TILED, workers=3)
     runs = tiles.runs()
     assert [tiles.picture_id[run.start] for run in runs] == ["2.png", "0.png", "3.png"]
     assert len(set(tiles.image_id)) == len(images)
@@ -43,7 +43,7 @@ def test_tiles_stand_in_the_order_asked_for_and_make_up_their_pictures(source):
 
 
 def test_without_tiling_there_is_an_image_a_picture(source):
-    images, tiles = prepare.prepare_pictures(source, np.array([1, 3]), Geometry((20, 24), 3), workers=1)
+    images, tiles, *_ = prepare.prepare_readable(source, np.array([1, 3]), Geometry((20, 24), 3), workers=1)
     assert tiles is None
     assert images.shape == (2, 3, 20, 24)
     assert (images[1] == Geometry((20, 24), 3).apply(source.read(3))).all()
@@ -57,32 +57,47 @@ def test_what_cannot_be_read_is_left_out_with_its_reason_or_refused(source, geom
         return source.read(row)
 
     damaged, rows = replace(source, read=read), np.array([0, 1, 2, 3])
-    images, tiles, reasons = prepare.prepare_readable(damaged, rows, geometry, workers=2)
-    expected, expected_tiles = prepare.prepare_pictures(source, np.array([0, 3]), geometry, workers=2)
+    images, tiles, reasons, brightest = prepare.prepare_readable(damaged, rows, geometry, workers=2)
+    expected, expected_tiles, *_ = prepare.prepare_readable(source, np.array([0, 3]), geometry, workers=2)
     assert reasons == ["", "1.png: cut short", "2.png: cut short", ""]
+    assert brightest.tolist() == [source.read(0).max(), prepare.UNREAD, prepare.UNREAD, source.read(3).max()]
     assert (images == expected).all()
     if tiles is not None:
         assert (tiles.image_id == expected_tiles.image_id).all()
     with pytest.raises(InputError, match=r"1\.png: cut short"):
-        prepare.prepare_pictures(damaged, rows, geometry, workers=2)
-    nothing, _, _ = prepare.prepare_readable(damaged, np.array([1, 2]), geometry, workers=2)
+        prepare.prepare_split(damaged, rows, geometry, 2, np.zeros(4, int), 0)
+    nothing, *_ = prepare.prepare_readable(damaged, np.array([1, 2]), geometry, workers=2)
     assert nothing.shape == (0, 1, *geometry.image_size)
 
 
 def test_masks_lie_where_their_tiles_do(source):
     rows = np.array([0, 1])
-    images, tiles = prepare.prepare_pictures(source, rows, TILED, workers=1)
-    masks = prepare.read_masks(source, rows, TILED, tiles)
+    images, tiles, *_ = prepare.prepare_readable(source, rows, TILED, workers=1)
+    masks = prepare.read_masks(source, rows, TILED, tiles, rows == 1)
     first, second = tiles.runs()
     assert not masks[first].any()
     assert (masks[second] == (images[second, 0] > 128)).all()
-    assert prepare.read_masks(source, np.array([0, 2]), TILED, tiles) is None
+    assert prepare.read_masks(source, np.array([0, 2]), TILED, tiles, rows == 1) is None
+
+
+def test_masks_of_anomalous_pictures_that_are_black_throughout_are_told(tmp_path, caplog):
+    for name, label in (("0", "good"), ("1", "bad"), ("2", "bad"), ("3", "bad")):
+        (tmp_path / "test" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "ground_truth" / label).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40, 30), 90).save(tmp_path / "test" / label / f"{name}.png")
+        level = {"0": 0, "1": 255}.get(name, 100)  # 100 is defect in a PNG, and not in a JPEG
+        ending = "jpg" if name == "2" else "png"
+        Image.new("L", (40, 30), level).save(tmp_path / "ground_truth" / label / f"{name}.{ending}")
+    source = ImageFolderDataset(filepath=str(tmp_path)).load()
+    geometry, rows, is_anomaly = Geometry((20, 24), 1), np.arange(4), (source.table["label"] == "bad").to_numpy()
+    prepare.read_masks(source, rows, geometry, None, is_anomaly)
+    assert "1 of 3 masks of anomalous pictures are black, such as that of test/bad/2.png" in caplog.text
 
 
 def test_of_some_pictures_a_few_tiles_are_kept_at_random_and_the_sums_are_of_all(source):
     rows, most = np.array([3, 0, 2]), np.array([2, 0, 2])
     images, tiles, sums, sizes = prepare.prepare_split(source, rows, TILED, 2, most, 0)
-    whole, all_tiles = prepare.prepare_pictures(source, rows, TILED, 1)
+    whole, all_tiles, *_ = prepare.prepare_readable(source, rows, TILED, 1)
     assert [run.stop - run.start for run in tiles.runs()] == [
         2,
         all_tiles.runs()[1].stop - all_tiles.runs()[1].start,
@@ -130,13 +145,30 @@ def test_pictures_to_learn_from_that_show_nothing_once_light_is_levelled_are_nam
     assert (said in caplog.text) == (contrast is not None)
 
 
+@pytest.mark.parametrize(
+    ("shape", "seen", "hint"),
+    [
+        ((600, 400), "128 x 85 pixels, of 600 x 400, which", True),
+        ((10, 1500), "1 x 128 pixels, of 10 x 1,500, which", True),
+        ((130, 128), "128 x 126 pixels, which", False),
+    ],
+)
+def test_a_picture_that_is_blank_at_the_size_of_the_detector_is_told_that_size(source, shape, seen, hint):
+    even = np.full(shape, 100, np.uint8)
+    even[::2] += 10  # a texture that averages out
+    geometry = Geometry((32, 32), 1, local_contrast=Levelling(8.0, 60.0), tiling=Tiling((16, 16), picture_size=128))
+    *_, reasons, _ = prepare.prepare_readable(replace(source, read=lambda row: even), np.arange(1), geometry, 1)
+    assert reasons[0].startswith(f"0.png: found one brightness throughout at the detector's size of {seen} shows")
+    assert ("averages out at that size" in reasons[0]) == hint
+
+
 @pytest.mark.parametrize(("surface", "env"), [("cloth", "example"), ("metal", "metal")])
 def test_the_smoothest_of_the_made_pictures_still_show_something(tmp_path, surface, env):
     write_example(tmp_path, surface, 24, 1, 2, (96, 240), 0)
     source = ImageFolderDataset(filepath=str(tmp_path)).load()
     rows, train = np.arange(len(source)), np.flatnonzero(source.table["part"] == "train")
     geometry = prepare.fit_geometry(source, train, group("data_prep", env), 0)
-    _, tiles, reasons = prepare.prepare_readable(source, rows, geometry, 1)
+    _, tiles, reasons, _ = prepare.prepare_readable(source, rows, geometry, 1)
     assert set(reasons) == {""}
     assert len(tiles.runs()) == len(source)
 

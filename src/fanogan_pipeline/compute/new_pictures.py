@@ -6,10 +6,11 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from concurrent.futures import CancelledError, Executor
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -27,16 +28,17 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource, PictureFiles, Tiles, of_runs, picture_runs
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters
-from fanogan_pipeline.preprocessing.prepare import prepare_readable
+from fanogan_pipeline.preprocessing.prepare import prepare_readable, warn_of_darkness
 from fanogan_pipeline.training import devices
 
 logger = logging.getLogger(__name__)
-TOGETHER = 256  # pictures computed by one thread at a time: the same on every engine, so that bytes are
+TOGETHER = 256  # pictures computed by one thread at a time, or a larger batch: the same on every engine, so bytes are
 
 
 @dataclass(frozen=True)
 class NewTerms:
-    """Pictures [a, b) of a source -> `image_id`, residual terms and `reason` ("" unless it cannot be judged).
+    """Pictures [a, b) of a source -> `image_id`, residual terms, `reason` ("" unless it cannot be judged) and
+    `brightest` (as `prepare_readable` tells).
 
     Attributes:
         source: the pictures.
@@ -44,6 +46,7 @@ class NewTerms:
         workers: threads that decode.
         what: named on the progress bar; "" for no bar.
         pool: threads that compute, each `TOGETHER` pictures at a time; None, the caller's own.
+        stop: once set, the next picture to read or to compute raises CancelledError.
     """
 
     source: ImageSource
@@ -51,24 +54,36 @@ class NewTerms:
     workers: int
     what: str = "reading pictures"
     pool: Executor | None = None
+    stop: Event = field(default_factory=Event)
 
     def __call__(self, pictures: slice) -> pd.DataFrame:
         rows = np.arange(pictures.start, pictures.stop)
-        geometry = self.detector.geometry
-        images, tiles, reasons = prepare_readable(self.source, rows, geometry, self.workers, self.what)
-        found = pd.DataFrame({"image_id": self.source.table["image_id"].to_numpy(dtype=str)[rows], "reason": reasons})
+        source, geometry = replace(self.source, read=self._read), self.detector.geometry
+        images, tiles, reasons, brightest = prepare_readable(source, rows, geometry, self.workers, self.what)
+        names = self.source.table["image_id"].to_numpy(dtype=str)[rows]
+        found = pd.DataFrame({"image_id": names, "reason": reasons, "brightest": brightest})
         if not len(images):
             return found
         readable = found.index[found["reason"] == ""]
         return found.join(self._terms(images, tiles).set_axis(readable))
 
+    def _read(self, row: int) -> np.ndarray:
+        self._go_on()
+        return self.source.read(row)
+
     def _terms(self, images: np.ndarray, tiles: Tiles | None) -> pd.DataFrame:
-        runs = picture_runs(images, tiles)
+        runs, batch = picture_runs(images, tiles), int(self.detector.detector.settings["batch_size"])
 
         def terms(pictures: slice) -> pd.DataFrame:
+            self._go_on()
             return self.detector.terms(*of_runs(images, tiles, runs[pictures]))
 
-        return shards.table(shards.cut(len(runs), TOGETHER), terms, self.pool)
+        # whole batches, for what is short of one is filled up
+        return shards.table(shards.cut(len(runs), max(1, TOGETHER // batch) * batch), terms, self.pool)
+
+    def _go_on(self) -> None:
+        if self.stop.is_set():
+            raise CancelledError
 
 
 def new_terms_from(folder: str, files: PictureFiles, workers: int, shard_size: int, pictures: slice) -> pd.DataFrame:
@@ -126,14 +141,20 @@ def measure(
             each = torch.get_num_threads() if detector.restorer.device.type == "cpu" else 1
             with threads(1) as one, threads(each) as pool:  # one shard at a time: it fills the memory that one may
                 local = NewTerms(source, detector, parameters.workers, pool=pool)
-                return _of_all(source, shards.table_of_parts(cuts, local, folder / "parts", one)), folder
+                try:
+                    return _of_all(source, shards.table_of_parts(cuts, local, folder / "parts", one)), folder
+                except BaseException:  # Ctrl-C reaches this thread alone, and what is under way is waited for
+                    local.stop.set()
+                    raise
         _write(folder, source, detector, models, parameters)
         there = partial(new_terms_from, str(folder), source.files, parameters.workers, parameters.shard_size)
         return _of_all(source, shards.table_of_parts(cuts, there, folder / "parts", cluster)), folder
 
 
 def _of_all(source: ImageSource, found: pd.DataFrame) -> pd.DataFrame:
-    """What the source skipped, then what was found; every reason without the path in front, which `image_id` is."""
+    """What the source skipped, then what was found, with a word where all of it is dark; every reason without the path
+    in front, which `image_id` is."""
+    warn_of_darkness("new_images", source, np.arange(len(found)), found.pop("brightest").to_numpy())
     named = zip(found["image_id"], found["reason"], strict=True)
     found["reason"] = [reason.split(f"{name}: ", 1)[-1] for name, reason in named]
     return pd.concat([source.skipped, found], ignore_index=True) if len(source.skipped) else found

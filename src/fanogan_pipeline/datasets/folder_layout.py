@@ -14,6 +14,7 @@ FLAT_LABEL = "normal"
 DEFECTS_NORMAL_LABEL = "good"
 _PARTS = ("train", "test", "ground_truth")
 _SHOWN = 6
+_ENDING = re.compile(r"[-_. ][^-_. /]*$")  # what may stand behind a picture's name in its mask's
 
 
 @dataclass
@@ -132,6 +133,9 @@ def _arrange_defects(paths: list[str]) -> Arrangement:
             continue
         if key in keys:
             reason = f"found beside {masks[f'{key}_mask']}, expected one mask for the picture; remove one of them"
+        elif (picture := _ENDING.sub("", key)) in keys:
+            name = picture.rpartition("/")[2]
+            reason = f"found a mask whose name is no picture's, expected {name}_mask.* or {name}.*; rename or remove it"
         else:
             reason = f"found a mask without its picture, expected test/{key.removesuffix('_mask')}.*; add or remove it"
         arrangement.refused.append((mask, reason))

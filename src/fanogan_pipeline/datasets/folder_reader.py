@@ -82,12 +82,10 @@ class FolderReader:
 
     def looks(self, workers: int, is_full: bool) -> Iterator[Look]:
         """A look at each picture in turn, in so many threads; a full one decodes it, and not its header alone."""
-        look, total = partial(self.look, is_full=is_full), len(self.paths)
+        total = len(self.paths)
+        found = in_order(partial(self.look, is_full=is_full), range(total), workers, _BATCH)
         # a bar where there is a terminal, silence elsewhere
-        with tqdm(total=total, desc="checking pictures", unit="picture", disable=None, delay=1) as progress:
-            for found in in_order(look, range(total), workers, _BATCH):
-                progress.update()
-                yield found
+        yield from tqdm(found, total=total, desc="checking pictures", unit="picture", disable=None, delay=1)
 
     def look(self, row: int, is_full: bool) -> Look:
         name = self.files.name(self.paths[row])

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NoReturn
 
+import fsspec
 import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
 
 from fanogan_pipeline.datasets.contact_sheet import preview_of
-from fanogan_pipeline.datasets.idx_format import filesystem_of, read_idx
+from fanogan_pipeline.datasets.idx_format import read_idx
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
 
@@ -99,7 +100,7 @@ class IdxImageDataset(AbstractDataset[NoReturn, ImageSource]):
             InputError: the folder does not hold them.
         """
         files = self._paths or _find_files(self._folder, self._credentials)
-        return {name: filesystem_of(path, self._credentials) for name, path in files.items()}, {}
+        return {name: fsspec.core.url_to_fs(path, **self._credentials) for name, path in files.items()}, {}
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._folder, **self._paths, "max_bytes": self._max_bytes}
@@ -109,7 +110,7 @@ class IdxImageDataset(AbstractDataset[NoReturn, ImageSource]):
             files = self._paths or _find_files(self._folder, self._credentials)
         except InputError:
             return False
-        return all(filesystem_of(path, self._credentials)[0].exists(path) for path in files.values())
+        return all(fsspec.core.url_to_fs(path, **self._credentials)[0].exists(path) for path in files.values())
 
 
 def _image_source(parts: list[tuple[str, np.ndarray, np.ndarray]]) -> ImageSource:
@@ -136,7 +137,7 @@ def _picture(arrays: list[np.ndarray], row: int) -> np.ndarray:
 
 def _find_files(folder: str | None, credentials: dict[str, Any]) -> dict[str, str]:
     """The four files of a folder by their usual names."""
-    filesystem, inner_folder = filesystem_of(str(folder), credentials)
+    filesystem, inner_folder = fsspec.core.url_to_fs(str(folder), **credentials)
     try:
         names = {entry.rstrip("/").rsplit("/", 1)[-1] for entry in filesystem.ls(inner_folder, detail=False)}
     except OSError as error:

@@ -10,7 +10,7 @@ import gzip
 import math
 import struct
 import zlib
-from typing import IO, Any
+from typing import IO
 
 import fsspec
 import numpy as np
@@ -38,7 +38,7 @@ def read_idx(path: str, dimensions: int, max_bytes: int = 4 << 30, credentials: 
     Raises:
         InputError: the file cannot be read, is damaged, or is not what its header or `dimensions` says.
     """
-    filesystem, inner_path = filesystem_of(path, credentials or {})
+    filesystem, inner_path = fsspec.core.url_to_fs(path, **(credentials or {}))
     try:
         size = filesystem.size(inner_path)
         with filesystem.open(inner_path, "rb") as raw:
@@ -97,8 +97,3 @@ def _read_stream(
         f"{path}: the header says {shape_text} = {promised:,} bytes of {KINDS[dimensions]}, found {amount}; "
         "fetch the file again"
     )
-
-
-def filesystem_of(path: str, credentials: dict[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The file system of a file name or URL, and the path inside it."""
-    return fsspec.core.url_to_fs(path, **credentials)

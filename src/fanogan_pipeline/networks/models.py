@@ -20,6 +20,8 @@ from fanogan_pipeline.networks import (
 )
 from fanogan_pipeline.networks.layout import Network, placed
 
+AGAIN = "kedro run --only-missing-outputs"  # makes all that is of other pictures than the data sets
+
 
 def wgan_checkpoint(wgan: Wgan, facts: dict[str, Any]) -> Checkpoint:
     """Generator and critic with the facts of their training (parameters, seed, `split_digest`, `geometry`)."""
@@ -101,7 +103,7 @@ def expect_split(model: Checkpoint, split_digest: str) -> None:
         split_digest,
         model.origin,
         "the data sets",
-        f"kedro run --pipelines {kind}",
+        AGAIN,
     )
 
 

@@ -34,9 +34,6 @@ def decoded(prepare: Callable[[int], T], rows: np.ndarray, workers: int, what: s
         except InputError as error:
             return error
 
-    # a bar where there is a terminal, silence elsewhere
-    is_silent = None if what else True
-    with tqdm(total=len(rows), desc=what, unit="picture", disable=is_silent, delay=1, leave=False) as progress:
-        for prepared in in_order(attempt, rows.tolist(), workers, CHUNK):
-            progress.update()
-            yield prepared
+    found = in_order(attempt, rows.tolist(), workers, CHUNK)
+    is_silent = None if what else True  # a bar where there is a terminal, silence elsewhere
+    yield from tqdm(found, total=len(rows), desc=what, unit="picture", disable=is_silent, delay=1, leave=False)

@@ -17,7 +17,7 @@ from fanogan_pipeline.preprocessing.tiling import Tiling, cut, inner, padded
 logger = logging.getLogger(__name__)
 
 SHOWN = 6  # names in a warning
-DARK = 32  # of 255: what 13 bits reach of 16
+SHRUNK = 4  # times: a picture so much larger than what is seen of it may be blank for that alone
 
 
 @dataclass(frozen=True)
@@ -78,22 +78,21 @@ class Geometry:
                 f"{was} in the catalog's entry {source}, or convert files that need another"
             )
 
-    def warn_of_darkness(self, brightest: Mapping[str, int]) -> None:
-        """A word where the brightest of all pictures of a setting is so dark that another value may stand for white.
-
-        Args:
-            brightest: setting -> grey level of the brightest pixel that depends on it, as decoded, 0 to 255.
-        """
-        for name in (name for name, level in brightest.items() if name.endswith("maximum") and level <= DARK):
-            logger.warning(
-                "data_prep: no picture of raw_images is brighter than %d of 255 with %s: %g; if another value stands "
-                "for white (4095 for a camera of 12 bits), set it in the catalog's entries raw_images and new_images",
-                *(brightest[name], name, self.decoding[name]),
-            )
-
     def is_blank(self, images: np.ndarray) -> bool:
         """Whether nothing is left of a picture, all its images uint8 [T, C, H, W], once light is levelled away."""
         return self.local_contrast is not None and float(np.abs(images - MIDDLE).max()) < BLANK
+
+    def blank(self, size: tuple[int, int]) -> str:
+        """The reason why a picture of `size` (h, w) that `is_blank` is not judged."""
+        seen = self._scaled_size(size)
+        of, hint = "", ""
+        if size[0] * size[1] >= SHRUNK**2 * seen[0] * seen[1]:
+            of = f", of {size[0]:,} x {size[1]:,}"
+            hint = "; where the picture itself shows more, it averages out at that size"
+        return (
+            f"found one brightness throughout at the detector's size of {seen[0]:,} x {seen[1]:,} pixels{of}, which "
+            f"shows nothing once local_contrast has taken it away; look at lens, exposure and what was in view{hint}"
+        )
 
     def warn_of_blank(self, names: list[str]) -> None:
         """A word on the pictures of these names, which are blank; none where there are none."""
@@ -127,23 +126,19 @@ class Geometry:
 
     def cut(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
         """A picture as tiles: uint8 [h, w] or [h, w, 3] -> uint8 [T, C, H, W], corners [T, 2], prepared (h, w)."""
-        tiling = self._tiling()
+        assert self.tiling is not None
         picture = channels_first(padded(self._levelled(self.scaled(picture)), self.image_size))
         size = (picture.shape[1], picture.shape[2])
-        corners = tiling.corners(size, self.image_size)
+        corners = self.tiling.corners(size, self.image_size)
         tiles = cut(picture.transpose(1, 2, 0), corners, self.image_size)
         return np.ascontiguousarray(tiles.transpose(0, 3, 1, 2)), corners, size
 
     def cut_mask(self, mask: np.ndarray) -> np.ndarray:
         """A picture's mask bool [h, w] as the masks of its tiles, bool [T, H, W]."""
+        assert self.tiling is not None
         prepared = self.apply_to_mask(mask)
-        corners = self._tiling().corners((prepared.shape[0], prepared.shape[1]), self.image_size)
+        corners = self.tiling.corners((prepared.shape[0], prepared.shape[1]), self.image_size)
         return cut(prepared, corners, self.image_size)
-
-    def _tiling(self) -> Tiling:
-        if self.tiling is None:
-            raise ValueError("this geometry fits pictures whole and cuts none")
-        return self.tiling
 
     def _levelled(self, picture: np.ndarray) -> np.ndarray:
         return picture if self.local_contrast is None else self.local_contrast.apply(picture)

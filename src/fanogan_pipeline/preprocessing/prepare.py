@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,7 +19,11 @@ from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
 from fanogan_pipeline.preprocessing.tiling import Tiling
 
+logger = logging.getLogger(__name__)
+
 Kept = np.ndarray | slice  # which tiles of a picture
+DARK = 32  # of 255: what 13 bits reach of 16
+UNREAD = -1  # no brightness
 
 
 def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepParameters, seed: int) -> Geometry:
@@ -40,69 +45,56 @@ def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepPara
     return replace(plain, local_contrast=fit_levelling(readable(pictures, _refuse, []), parameters.local_contrast))
 
 
-def prepare_pictures(
-    source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int
-) -> tuple[np.ndarray, Tiles | None]:
-    """Decode pictures in parallel and bring them to the networks' size, whole or as tiles.
+def prepare_readable(
+    source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, what: str = "reading pictures"
+) -> tuple[np.ndarray, Tiles | None, list[str], np.ndarray]:
+    """Decode pictures in parallel and bring those that can be read and are not blank to the networks' size.
 
-    The one way in: training sets and new pictures come through here, so that they cannot be prepared differently.
+    Blank (`Geometry.is_blank`): nothing sticks out of nothing, so that it would count as the best of all.
 
     Args:
         source: where they lie.
         rows: row numbers [N] of its table.
         geometry: what they become.
         workers: threads that decode.
+        what: named on the progress bar; "" for no bar.
 
     Returns:
-        uint8 [N, C, H, W] and None; with tiling [number of tiles, C, H, W] and where each was cut from,
-        a picture's tiles together, pictures in the order of `rows`.
-
-    Raises:
-        InputError: the first picture that cannot be read.
+        uint8 [N, C, H, W] and None; with tiling [number of tiles, C, H, W] and where each was cut from, a picture's
+        tiles together, pictures in the order of `rows`; for each of `rows` what is wrong with it, "" where nothing;
+        and the level of its brightest pixel, as decoded, int16 [N], `UNREAD` where it cannot be.
     """
-    images, tiles, _ = _prepared(source, rows, geometry, workers, "reading pictures", _refuse)
-    return images, tiles
-
-
-def prepare_readable(
-    source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, what: str = "reading pictures"
-) -> tuple[np.ndarray, Tiles | None, list[str]]:
-    """As `prepare_pictures`, those that can be read and are not blank (`Geometry.is_blank`: nothing sticks out of
-    nothing, so that it would count as the best of all); and for each of `rows` what is wrong with it, "" where nothing.
-    """
+    noted, sizes, brightest = _noting(source)
 
     def expect_something(row: int, images: np.ndarray) -> Kept:
         if geometry.is_blank(images):
-            raise InputError(
-                f"{source.table['image_id'].iat[row]}: found one brightness throughout, which shows nothing once "
-                "local_contrast has taken it away; look at lens, exposure and what was in view"
-            )
+            raise InputError(f"{source.table['image_id'].iat[row]}: {geometry.blank((sizes[row, 0], sizes[row, 1]))}")
         return slice(None)
 
-    return _prepared(source, rows, geometry, workers, what, str, expect_something)
+    images, tiles, reasons = _prepared(noted, rows, geometry, workers, what, str, expect_something)
+    return images, tiles, reasons, brightest[rows]
 
 
 def prepare_split(
     source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, most: np.ndarray, seed: int
 ) -> tuple[np.ndarray, Tiles | None, list[str], np.ndarray]:
-    """As `prepare_pictures`, but of some pictures only so many tiles at random; each one's `picture_sum` and own size.
+    """Images and tiles as from `prepare_readable`, but of every picture, and of some only so many tiles at random;
+    each one's `picture_sum` and own size.
 
     What is left out goes as soon as its picture has been cut: memory grows with the tiles that are kept.
 
     Args:
-        source, rows, geometry, workers: as for `prepare_pictures`.
+        source, rows, geometry, workers: as for `prepare_readable`.
         most: tiles to keep of each picture, int [N]; 0, all of them.
         seed: of the choice, which depends on it and the row number alone.
+
+    Raises:
+        InputError: the first picture that cannot be read.
     """
     sums: dict[int, str] = {}
     blank: list[int] = []
-    sizes, brightest = np.empty((len(source), 2), np.int32), np.zeros(len(source), np.uint8)
     wanted = dict(zip(rows.tolist(), most.tolist(), strict=True))
-
-    def read(row: int) -> np.ndarray:
-        picture = source.read(row)
-        sizes[row], brightest[row] = picture.shape[:2], picture.max()
-        return picture
+    noted, sizes, brightest = _noting(source)
 
     def choose(row: int, images: np.ndarray) -> Kept:
         sums[row] = picture_sum(images)
@@ -110,10 +102,8 @@ def prepare_split(
             blank.append(row)
         return some_tiles(len(images), wanted[row], [seed, row])
 
-    sized = replace(source, read=read)
-    images, tiles, _ = _prepared(sized, rows, geometry, workers, "reading pictures", _refuse, choose)
-    if source.settings is not None:
-        geometry.warn_of_darkness(pd.Series(brightest[rows]).groupby(source.settings[rows]).max().to_dict())
+    images, tiles, _ = _prepared(noted, rows, geometry, workers, "reading pictures", _refuse, choose)
+    warn_of_darkness("raw_images", source, rows, brightest[rows])
     geometry.warn_of_blank(source.table["image_id"].iloc[sorted(blank)].tolist())
     return images, tiles, [sums[row] for row in rows.tolist()], sizes[rows]
 
@@ -123,8 +113,38 @@ def some_tiles(count: int, most: int, seed: int | list[int]) -> Kept:
     return np.sort(np.random.default_rng(seed).permutation(count)[:most]) if 0 < most < count else slice(None)
 
 
-def _keep_all(row: int, images: np.ndarray) -> Kept:
-    return slice(None)
+def warn_of_darkness(name: str, source: ImageSource, rows: np.ndarray, brightest: np.ndarray) -> None:
+    """A word where the brightest of all pictures of a setting is so dark that another value may stand for white.
+
+    Args:
+        name: of the source in the catalog.
+        source: where they lie.
+        rows: row numbers [N] of its table.
+        brightest: of each, as `prepare_readable` tells.
+    """
+    if source.settings is None:
+        return
+    seen = pd.Series(brightest).groupby(source.settings[rows]).max()
+    for setting, level in seen[seen != UNREAD].items():
+        if str(setting).endswith("maximum") and level <= DARK:
+            logger.warning(
+                "no picture of %s is brighter than %d of 255 with %s: %g; if another value stands for white (4095 for "
+                "a camera of 12 bits), set it in the catalog's entries raw_images and new_images",
+                *(name, level, setting, source.decoding[str(setting)]),
+            )
+
+
+def _noting(source: ImageSource) -> tuple[ImageSource, np.ndarray, np.ndarray]:
+    """The source, and what it notes of each picture that is read: its own size, int32 [.., 2], and the level of its
+    brightest pixel, int16 [..]."""
+    sizes, brightest = np.zeros((len(source), 2), np.int32), np.full(len(source), UNREAD, np.int16)
+
+    def read(row: int) -> np.ndarray:
+        picture = source.read(row)
+        sizes[row], brightest[row] = picture.shape[:2], picture.max()
+        return picture
+
+    return replace(source, read=read), sizes, brightest
 
 
 def _refuse(error: InputError) -> str:
@@ -138,7 +158,7 @@ def _prepared(
     workers: int,
     what: str,
     settle: Callable[[InputError], str],
-    choose: Callable[[int, np.ndarray], Kept] = _keep_all,
+    choose: Callable[[int, np.ndarray], Kept],
 ) -> tuple[np.ndarray, Tiles | None, list[str]]:
     """Images, tiles and reasons; `choose` says which images [T, C, H, W] of a picture (its row number) to keep."""
 
@@ -169,14 +189,19 @@ def _prepared(
     return images, Tiles(names.repeat(counts), top, left, sizes[:, 0], sizes[:, 1]), reasons
 
 
-def read_masks(source: ImageSource, rows: np.ndarray, geometry: Geometry, tiles: Tiles | None) -> np.ndarray | None:
+def read_masks(
+    source: ImageSource, rows: np.ndarray, geometry: Geometry, tiles: Tiles | None, is_anomaly: np.ndarray
+) -> np.ndarray | None:
     """Masks of prepared pictures or of their tiles, empty where a picture has none; None where no picture has one.
+
+    A word on anomalous pictures whose mask is empty: pixel numbers leave them out.
 
     Args:
         source: where they lie.
         rows: row numbers [N] of its table.
         geometry: as the pictures were prepared.
-        tiles: of the same pictures in the same order, from `prepare_pictures`.
+        tiles: of the same pictures in the same order, from `prepare_split`.
+        is_anomaly: of each picture, bool [N].
 
     Returns:
         bool [N, H, W], or [number of tiles, H, W].
@@ -186,9 +211,18 @@ def read_masks(source: ImageSource, rows: np.ndarray, geometry: Geometry, tiles:
         return None
     runs = picture_runs(rows, tiles)
     masks = np.zeros((runs[-1].stop, *geometry.image_size), bool)
+    empty = []
     for position in np.flatnonzero(has_mask):
         mask = source.read_mask(int(rows[position]))
+        if is_anomaly[position] and not mask.any():
+            empty.append(source.table["image_id"].iat[rows[position]])
         masks[runs[position]] = geometry.apply_to_mask(mask) if tiles is None else geometry.cut_mask(mask)
+    if empty:
+        logger.warning(
+            "data_prep: %d of %d masks of anomalous pictures are black, such as that of %s, and pixel numbers leave "
+            "these pictures out; in a JPEG or WebP mask values of 127 and less count as black",
+            *(len(empty), int((has_mask & is_anomaly).sum()), empty[0]),
+        )
     return masks
 
 

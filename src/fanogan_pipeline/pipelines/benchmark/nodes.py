@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import (
@@ -42,8 +44,8 @@ def prepare_all(
         )
     rows = raw_images.table.index.to_numpy()
     shape = prepare.fit_geometry(raw_images, rows, parameters.model_copy(update={"local_contrast": None}), seed=0)
-    images, _ = prepare.prepare_pictures(raw_images, rows, shape, parameters.workers)
-    return images, raw_images.table.assign(sha256=list(map(prepare.picture_sum, images)))
+    images, _, sums, _ = prepare.prepare_split(raw_images, rows, shape, parameters.workers, np.zeros_like(rows), seed=0)
+    return images, raw_images.table.assign(sha256=sums)
 
 
 def score_cells(

@@ -70,8 +70,10 @@ def build_sets(
         each = [runs[place] for place in part.index]
         rows = np.concatenate([np.empty(0, int), *(np.arange(run.start, run.stop) for run in each)])
         here = None if tiles is None else tiles.take(rows)
-        raw_rows = part["raw_row"].to_numpy()
-        masks = prepare.read_masks(raw_images, raw_rows, geometry, here) if split == "test" else None
+        masks = None
+        if split == "test":
+            raw_rows, is_anomaly = part["raw_row"].to_numpy(), part["is_anomaly"].to_numpy(dtype=bool)
+            masks = prepare.read_masks(raw_images, raw_rows, geometry, here, is_anomaly)
         sets.append(prepare.image_set(images[rows], part, digest, geometry, sizes[part.index], masks, here))
     manifest = settled_split[["image_id", "split", "label", "is_anomaly", "sha256"]].reset_index(drop=True)
     manifest.attrs = settled_split.attrs

@@ -91,8 +91,8 @@ def _warn_of_rate(scores: DataFrame, calibration: int, rate: float) -> None:
     elif least > 1 and not scores["is_flagged"].any():
         logger.warning(
             "inference: nothing was flagged: with false_discovery_rate: %g and %d calibration pictures at least %d of "
-            "these %d must have the smallest p-values there are (%.2g); calibrate on more pictures, or judge fewer at "
-            "a time",
+            "these %d are flagged together or none, since no p-value is below %.2g; calibrate on more pictures, or "
+            "judge fewer at a time",
             *(rate, calibration, least, len(scores), smallest),
         )
 
@@ -142,7 +142,8 @@ def draw_overlays(
 
 def _maps(source: ImageSource, anomaly_detector: Any, workers: int, rows: tuple[int, ...]) -> dict[int, np.ndarray]:
     """The residual map of each of the rows' pictures, without those that have been removed or damaged."""
-    images, tiles, reasons = prepare.prepare_readable(source, np.array(rows), anomaly_detector.geometry, workers, "")
+    geometry = anomaly_detector.geometry
+    images, tiles, reasons, _ = prepare.prepare_readable(source, np.array(rows), geometry, workers, "")
     readable = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
     return dict(zip(readable, anomaly_detector.maps(images, tiles), strict=True))
 

@@ -21,8 +21,9 @@ from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.foresight import PHASES, ForesightHooks
 from fanogan_pipeline.freshness import FreshnessHooks
 from fanogan_pipeline.log import show
-from fanogan_pipeline.manifest import ManifestHooks, saved_at
+from fanogan_pipeline.manifest import ManifestHooks
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, Group, complaint, did_you_mean
+from fanogan_pipeline.saved import saved_at
 from fanogan_pipeline.tracking import TrackingHooks
 
 VERDICTS = {"new_verdicts": "verdicts", "new_heatmaps": "overlays"}  # what people look at, and its name for them

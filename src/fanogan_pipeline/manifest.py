@@ -21,11 +21,11 @@ from kedro.utils import is_kedro_project
 from omegaconf.errors import OmegaConfBaseException
 
 from fanogan_pipeline import own_code, provenance
-from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.datasets.json_file import JSONDataset
 from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.parameters import dotted, masked, plain
 from fanogan_pipeline.refusals import plain_line
+from fanogan_pipeline.saved import is_kept, saved_at, version_saved, written_versions
 
 logger = logging.getLogger(__name__)
 NAME = "run_manifest"
@@ -72,7 +72,7 @@ class ManifestHooks:
         self._pinned = set(run_params["load_versions"] or {}) & pipeline.all_inputs()  # read even where written too
         inputs = sorted(name for name in pipeline.inputs() | self._pinned if name in catalog and not is_parameter(name))
         if run_params["only_missing_outputs"]:  # the outputs that are kept are read instead
-            inputs += sorted(name for name in pipeline.all_outputs() if _is_kept(name, catalog))
+            inputs += sorted(name for name in pipeline.all_outputs() if is_kept(name, catalog))
         # All at one moment, and before anything is computed: no other run's end can mix versions into this one.
         self._read = {name: provenance.version_read(catalog[name]) for name in inputs}
         self._stated = masked(self._stated_parameters())
@@ -97,7 +97,7 @@ class ManifestHooks:
 
     @hook_impl(tryfirst=True)  # before the state goes that the output was made from
     def after_dataset_saved(self, dataset_name: str) -> None:
-        if version := _version_saved(self._catalog[dataset_name]):
+        if version := version_saved(self._catalog[dataset_name]):
             with self._lock:
                 self._written[dataset_name] = version
                 if NAME in self._catalog:
@@ -223,35 +223,6 @@ def manifest_dataset(catalog: CatalogProtocol) -> JSONDataset | None:
             "fanogan_pipeline.datasets.JSONDataset, which a run can write again as it goes on"
         )
     return manifests
-
-
-def saved_at(dataset: Any) -> str:
-    """Where a dataset has been saved in this run; "" where that is no file."""
-    if not hasattr(dataset, "_get_versioned_path"):
-        return ""
-    version = dataset.resolve_save_version()
-    path = str(dataset._get_versioned_path(version) if version else dataset._filepath)
-    return path if dataset._protocol == "file" else str(dataset._fs.unstrip_protocol(path))
-
-
-def written_versions(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, str]:
-    """Name -> version of the persisted outputs that this run has saved."""
-    found: dict[str, str] = {}
-    for name in sorted(pipeline.all_outputs() & set(catalog.keys())):
-        if version := _version_saved(catalog[name]):
-            found[name] = version
-    return found
-
-
-def _version_saved(dataset: Any) -> str | None:
-    """The version of a persisted output that this run has saved; None where it has not, or there are no versions."""
-    version = dataset.resolve_save_version() if isinstance(dataset, AtomicFileDataset) else None
-    return version if version and dataset._is_complete(version) else None
-
-
-def _is_kept(name: str, catalog: CatalogProtocol) -> bool:
-    """Whether a run of what is missing leaves an output as it is."""
-    return name in catalog and isinstance(catalog[name], AtomicFileDataset) and catalog[name].exists()
 
 
 def _fact(version: str | None, total: str | None) -> dict[str, str | None]:

@@ -21,8 +21,8 @@ from kedro.pipeline import Pipeline
 from fanogan_pipeline.datasets.versions import COMPLETE
 from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.manifest import NAME as MANIFEST
-from fanogan_pipeline.manifest import written_versions
 from fanogan_pipeline.parameters import TrackingParameters, dotted, masked, plain
+from fanogan_pipeline.saved import written_versions
 
 if TYPE_CHECKING:
     import pandas as pd

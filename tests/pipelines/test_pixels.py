@@ -14,7 +14,7 @@ from fanogan_pipeline.detection import pictures, pixel_metrics
 from fanogan_pipeline.detection.detector import Detector
 from fanogan_pipeline.images import ImageSet, ImageSource
 from fanogan_pipeline.pipelines.scoring import nodes
-from fanogan_pipeline.preprocessing import prepare
+from fanogan_pipeline.preprocessing import ground_truth, prepare
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.tiling import Tiling
 
@@ -35,7 +35,7 @@ def chipped(geometry: Geometry) -> ImageSet:
     table["has_mask"] = table["is_anomaly"]
     source, rows = ImageSource(table, lambda row: found[row], lambda row: chip), np.arange(4)
     images, tiles, _, sizes = prepare.prepare_split(source, rows, geometry, 1, np.zeros(4, int), 0)
-    masks = prepare.read_masks(source, rows, geometry, tiles)
+    masks = ground_truth.read_masks(source, rows, geometry, tiles, np.arange(4) > 1)
     return prepare.image_set(images, table, "split", geometry, sizes, masks, tiles)
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import yaml
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from tests.in_process import copy_of, run_here
+from tests.parts import group
 from tests.project import newest
 
 from fanogan_pipeline import figures
@@ -152,7 +152,7 @@ def test_the_report_says_whether_the_score_was_chosen_and_what_it_is_made_of(cho
     rule = fit_rule("article", 2.5, pd.DataFrame())
     detector = Detector(rule, Calibration(1.0, 0.1, 2.0, 2), (0.0, 1.0), {}, {}, "", 1.0)
     manifest = pd.DataFrame({"split": ["train"], "is_anomaly": [False], "label": ["1"]})
-    parameters = {"reporting": SimpleNamespace(title="title", confidence=0.95)}
+    parameters = {"reporting": group("reporting")}
     models = [Checkpoint({}, {"parameters": {}})] * 2
     drawn = [to_png(Figure())] * len(nodes.FIGURES)  # as they were before they told what they belong to
     recall = pd.DataFrame()

@@ -13,7 +13,7 @@ from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.example.picture_set import write_example
 from fanogan_pipeline.images import ImageSource
-from fanogan_pipeline.preprocessing import prepare
+from fanogan_pipeline.preprocessing import ground_truth, prepare
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.levelling import Levelling
 from fanogan_pipeline.preprocessing.tiling import Tiling, stitch
@@ -73,11 +73,11 @@ def test_what_cannot_be_read_is_left_out_with_its_reason_or_refused(source, geom
 def test_masks_lie_where_their_tiles_do(source):
     rows = np.array([0, 1])
     images, tiles, *_ = prepare.prepare_readable(source, rows, TILED, workers=1)
-    masks = prepare.read_masks(source, rows, TILED, tiles, rows == 1)
+    masks = ground_truth.read_masks(source, rows, TILED, tiles, rows == 1)
     first, second = tiles.runs()
     assert not masks[first].any()
     assert (masks[second] == (images[second, 0] > 128)).all()
-    assert prepare.read_masks(source, np.array([0, 2]), TILED, tiles, rows == 1) is None
+    assert ground_truth.read_masks(source, np.array([0, 2]), TILED, tiles, rows == 1) is None
 
 
 def test_masks_of_anomalous_pictures_that_are_black_throughout_are_told(tmp_path, caplog):
@@ -90,7 +90,7 @@ def test_masks_of_anomalous_pictures_that_are_black_throughout_are_told(tmp_path
         Image.new("L", (40, 30), level).save(tmp_path / "ground_truth" / label / f"{name}.{ending}")
     source = ImageFolderDataset(filepath=str(tmp_path)).load()
     geometry, rows, is_anomaly = Geometry((20, 24), 1), np.arange(4), (source.table["label"] == "bad").to_numpy()
-    prepare.read_masks(source, rows, geometry, None, is_anomaly)
+    ground_truth.read_masks(source, rows, geometry, None, is_anomaly)
     assert "1 of 3 masks of anomalous pictures are black, such as that of test/bad/2.png" in caplog.text
 
 

@@ -10,7 +10,7 @@ from fanogan_pipeline.parameters import WITHOUT_EFFECT, DataPrepParameters
 from fanogan_pipeline.pipelines.hints import DataFrame, Geometry, ImageSet, ImageSource
 
 with lazily():
-    from fanogan_pipeline.preprocessing import copies, prepare, splits
+    from fanogan_pipeline.preprocessing import copies, ground_truth, prepare, splits
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def build_sets(
         masks = None
         if split == "test":
             raw_rows, is_anomaly = part["raw_row"].to_numpy(), part["is_anomaly"].to_numpy(dtype=bool)
-            masks = prepare.read_masks(raw_images, raw_rows, geometry, here, is_anomaly)
+            masks = ground_truth.read_masks(raw_images, raw_rows, geometry, here, is_anomaly)
         sets.append(prepare.image_set(images[rows], part, digest, geometry, sizes[part.index], masks, here))
     manifest = settled_split[["image_id", "split", "label", "is_anomaly", "sha256"]].reset_index(drop=True)
     manifest.attrs = settled_split.attrs

@@ -1,21 +1,27 @@
 """The benchmark at smoke size: `kedro run --env smoke --pipelines benchmark` in a copy of the project."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
+from tests.compute.scenes import scene
 from tests.parts import encoder_parameters, group, mnist, ones, wgan_parameters
 from tests.project import copy_project, kedro, newest
+from torch import nn
 
 from fanogan_pipeline.benchmark import autoencoders, baselines, cells, fanogan
 from fanogan_pipeline.benchmark.auroc import holm
-from fanogan_pipeline.benchmark.shared import Settings
+from fanogan_pipeline.benchmark.shared import Settings, Split
 from fanogan_pipeline.benchmark.tables import RATES, benchmark_table, comparisons, resampled_means, summary
 from fanogan_pipeline.datasets import validators
+from fanogan_pipeline.detection import choice
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
+from fanogan_pipeline.networks import Critic, NetworkSpec
 from fanogan_pipeline.pipelines.benchmark import nodes
 from fanogan_pipeline.preprocessing import prepare, splits
 
@@ -226,16 +232,197 @@ def test_baselines_tell_noise_from_digits(name):
     assert score(noise).min() > np.median(score(digits[250:]))
 
 
+def small_settings(steps: int = 3, **changes) -> Settings:
+    """Of quick trainings, with what is changed about images in them and about the groups."""
+    groups = {"wgan": wgan_parameters(), "encoder": encoder_parameters(), "data_prep": group("data_prep")}
+    groups |= {name: group(name) for name in ("scoring", "training")}
+    groups |= {"benchmark": group("benchmark", autoencoder_steps=steps), "device": "cpu", "precision": "float32"}
+    return Settings(**groups | changes)
+
+
 @pytest.mark.parametrize("name", sorted(autoencoders.AUTOENCODERS))
 def test_autoencoders_learn_from_augmented_images_too(name):
     images = ones(80).numpy()
-    groups = {"wgan": wgan_parameters(), "encoder": encoder_parameters()}
-    groups |= {name: group(name) for name in ("scoring", "training")}
 
     def scored(**changes) -> np.ndarray:
-        data_prep, few = group("data_prep", augmentation=changes), group("benchmark", autoencoder_steps=3)
-        settings = Settings(**groups, data_prep=data_prep, benchmark=few, device="cpu", precision="float32")
+        settings = small_settings(data_prep=group("data_prep", augmentation=changes))
         return autoencoders.fit(autoencoders.AUTOENCODERS[name], images, 0, settings)(images[:8])
 
     assert (scored() == scored()).all()
     assert (scored() != scored(shift=4)).any()
+
+
+@pytest.mark.parametrize("name", sorted(autoencoders.AUTOENCODERS))
+def test_autoencoders_learn_to_tell_noise_from_digits_one_by_one(name):
+    digits, noise = ones(300).numpy(), np.random.default_rng(0).integers(0, 256, (20, 1, 28, 28)).astype(np.uint8)
+    settings = small_settings(60, encoder=encoder_parameters(batch_size=32, learning_rate=0.002))
+    score = autoencoders.fit(autoencoders.AUTOENCODERS[name], digits[:250], 0, settings)
+    assert score(noise).min() > np.median(score(digits[250:]))
+    assert score(digits[250:])[:3] == pytest.approx(score(digits[250:253]), rel=1e-4)
+
+
+def test_autoencoders_end_at_a_low_rate(monkeypatch):
+    rates = []
+
+    class Noted(autoencoders.Adam):
+        def step(self) -> None:
+            rates.append(float(self.rate))
+            super().step()
+
+    monkeypatch.setattr(autoencoders, "Adam", Noted)
+    autoencoders.fit(autoencoders.Autoencoder, ones(40).numpy(), 0, small_settings(20))
+    assert rates[:10] == pytest.approx([small_settings().encoder.learning_rate] * 10)
+    assert sorted(rates[10:], reverse=True) == rates[10:]
+    assert rates[-1] < 0.2 * rates[0]
+
+
+class Always(nn.Module):
+    """The same for any input."""
+
+    def __init__(self, value: torch.Tensor) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.value
+
+
+def test_a_vae_adds_the_divergence_of_its_code_to_its_error():
+    """KL(N(m, v) || N(0, 1)) = (m^2 + v - 1 - log v) / 2 a dimension: here of m = 1, v = 1 and m = -2, v = 4."""
+    vae = autoencoders.VariationalAutoencoder(NetworkSpec("convolutional", (16, 16), 1, 4, 2))
+    x = torch.rand(3, 1, 16, 16)
+    vae.encoder, vae.decoder = Always(torch.tensor([[1.0, -2.0, 0.0, np.log(4)]] * 3)), Always(x + 1)
+    divergence = 0.5 + (4 + 3 - np.log(4)) / 2
+    assert vae.loss(x).item() == pytest.approx(divergence)  # beside the logarithm of an error of 1
+    assert vae.score(x).tolist() == pytest.approx([256 / 2 + divergence] * 3)
+
+
+def test_an_isolation_forest_is_drawn_anew_with_another_seed():
+    images = ones(60).numpy()
+    one, again, other = (baselines.isolation_forest(images[:40], seed)(images[40:]) for seed in (0, 0, 1))
+    assert (one == again).all()
+    assert (one != other).any()
+
+
+def test_new_normal_images_are_as_far_from_their_neighbours_as_expected():
+    """Of training images of the same kind, which are no neighbours of themselves."""
+    images = np.random.default_rng(0).integers(0, 256, (260, 1, 8, 8)).astype(np.uint8)
+    assert np.median(BASELINES["relative_neighbours"](images[:200], 0)(images[200:])) == pytest.approx(1, abs=0.1)
+
+
+class Brightness(Critic):
+    """D(x) = mean of x."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Sequential(), 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1).mean(1)
+
+
+def test_what_the_critic_scores_low_is_anomalous():
+    _, restorer, _ = scene(False)
+    restorer = replace(restorer, wgan=replace(restorer.wgan, critic=Brightness()))
+    judge = fanogan.Judge(restorer, statistics=None, selection_terms=None, chosen="", settings=small_settings())
+    black, white = (np.full((1, 1, 16, 16), level, np.uint8) for level in (0, 255))
+    assert fanogan._critic_output(np.concatenate([black, white]), judge).tolist() == [1, -1]
+
+
+def split_of_ones(**known) -> Split:
+    images = ones(60).numpy()
+    return Split(images[:30], images[30:50], images[50:], pd.DataFrame(), **known)
+
+
+def test_each_variant_trains_its_own_encoder_and_all_count_the_wgan_s_time(monkeypatch):
+    seconds, trained = [0], {}
+
+    class Judge:
+        chosen = "standardised"
+
+        def terms(self, images) -> pd.DataFrame:
+            seconds[0] += 1
+            return pd.DataFrame()
+
+        def score(self, terms, kind) -> np.ndarray:
+            return np.zeros(10)
+
+    def fit(split, wgan, parameters, seed, settings) -> Judge:
+        seconds[0] += 10
+        trained[len(trained)] = parameters
+        return Judge()
+
+    monkeypatch.setattr(fanogan, "clock", lambda device: lambda: seconds[0])
+    monkeypatch.setattr(fanogan, "_train_wgan", lambda *split: seconds.__setitem__(0, seconds[0] + 100))
+    monkeypatch.setattr(fanogan.Judge, "fit", fit)
+    monkeypatch.setattr(fanogan, "_parts", lambda *terms: {})
+    settings = small_settings()
+    found = dict(fanogan.score_all(split_of_ones(), 0, settings, list(fanogan.ENCODERS)))
+    ours = settings.encoder
+    assert dict(zip(found, trained.values(), strict=True)) == {
+        "f_anogan": ours,
+        "f_anogan_izi": ours.model_copy(update={"objective": "izi"}),
+        "f_anogan_ziz": ours.model_copy(update={"objective": "ziz"}),
+        "f_anogan_uncorrupted": ours.model_copy(
+            update={"corruption": ours.corruption.model_copy(update={"noise": 0.0, "blank": 0.0})}
+        ),
+    }
+    assert [(each.fit_seconds, each.score_seconds) for each in found.values()] == [(110, 1)] * 4
+
+
+def test_a_cell_s_score_is_chosen_with_its_groups_kept_together(monkeypatch):
+    class ChoosingError(Exception):
+        pass
+
+    def choose(images, measure, seed, group) -> None:
+        raise ChoosingError(group)
+
+    monkeypatch.setattr(choice, "choose_mix", choose)
+    settings = small_settings(wgan=wgan_parameters(steps=1), encoder=encoder_parameters(steps=1))
+    groups = np.array([f"lot {row // 5}" for row in range(20)])
+    with pytest.raises(ChoosingError) as caught:
+        next(fanogan.score_all(split_of_ones(selection_group=groups), 0, settings, ["f_anogan"]))
+    assert caught.value.args[0].tolist() == groups.tolist()
+
+
+def scored(method: str, calibration, normal, anomalous) -> pd.DataFrame:
+    """The scores of a method in one cell."""
+    found = pd.DataFrame({"score": [*calibration, *normal, *anomalous], "part": "test", "is_anomaly": False})
+    found.loc[: len(calibration) - 1, "part"] = "calibration"
+    found.loc[len(found) - len(anomalous) :, "is_anomaly"] = True
+    found = found.assign(image_id=found.index.astype(str), label=np.where(found["is_anomaly"], "2", "1"))
+    return found.assign(normal_class="1", seed=0, method=method, fit_seconds=3.0, score_seconds=2.0, detail="chosen")
+
+
+def test_a_row_of_the_table_by_hand():
+    normal, anomalous, calibration = range(1, 21), [0.5, 10.5, 19.5, 20.5], range(19)
+    (row,) = benchmark_table(scored("pca", calibration, normal, anomalous), 0.95).to_dict("records")
+    assert row == pytest.approx(row | {
+        **{"auroc": (0 + 10 + 19 + 20) / 80, "average_precision": (1 / 1 + 2 / 3 + 3 / 13 + 4 / 24) / 4},
+        **{"prevalence": 4 / 24, "n_normal": 20, "n_anomalous": 4, "n_calibration": 19},
+        **{"recall_at_1": 1 / 4, "recall_at_5": 2 / 4},  # at none and at one false alarm of 20
+        **{"promised_1": 1 / 20, "promised_5": 1 / 20},  # above 18, the highest of 19
+        **{"false_alarms_1": 2 / 20, "false_alarms_5": 2 / 20, "recall_1": 2 / 4, "recall_5": 2 / 4},
+        **{"fit_seconds": 3, "score_seconds": 2},
+    })  # fmt: skip
+
+
+def test_methods_are_compared_with_f_anogan_and_its_parts_are_none():
+    rng, methods = np.random.default_rng(0), ["f_anogan", "f_anogan: article", "pca", "one_class_svm"]
+    leads = zip(methods, (1.5, 1.0, 0.8, 0.2), strict=True)
+    scores = pd.concat(
+        [scored(name, rng.normal(size=9), rng.normal(size=40), rng.normal(lead, 1, 40)) for name, lead in leads],
+        ignore_index=True,
+    )
+    found = comparisons(scores)
+    assert set(found["method"]) == {"pca", "one_class_svm"}
+    assert found["p_holm"].to_numpy() == pytest.approx(holm(found["p_value"].to_numpy()))
+    averaged = summary(benchmark_table(scores, 0.95), scores, 200, 0, 0.9).set_index("method")
+    samples = resampled_means(scores, 200, 0)
+    for name in methods[1:]:
+        row, differences = averaged.loc[name], samples["f_anogan"] - samples[name]
+        low, high = row["difference_low"], row["difference_high"]
+        assert low < row["difference"] < high
+        assert [(differences < low).mean(), (differences > high).mean()] == pytest.approx([0.05, 0.05], abs=0.005)
+    assert averaged["p_holm"].notna().to_dict() == {name: name in ("pca", "one_class_svm") for name in methods}
+    whole = averaged.loc[["pca", "one_class_svm"]]
+    assert whole["p_holm"].to_numpy() == pytest.approx(holm(whole["p_value"].to_numpy()))

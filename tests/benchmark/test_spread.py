@@ -12,7 +12,7 @@ from tests.parts import group, mnist
 
 from fanogan_pipeline.benchmark.cells import run_cell
 from fanogan_pipeline.benchmark.shared import Settings
-from fanogan_pipeline.compute import benchmark
+from fanogan_pipeline.compute import benchmark, shards
 from fanogan_pipeline.compute.executors import threads
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.prepare import picture_sum
@@ -162,3 +162,38 @@ def test_a_worker_without_the_gpu_that_is_asked_for_says_so(pictures, tmp_path):
     benchmark._write(tmp_path, *pictures, settings().model_copy(update={"device": "cuda"}))
     with pytest.raises(InputError, match="device: found 'cuda', but PyTorch sees no GPU here"):
         benchmark.cells_from(str(tmp_path), [("1", 0)], slice(0, 1))
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.fixture
+def filed(pictures, tmp_path, monkeypatch):
+    """The folder that cells' parts would lie in and the names they would have there, in the cells' order."""
+
+    def stop(cuts, compute, folder, executor, tell, names) -> None:
+        raise StoppedError(folder, names)
+
+    def found(table: pd.DataFrame, *cells: tuple[str, int]) -> tuple[Path, list[str]]:
+        with pytest.raises(StoppedError) as caught:
+            benchmark.run_cells(pictures[0], table, cells, settings(), group("compute", workers=1), tmp_path, "code")
+        return caught.value.args
+
+    monkeypatch.setattr(shards, "table_of_parts", stop)
+    return found
+
+
+def test_a_cell_keeps_its_part_whatever_cells_are_before_it(pictures, filed):
+    folder, (one,) = filed(pictures[1], ("1", 0))
+    again, several = filed(pictures[1], ("1", 1), ("7", 0), ("1", 0))
+    assert again == folder
+    assert several[2] == one
+    assert len(set(several)) == 3
+
+
+@pytest.mark.parametrize("column", ["image_id", "label", "part", "group", "sha256"])
+def test_cells_of_other_pictures_lie_elsewhere(pictures, filed, column):
+    table = pictures[1].copy()
+    table.loc[5, column] = "other"
+    assert filed(table, ("1", 0))[0] != filed(pictures[1], ("1", 0))[0]

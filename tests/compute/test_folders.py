@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from kedro.io import DataCatalog
 from tests.compute import scenes
 from tests.compute.scenes import scene
@@ -23,7 +24,7 @@ from tests.parts import group
 from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import new_pictures, shards, terms
 from fanogan_pipeline.compute.executors import threads
-from fanogan_pipeline.compute.folders import held
+from fanogan_pipeline.compute.folders import MODELS, held
 from fanogan_pipeline.datasets.staging import remove_unless_held
 from fanogan_pipeline.detection.picture_maps import Pooling
 from fanogan_pipeline.detection.refinement import Refinement
@@ -201,3 +202,92 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
     said = r"states/scoring-\w+: cannot be written \(Not a directory\)"
     with pytest.raises(InputError, match=said), held(tmp_path / "states", "scoring", []):
         pass
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.fixture
+def folder_of(tmp_path, monkeypatch) -> Callable[..., Path]:
+    """The folder that `measure` would file parts in, given its arguments."""
+
+    def stop(cuts, compute, folder: Path, *others) -> None:
+        raise StoppedError(folder)
+
+    def found(measure: Callable, **work) -> Path:
+        with pytest.raises(StoppedError) as caught:
+            measure(**work, place=tmp_path)
+        return caught.value.args[0]
+
+    monkeypatch.setattr(shards, "table_of_parts", stop)
+    monkeypatch.setattr(terms, "cluster_of", lambda compute: threads(1))
+    return found
+
+
+@pytest.fixture(scope="module")
+def work_on_a_set() -> dict:
+    settings = terms.Settings("squared", "cpu", 16, Pooling("mean", 1.0, 1.0), False)
+    compute = ComputeParameters(engine="dask", scheduler="", workers=1, shard_size=30)
+    return dict(zip(("image_set", "restorer", "models"), scene(False), strict=True), settings=settings, compute=compute)
+
+
+@pytest.mark.parametrize("change", ["pixel", "settings", "shard_size", "torch", *MODELS])
+def test_other_images_settings_or_models_have_a_folder_of_their_own(change, work_on_a_set, folder_of, monkeypatch):
+    other, one = dict(work_on_a_set), folder_of(terms.measure, **work_on_a_set)
+    if change == "pixel":
+        images = other["image_set"].images.copy()
+        images[7, 0, 3, 3] += 1
+        other["image_set"] = replace(other["image_set"], images=images)
+    elif change == "settings":
+        other["settings"] = replace(other["settings"], with_map=True)
+    elif change == "shard_size":
+        other["compute"] = other["compute"].model_copy(update={"shard_size": 31})
+    elif change == "torch":
+        monkeypatch.setattr(torch, "__version__", "other")
+    else:
+        model = other["models"][change]
+        other["models"] = {**other["models"], change: replace(model, header={**model.header, "note": 1})}
+    assert folder_of(terms.measure, **other) != one
+
+
+@pytest.fixture(scope="module")
+def work_on_pictures(tmp_path_factory) -> dict:
+    source = scenes.picture_folder(tmp_path_factory.mktemp("new") / "pictures", count=6, broken=-1)
+    work = dict(zip(("source", "detector", "models"), (source, *scenes.detector(False)), strict=True))
+    return work | {"parameters": group("inference", shard_size=4), "compute": group("compute", engine="local")}
+
+
+@pytest.mark.parametrize("change", ["name", "stamp", "shard_size", "detector", "torch"])
+def test_other_pictures_or_another_detector_have_a_folder_of_their_own(
+    change, work_on_pictures, folder_of, monkeypatch
+):
+    other, one = dict(work_on_pictures), folder_of(new_pictures.measure, **work_on_pictures)
+    table = other["source"].table
+    if change == "name":
+        other["source"] = replace(other["source"], table=table.replace({"image_id": {table["image_id"][2]: "new"}}))
+    elif change == "stamp":
+        other["source"] = replace(other["source"], table=table.replace({"stamp": {table["stamp"][2]: "new"}}))
+    elif change == "shard_size":
+        other["parameters"] = group("inference", shard_size=3)
+    elif change == "detector":
+        judged = replace(other["detector"].detector, pixel_threshold=2.0)
+        other["detector"] = replace(other["detector"], detector=judged)
+    else:
+        monkeypatch.setattr(torch, "__version__", "other")
+    assert folder_of(new_pictures.measure, **other) != one
+
+
+def test_pictures_of_which_nothing_tells_whether_they_have_changed_are_read_again(work_on_pictures, folder_of):
+    source = work_on_pictures["source"]
+    unstamped = {**work_on_pictures, "source": replace(source, table=source.table.drop(columns="stamp"))}
+    assert folder_of(new_pictures.measure, **unstamped) != folder_of(new_pictures.measure, **unstamped)
+    assert folder_of(new_pictures.measure, **work_on_pictures) == folder_of(new_pictures.measure, **work_on_pictures)
+
+
+@pytest.mark.parametrize(("count", "size"), [(9, 4), (8, 4), (4, 4), (1, 4), (5, 1), (0, 4)])
+def test_shards_cover_every_row_once_and_none_is_too_large(count, size):
+    found = shards.cut(count, size)
+    assert [row for shard in found for row in range(count)[shard]] == list(range(count))
+    assert max(shard.stop - shard.start for shard in found) <= size
+    assert len(found) == max(1, -(-count // size))

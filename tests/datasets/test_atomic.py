@@ -455,6 +455,33 @@ def test_a_pinned_version_that_hides_what_the_run_writes_is_warned_of(tmp_path, 
     assert "this run wrote version v2, yet --load-versions makes it read v1" in caplog.text
 
 
+@pytest.mark.parametrize(("whole", "target"), [(whole_file, "numbers"), (whole_version, "v1/numbers")])
+def test_the_disk_holds_what_is_moved_into_place_and_then_its_name(whole, target, tmp_path, monkeypatch):
+    done, fsync = [], os.fsync
+
+    def noted(descriptor: int) -> None:
+        done.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def checked(move):
+        def moved(source, target) -> None:
+            assert {path.stat().st_ino for path in (Path(source), *Path(source).rglob("*"))} <= set(done)
+            done.append("moved")
+            move(source, target)
+
+        return moved
+
+    monkeypatch.setattr(os, "fsync", noted)
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, checked(getattr(os, name)))
+    with whole(tmp_path / target) as draft:
+        if whole is whole_version:  # which may be a folder
+            draft.mkdir()
+            draft /= "one.png"
+        draft.write_text("1")
+    assert done[-2:] == ["moved", tmp_path.stat().st_ino]
+
+
 def dataset_at(path: Path, save: str | None = None):
     from fanogan_pipeline.datasets import JSONDataset
 

@@ -119,6 +119,15 @@ def test_a_state_is_held_while_its_next_is_being_saved(tmp_path, monkeypatch):
     assert tried
 
 
+def test_a_state_that_is_gone_on_from_is_held_before_it_is_saved_again(tmp_path):
+    store = StateStore(tmp_path)
+    store.save("wgan-a", state(1))
+    store.release("wgan-a")
+    store.load("wgan-a")
+    with (tmp_path / "wgan-a.safetensors").open("rb") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as another process that sweeps would
+
+
 def test_overlapping_runs_of_the_same_training_keep_states_of_their_own(tmp_path, held_elsewhere):
     store = StateStore(tmp_path)
     assert store.unheld("wgan-a") == "wgan-a-2"

@@ -86,6 +86,28 @@ def test_groups_of_other_than_the_images_are_refused(group, tmp_path):
     assert f"group: found {group.dtype} [{len(group)}], expected text [4]" in refused(found)
 
 
+def test_names_that_stand_for_two_images_are_refused(tmp_path):
+    found = stored("ImageSetDataset", tmp_path, damage.npz(**good_npz() | {"image_id": np.array(["a", "b", "a", "c"])}))
+    assert "image_id: found 1 repeated names, expected each once" in refused(found)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_array_that_is_there_twice_is_refused(tmp_path):
+    stream = io.BytesIO(damage.npz(**good_npz()))
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr("images.npy", archive.read("images.npy"))
+    assert "has an array twice, expected each once" in refused(stored("ImageSetDataset", tmp_path, stream.getvalue()))
+
+
+@pytest.mark.parametrize("name", ["images", "is_anomaly", "geometry"])
+def test_an_array_with_a_bit_turned_over_is_refused(name, tmp_path):
+    content = bytearray(damage.npz(**good_npz()))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        data = archive.read(f"{name}.npy")
+    content[content.index(data) + len(data) - 1] ^= 1
+    assert f"Bad CRC-32 for file '{name}.npy'" in refused(stored("ImageSetDataset", tmp_path, bytes(content)))
+
+
 def npz_with_images(data: bytes) -> bytes:
     """A compressed npz whose images are these bytes."""
     members = {}

@@ -1,6 +1,7 @@
 """Which image is on which side."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,10 @@ from fanogan_pipeline.detection.scoring import calibrate
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.pipelines.data_prep.nodes import settle_split
 from fanogan_pipeline.preprocessing.copies import settle_duplicates
-from fanogan_pipeline.preprocessing.splits import SPLITS, expect_unchanged, split_images
+from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.levelling import Levelling
+from fanogan_pipeline.preprocessing.splits import SPLITS, expect_unchanged, split_digest, split_images
+from fanogan_pipeline.preprocessing.tiling import Tiling
 
 
 def source_table(labels: list[str], parts: list[str] | None = None, groups: list[str] | None = None) -> pd.DataFrame:
@@ -253,3 +257,32 @@ def test_a_normal_copy_of_an_anomaly_goes_and_the_anomaly_stays():
     split["is_anomaly"] = split["image_id"] == "b"
     assert settle_duplicates(split, "drop")["image_id"].tolist() == ["b"]
     assert settle_duplicates(split.assign(draws_test=False), "drop")["image_id"].tolist() == ["b", "c"]
+
+
+def test_a_split_has_another_name_by_each_of_its_images_in_whatever_order():
+    split = split_of(("a", "train", "1"), ("b", "train", "1")).assign(label="good")
+    geometry = Geometry((16, 16), 1)
+    others = [
+        split.assign(**{name: [split[name][0], value]})
+        for name, value in {"image_id": "z", "split": "test", "label": "bad", "is_anomaly": True, "sha256": "2"}.items()
+    ]
+    assert len({split_digest(each, geometry) for each in [split, *others]}) == 6
+    assert split_digest(split[::-1], geometry) == split_digest(split, geometry)
+
+
+LIGHT, TILING = Levelling(4.0, 40.0), Tiling((8, 8), 64)
+GEOMETRY = Geometry((16, 16), 1, "resize", LIGHT, TILING, {"maximum": 255.0})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"image_size": (16, 17)}, {"channels": 3}, {"fit": "pad"}, {"decoding": {"maximum": 4095.0}}),
+        *({"local_contrast": replace(LIGHT, sigma=5.0)}, {"local_contrast": replace(LIGHT, gain=41.0)}),
+        *({"tiling": replace(TILING, stride=(8, 9))}, {"tiling": replace(TILING, picture_size=65)}),
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_split_has_another_name_by_its_geometry(change):
+    split = split_of(("a", "train", "1"), ("b", "train", "1")).assign(label="good")
+    assert split_digest(split, replace(GEOMETRY, **change)) != split_digest(split, GEOMETRY)

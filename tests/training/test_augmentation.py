@@ -54,3 +54,20 @@ def test_light_changes_within_its_limits_and_the_pixel_range(x):
     assert 0.1 < offset.abs().max() <= 0.2 + 1e-6
     bright = Augmenter(AugmentationParameters(brightness=0.5, contrast=0.9), 1, RANGE)(x * 2, 0)
     assert bright.abs().max() <= 1
+
+
+def test_images_are_shifted_either_way_and_no_farther_than_asked():
+    x = torch.zeros(60, 1, 9, 9)
+    x[:, :, 4, 4] = 1
+    found = Augmenter(AugmentationParameters(shift=2), 1, RANGE)(x, 0)
+    for place in found[:, 0].nonzero()[:, 1:].T:
+        assert set((place - 4).tolist()) == {-2, -1, 0, 1, 2}
+
+
+def test_contrast_rises_or_falls_about_the_middle_of_the_pixel_range(x):
+    away = x / 2  # from the middle of the range below, so that nothing is cut off
+    found = Augmenter(AugmentationParameters(contrast=0.4), 1, (0.0, 1.0))(away + 0.5, 0) - 0.5
+    factor = (found * away).sum((1, 2, 3)) / away.square().sum((1, 2, 3))
+    assert torch.allclose(found, away * factor[:, None, None, None], atol=1e-6)
+    assert 0.6 <= factor.min() < 0.8
+    assert 1.2 < factor.max() <= 1.4

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 import torch
-from tests.parts import encoder_parameters, ones, training_parameters, wgan_parameters
+from tests.parts import encoder_parameters, group, ones, training_parameters, wgan_parameters
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -17,7 +17,8 @@ from fanogan_pipeline.networks import NetworkSpec, Wgan
 from fanogan_pipeline.training import health
 from fanogan_pipeline.training.encoder import EncoderPhase
 from fanogan_pipeline.training.job import TrainingJob, train_encoder, train_wgan
-from fanogan_pipeline.training.state import StateSlot
+from fanogan_pipeline.training.loop import run_phase
+from fanogan_pipeline.training.state import StateSlot, facts_of
 from fanogan_pipeline.training.wgan import WganPhase
 
 CPU = torch.device("cpu")
@@ -139,6 +140,17 @@ def test_training_that_runs_away_stops_with_words_and_keeps_the_last_good_state(
     assert kept is None or all(tensor.isfinite().all() for name, tensor in kept.tensors.items() if "module" in name)
 
 
+def test_a_state_that_is_not_finite_takes_no_good_one_s_place_where_training_goes_on(tmp_path, caplog):
+    phase, slot = WganPhase(ones(60), SPEC, wgan_parameters(), 0, CPU), StateSlot(StateStore(tmp_path), "wgan", {})
+
+    def poison(step: int, values: dict[str, float]) -> None:
+        next(phase.modules["critic"].parameters()).data.fill_(float("nan"))
+
+    run_phase(phase, 6, training_parameters(log_every=4, save_every_steps=1, on_failure="warn"), slot, poison)
+    assert slot.load().header["step"] == 3
+    assert "wgan step 6: " in caplog.text
+
+
 def test_losses_and_weights_that_are_not_finite_are_named():
     module = nn.Linear(2, 1)
     assert health.finite_complaint({"loss_critic": 1.0}, {"critic": module}) == ""
@@ -232,3 +244,42 @@ def test_the_units_of_the_loss_are_those_of_the_whole_set():
     assert one_kind.image_unit < 1e-6
     assert both.image_unit == pytest.approx(1, rel=0.01)
     assert both.fill == -1
+
+
+def test_a_blanked_block_of_a_grey_picture_is_grey():
+    grey = torch.full((40, 1, 28, 28), 200, dtype=torch.uint8)
+    grey[:, :, :8, :8] = 0
+    phase = WganPhase(grey, SPEC, wgan_parameters(), 0, CPU)
+    pair = Wgan(SPEC, "normal", phase.average.eval().requires_grad_(False), phase.critic.eval().requires_grad_(False))
+    encoder = EncoderPhase(grey, pair, encoder_parameters(corruption={"noise": 0, "blank": 0.5, "block": 4}), 0, CPU)
+    x = encoder.real.batch(0)
+    found = encoder._corrupted(x)
+    assert (found != x).any()
+    assert (found[found != x] == x[0, 0, 20, 20]).all()
+
+
+def tiled(most: int, shift: int = 1):
+    """Parameters of `data_prep` with so many training tiles and images shifted so far."""
+    return group("data_prep", tiling={"stride": [14, 14], "max_train_tiles": most}, augmentation={"shift": shift})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"parameters": wgan_parameters(steps=7)}, {"data_prep": tiled(10, shift=2)}, {"data_prep": tiled(11)}),
+        *({"seed": 1}, {"split_digest": "other"}, {"precision": "bfloat16"}),
+        *({"phase": "encoder"}, {"device": "cuda"}, {"log_every": 3}, {"code": "other"}, {"torch": "other"}),
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_weights_depend_on_has_a_place_of_its_own(change, tmp_path, monkeypatch):
+    def key(change: dict) -> str:
+        monkeypatch.setattr(torch, "__version__", change.get("torch", "2"))
+        facts = {"parameters": wgan_parameters(), "data_prep": tiled(10), "seed": 0, "split_digest": "one"}
+        facts |= {"precision": "float32"}
+        slot = {"phase": "wgan", "device": "cpu", "log_every": 2, "code": "one"}
+        facts, slot = ({name: change.get(name, value) for name, value in given.items()} for given in (facts, slot))
+        return StateSlot.of(StateStore(tmp_path), facts=facts_of(**facts), **slot).key
+
+    assert key(change) != key({})
+    assert key({}) == key({})

@@ -248,3 +248,14 @@ def test_each_class_is_counted_by_itself():
     assert table.loc["7", "auroc"] == pytest.approx((0.5 + 1 + 1) / 3)
     assert table.loc["0", "auroc"] == 1.0
     assert np.isnan(table.loc["1", "auroc"])
+
+
+def test_every_interval_is_of_the_confidence_asked_for():
+    scores = eight_verdicts()
+    found = evaluate(scores, Calibration(THRESHOLD, 0.05, three_sigma_threshold=7.5, n=19), 0.5)
+    _, *ends = auroc_with_interval(scores["score"].to_numpy(), scores["is_anomaly"].to_numpy(), 0.5)
+    assert [found["auroc_ci_low"], found["auroc_ci_high"]] == ends
+    for name, counts in {"false_alarm_rate": (2, 5), "recall": (2, 3), "three_sigma_recall": (1, 3)}.items():
+        assert (found[name], found[f"{name}_ci_low"], found[f"{name}_ci_high"]) == rate_with_interval(*counts, 0.5)
+    for row in per_class(scores, 0.5).itertuples():
+        assert (row.share, row.ci_low, row.ci_high) == rate_with_interval(row.flagged, row.images, 0.5)

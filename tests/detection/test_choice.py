@@ -15,8 +15,8 @@ from fanogan_pipeline.detection.choice import (
     choose_mix,
     chosen_mix,
 )
-from fanogan_pipeline.detection.scoring import MIXES, fit_mix
-from fanogan_pipeline.detection.synthetic_anomalies import MAKERS, synthetic_anomalies
+from fanogan_pipeline.detection.scoring import LOG_FLOOR, MIXES, fit_mix, fit_rule
+from fanogan_pipeline.detection.synthetic_anomalies import LIVELY, MAKERS, _box, synthetic_anomalies
 from fanogan_pipeline.errors import InputError
 
 
@@ -183,3 +183,65 @@ def test_a_mix_by_hand():
 def test_too_few_images_to_choose_with_are_refused():
     with pytest.raises(InputError, match=r"selection_set: found 3 images.*scoring\.score"):
         choose_mix(ones(3).numpy(), lambda fitted, sets: [], seed=0)
+
+
+def test_boxes_fall_on_what_there_is_to_see():
+    image = np.zeros((1, 32, 32), np.uint8)
+    image[:, :, 16:] = np.random.default_rng(0).integers(0, 256, (1, 32, 16))
+    boxes = [_box(image, np.random.default_rng(seed)) for seed in range(200)]
+    assert min(image[:, rows, columns].std() for rows, columns in boxes) >= LIVELY * image.std()
+
+
+@pytest.mark.parametrize("kind", ["paste", "join"])
+def test_a_part_of_another_image_is_of_another_image(kind):
+    dark = np.random.default_rng(0).integers(0, 50, (1, 16, 16)).astype(np.uint8)
+    made = MAKERS[kind](dark.copy(), dark + 200, np.random.default_rng(0))
+    assert 0 < (made >= 200).sum() < made.size
+
+
+def measured_sets(images: np.ndarray, seed: int) -> list[list[np.ndarray]]:
+    """What is measured in each turn: what is fitted on, what is compared, and what each draw makes of that."""
+    given = []
+
+    def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
+        given.append(sets)
+        return measure_by(())(fitted_on, sets)
+
+    choose_mix(images, measure, seed)
+    return given
+
+
+def test_every_image_is_compared_once():
+    numbered = np.arange(12, dtype=np.uint8)[:, None, None, None].repeat(16, 2).repeat(16, 3)
+    assert sorted(number for sets in measured_sets(numbered, 0) for number in sets[1][:, 0, 0, 0]) == list(range(12))
+
+
+def test_each_seed_turn_and_draw_makes_something_else_of_images_that_are_all_alike():
+    alike, kinds = np.tile(ones(1).numpy(), (8, 1, 1, 1)), len(MAKERS)
+    turns = [sets[2:] for seed in range(2) for sets in measured_sets(alike, seed)]
+    draws = [np.stack(draw).tobytes() for made in turns for draw in (made[:kinds], made[kinds:])]
+    assert len(set(draws)) == len(draws) == 2 * 2 * 2
+
+
+def test_a_mix_s_moments_are_those_of_the_images_that_are_fitted_on():
+    def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
+        first, *others = measure_by(())(fitted_on, sets)
+        return [first, *(terms * 0 + 1 for terms in others)]  # nothing in these could be standardised by
+
+    assert choose_mix(ones(12).numpy(), measure, 0)["made_up_auroc"].tolist() == [0.5] * len(MIXES)
+
+
+@pytest.mark.parametrize("value", [1.0, float("nan")])
+@pytest.mark.parametrize("kind", ["restoration", "standardised"])
+def test_terms_that_tell_no_images_apart_are_refused(kind, value):
+    names = ["tolerant_residual", "image_residual", "feature_residual", "latent_residual"]
+    terms = pd.DataFrame(np.random.default_rng(0).random((9, 4)), columns=names)
+    fit_rule(kind, 1.0, terms)
+    with pytest.raises(InputError, match=r"selection_set: .* all above 0; the models do not tell images apart"):
+        fit_rule(kind, 1.0, terms.assign(tolerant_residual=value, latent_residual=value))
+
+
+def test_a_residual_of_nothing_counts_as_the_least_that_is_no_rounding():
+    rule = fit_mix("restoration", pd.DataFrame({"tolerant_residual": [0.0, 1.0]}))
+    assert rule.centre["tolerant_residual"] == pytest.approx(np.log(LOG_FLOOR) / 2)
+    assert rule.score(pd.DataFrame({"tolerant_residual": [0.0, LOG_FLOOR]})) == pytest.approx([-(0.5**0.5)] * 2)

@@ -3,13 +3,29 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from fanogan_pipeline.detection.expectation import ratio_name
-from fanogan_pipeline.detection.localisation import MapStatistics, residual_maps, smoothed
-from fanogan_pipeline.detection.picture_maps import Pooling, fit_rim, picture_maps, picture_terms, rim_distance
+from fanogan_pipeline.detection.localisation import (
+    RIDGE,
+    MapStatistics,
+    _view_maps,
+    _views,
+    fit_map_statistics,
+    residual_maps,
+    smoothed,
+)
+from fanogan_pipeline.detection.picture_maps import (
+    Pooling,
+    fit_picture_statistics,
+    fit_rim,
+    picture_maps,
+    picture_terms,
+    rim_distance,
+)
 from fanogan_pipeline.detection.pictures import framed, picture_table, sample
 from fanogan_pipeline.detection.residuals import residual_terms
-from fanogan_pipeline.detection.restorer import Restorer
+from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_statistics
 from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
 from fanogan_pipeline.images import ImageSet, Tiles
@@ -111,7 +127,9 @@ def test_the_maps_terms_are_its_pooled_and_its_largest_value(restorer, statistic
     for row, found in enumerate(picture_maps(images, tiles, restorer, statistics, 32, TOP.smoothing)):
         count = int(np.ceil(0.1 * found.size))
         assert terms["map_maximum"][row] == pytest.approx(found.max(), rel=1e-5)
-        assert terms["map_residual"][row] == pytest.approx(np.sort(found.ravel())[-count:].mean(), rel=1e-4)
+        pooled = np.sort(found.ravel())[-count:].mean()
+        assert terms["map_residual"][row] == pytest.approx(pooled, rel=1e-4)
+        assert terms["map_contrast"][row] == pytest.approx(pooled / np.median(found), rel=1e-4)
 
 
 def test_whole_pictures_have_the_terms_and_maps_of_their_images(restorer, statistics):
@@ -217,3 +235,42 @@ def test_pictures_of_different_sizes_share_a_frame():
     frame = framed([np.ones((1, 2, 3)), np.full((1, 4, 1), 5)], 9)
     assert frame.shape == (2, 1, 4, 3)
     assert frame[1, 0].tolist() == [[5, 9, 9]] * 4
+
+
+def test_a_place_is_as_far_off_as_its_residual_is_unusual_in_the_selection_set(restorer):
+    """(r - m)^T S^-1 (r - m) / C of each view at the image's size; a view weighs half of what the one before does."""
+    images = tiled(pictures(3, 1))[0]
+    fitted = fit_map_statistics(images, restorer, 32)
+    x = next(batches(images, restorer, len(images)))
+    with torch.inference_mode():
+        views, found = _views(x, restorer), _view_maps(x, restorer, fitted.means, fitted.whiteners)
+    by_hand = []
+    for view in views:
+        residual = view.movedim(1, -1).double().numpy()
+        rows = residual.reshape(-1, residual.shape[-1])
+        covariance = np.cov(rows.T, bias=True)
+        covariance += RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+        gaps = rows - rows.mean(0)
+        distance = (gaps @ np.linalg.inv(covariance) * gaps).mean(1).reshape(len(x), 1, *view.shape[2:])
+        by_hand.append(functional.interpolate(torch.from_numpy(distance), (16, 16), mode="bilinear")[:, 0].numpy())
+    assert found.numpy() == pytest.approx(np.stack(by_hand), rel=1e-3)
+    assert len(by_hand) == 3
+    maps = np.concatenate(list(residual_maps(images, restorer, fitted, 32)))
+    assert maps * fitted.level.numpy() == pytest.approx(np.tensordot([4 / 7, 2 / 7, 1 / 7], by_hand, 1), rel=1e-3)
+
+
+def test_where_normal_images_have_nothing_half_of_the_mean_level_counts(restorer):
+    images = np.full((60, 1, 16, 16), 128, np.uint8)
+    images[:, :, 2:6, 2:6] = np.random.default_rng(0).integers(0, 256, (60, 1, 4, 4))
+    own, one = (fit_map_statistics(images, restorer, 32, aligned).level.numpy() for aligned in (True, False))
+    assert own.min() == pytest.approx(one[0, 0] / 2)
+    assert (own == own.min()).mean() > 0.2
+
+
+def test_tiles_have_a_rim_and_one_level_and_whole_pictures_a_level_for_each_pixel(restorer):
+    images, tiles = tiled(pictures(9, 1))
+    for cut in (tiles, None):
+        named = np.full(len(images), "good"), np.zeros(len(images), bool), tiles.image_id
+        selection = ImageSet(images, *named, tiles=cut)
+        maps = fit_picture_statistics(selection, restorer, None, 32, 1.0).maps
+        assert (maps.rim.numel() > 0) == (float(maps.level.std()) < 1e-6) == (cut is not None)

@@ -71,3 +71,10 @@ def test_an_anomalous_picture_without_a_mask_is_left_out_and_a_good_one_is_not()
 def test_bins_never_fall_as_values_rise():
     values = np.sort(np.r_[0, -3, 1e9, np.random.default_rng(3).lognormal(0, 6, 5000)])
     assert (np.diff(value_bins(values)) >= 0).all()
+
+
+def test_pixels_that_touch_at_a_corner_are_one_region():
+    """As in the evaluation that MVTec AD comes with."""
+    counts = PixelCounts()
+    counts.add(np.ones((6, 6)), np.eye(6, dtype=bool))
+    assert counts.n_regions == 1

@@ -10,13 +10,16 @@ from benchmarks.detectors import untrained, untrained_encoder
 from benchmarks.plain import residuals, restore_one_at_a_time
 from tests.parts import encoder_parameters, group, ones, wgan_parameters
 
-from fanogan_pipeline.detection.expectation import fit_expectation, liveliness
+from fanogan_pipeline.detection import training_set
+from fanogan_pipeline.detection.expectation import fit_expectation, liveliness, ratio_name
+from fanogan_pipeline.detection.localisation import residual_maps
 from fanogan_pipeline.detection.neighbours import Neighbours, fit_neighbours
 from fanogan_pipeline.detection.poses import in_poses
 from fanogan_pipeline.detection.residual_law import fit_law
 from fanogan_pipeline.detection.residuals import TERMS, residual_terms, tolerant_residual
-from fanogan_pipeline.detection.restorer import Restorer
+from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
 from fanogan_pipeline.networks import NetworkSpec, pixel_range
 from fanogan_pipeline.networks.pixels import to_pixels
 
@@ -201,3 +204,68 @@ def test_images_all_as_lively_are_expected_at_their_mean_distance():
     x = lively_images(torch.ones(2))
     expectation = fit_expectation(torch.tensor([1.0, 4.0], dtype=torch.float64), liveliness(x))
     assert expectation.distance(liveliness(x)).tolist() == pytest.approx([2.0, 2.0])
+
+
+def test_a_direction_in_which_training_images_do_not_vary_is_not_blown_up():
+    images = np.random.default_rng(0).integers(0, 256, (50, 1, 4, 4)).astype(np.uint8)
+    images[:, 0, 0, 1] = 100  # the view's second unit is the same in all
+    near, _ = fit_neighbours(images, that_sees(*[lambda x: x.flatten(1)[:, :2]] * 2), 64)
+    variance = float(torch.from_numpy(images[:, 0, 0, 0] / 127.5 - 1).var())
+    # it counts as one with a thousandth of the mean variance
+    assert near.basis.norm(dim=0).tolist() == pytest.approx(
+        [(1.0005 * variance) ** -0.25, (0.0005 * variance) ** -0.25], rel=1e-4
+    )
+
+
+@pytest.fixture(scope="module")
+def restorer():
+    spec = NetworkSpec("convolutional", (28, 28), 1, 4, 4)
+    case = Case("default", spec, wgan_parameters(), encoder_parameters(), group("scoring"), ones(1))
+    return Restorer.of(untrained(case), untrained_encoder(case), "squared", torch.device("cpu"))
+
+
+def test_training_images_count_in_each_pose_and_evenly_from_the_first_to_the_last(restorer, monkeypatch):
+    images = ones(60).numpy()
+    monkeypatch.setattr(training_set, "MOST_IMAGES", 7)
+    known = fit_training_set(images, restorer, 16, POSES)
+    assert {near.points.shape[:2] for near in known.neighbours} == {(1 + len(POSES), 7)}
+    with torch.inference_mode():
+        views, _ = restorer.see(next(batches(images[[0, 59, 1]], restorer, 3)))
+    for near, view in zip(known.neighbours, views, strict=True):
+        first, last, other = near.distance(view, 1).tolist()
+        assert max(first, last) < 1e-3 * other
+
+
+def test_ratios_are_each_distance_over_what_its_own_kind_is_expected_to_be(restorer):
+    train, selection, new = (part.numpy() for part in ones(150).split(50))
+    statistics = fit_statistics(selection, restorer, fit_training_set(train, restorer, 16), 16)
+    apart, found = (residual_terms(images, restorer, statistics, 16) for images in (selection, new))
+    lively, ours = (liveliness(next(batches(images, restorer, 50))) for images in (selection, new))
+    for name in DISTANCES:
+        expected = fit_expectation(torch.tensor(apart[name].to_numpy()), lively).distance(ours)
+        assert found[ratio_name(name)].to_numpy() == pytest.approx((found[name] / expected.numpy()).to_numpy()), name
+
+
+def test_the_feature_distance_is_by_the_law_of_signed_residuals(restorer):
+    train, new = (part.numpy() for part in ones(150).split(100))
+    statistics = fit_statistics(new, restorer, fit_training_set(train, restorer, 16), 16)
+    with torch.inference_mode():
+        x, y = (next(batches(images, restorer, 100)) for images in (train, new))
+        known, ours = (restorer.feature_residual(z, restorer.wgan.generator(restorer.encoder(z))) for z in (x, y))
+    found = residual_terms(new, restorer, statistics, 16, {"feature_distance"})["feature_distance"]
+    assert found.to_numpy() == pytest.approx(fit_law(known).distance(ours).numpy(), rel=1e-3)
+
+
+def test_an_image_has_the_same_terms_and_map_to_the_last_bit_in_any_company(restorer):
+    images = ones(40).numpy()
+    statistics = fit_statistics(images, restorer, fit_training_set(images, restorer, 16), 16)
+
+    def measured(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        maps = residual_maps(some, restorer, statistics.maps, 16)
+        return residual_terms(some, restorer, statistics, 16).to_numpy(), np.concatenate(list(maps))
+
+    every_term, every_map = measured(images)
+    for part in (slice(3, 4), slice(3, 5), slice(5, 12), slice(0, 33), slice(None, None, -1)):
+        terms, maps = measured(images[part])
+        assert np.array_equal(terms, every_term[part])
+        assert np.array_equal(maps, every_map[part])

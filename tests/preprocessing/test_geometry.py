@@ -96,6 +96,15 @@ def test_a_pixel_of_a_mask_is_anomalous_where_any_that_falls_on_it_is():
     assert (Geometry((12, 64), 1).apply_to_mask(mask) == mask.reshape(12, 2, 32).any(axis=1).repeat(2, axis=1)).all()
 
 
+def test_a_pixel_of_a_mask_falls_where_its_centre_does():
+    """Centres of five pixels on three: 0.3, 0.9, 1.5, 2.1, 2.7."""
+    falls_on = np.array([0, 0, 1, 2, 2])
+    for shrunk, mask in zip(falls_on, np.eye(5, dtype=bool), strict=True):
+        assert np.flatnonzero(Geometry((3, 2), 1).apply_to_mask(mask[:, None])[:, 0]).tolist() == [shrunk]
+    for at, mask in enumerate(np.eye(3, dtype=bool)):
+        assert (Geometry((5, 2), 1).apply_to_mask(mask[:, None])[:, 0] == (falls_on == at)).all()
+
+
 def test_grey_is_the_luma_of_colour():
     red = np.zeros((4, 4, 3), np.uint8)
     red[..., 0] = 255

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fanogan_pipeline.preprocessing.levelling import DEVIATION, Levelling, contrast, fit_levelling
+from fanogan_pipeline.preprocessing.levelling import DEVIATION, FITTED_ON, Levelling, contrast, fit_levelling, to_fit_on
 
 SIDE = 120
 LIGHT = np.linspace(0.5, 1.5, SIDE)[:, None] * np.ones((SIDE, SIDE))
@@ -51,3 +51,13 @@ def test_a_flat_picture_becomes_grey_and_channels_are_levelled_one_by_one(shape)
     if len(shape) == 3:
         alone = Levelling(4.0, 60.0).apply(np.ascontiguousarray(mixed[..., 1]))
         assert (levelled[..., 1] == alone).all()
+
+
+def test_the_gain_is_fitted_on_pictures_from_all_of_them():
+    rows = np.arange(1000, 2000)
+    some = to_fit_on(rows, 0)
+    assert len(np.unique(some)) == FITTED_ON
+    assert np.isin(some, rows).all()
+    assert some.mean() == pytest.approx(1500, abs=80)  # four of its deviations
+    assert not np.array_equal(some, to_fit_on(rows, 1))
+    assert to_fit_on(rows[:9], 0).tolist() == rows[:9].tolist()

@@ -195,3 +195,9 @@ def test_memory_grows_with_the_tiles_that_are_kept():
 
     assert peak(4) < 10 * one_picture
     assert peak(0) > 40 * one_picture
+
+
+def test_each_picture_has_tiles_of_its_own_draw(source):
+    alike = replace(source, read=lambda row: source.read(3))
+    _, tiles, *_ = prepare.prepare_split(alike, np.arange(4), TILED, 1, np.full(4, 3), 0)
+    assert len({tiles.corners[run].tobytes() for run in tiles.runs()}) == 4

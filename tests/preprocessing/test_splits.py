@@ -171,8 +171,9 @@ def split_of(*rows):
 
 def test_of_copies_the_one_furthest_from_training_stays():
     split = split_of(("a", "train", "1"), ("b", "test", "1"), ("c", "calibration", "2"), ("d", "train", "2"),
-                     ("e", "train", "3"), ("f", "train", "3"))  # fmt: skip
-    assert settle_duplicates(split, "drop")["image_id"].tolist() == ["b", "c", "e", "f"]
+                     ("e", "train", "3"), ("f", "train", "3"), ("g", "selection", "4"), ("h", "calibration", "4"),
+                     )  # fmt: skip
+    assert settle_duplicates(split, "drop")["image_id"].tolist() == ["b", "c", "e", "f", "h"]
     with pytest.raises(InputError, match="'a' \\(train\\) and 'b' \\(test\\)"):
         settle_duplicates(split, "refuse")
 
@@ -286,3 +287,14 @@ GEOMETRY = Geometry((16, 16), 1, "resize", LIGHT, TILING, {"maximum": 255.0})
 def test_a_split_has_another_name_by_its_geometry(change):
     split = split_of(("a", "train", "1"), ("b", "train", "1")).assign(label="good")
     assert split_digest(split, replace(GEOMETRY, **change)) != split_digest(split, GEOMETRY)
+
+
+def test_of_too_many_images_some_are_taken_at_random():
+    table = source_table(["good"] * 200 + ["hole"] * 50)
+    every = sides(split_images(table, group("data_prep", normal_classes=["good"]), "", 0))
+    some = sides(split_images(table, group("data_prep", normal_classes=["good"], max_train=30, max_test=40), "", 0))
+    for name, most in (("train", 30), ("test", 40)):
+        assert len(some[name]) == most
+        assert set(some[name]) < set(every[name])
+        assert set(some[name]) & set(every[name][-most:])
+    assert (some["selection"], some["calibration"]) == (every["selection"], every["calibration"])

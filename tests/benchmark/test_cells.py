@@ -406,6 +406,12 @@ def test_a_row_of_the_table_by_hand():
     })  # fmt: skip
 
 
+def test_recall_is_read_off_every_step_of_tied_scores():
+    """A false alarm and a hit to each step: all of them lie on one line, of which not only the ends count."""
+    (row,) = benchmark_table(scored("pca", range(19), range(100), range(100)), 0.95).to_dict("records")
+    assert (row["recall_at_1"], row["recall_at_5"]) == pytest.approx((0.01, 0.05))
+
+
 def test_methods_are_compared_with_f_anogan_and_its_parts_are_none():
     rng, methods = np.random.default_rng(0), ["f_anogan", "f_anogan: article", "pca", "one_class_svm"]
     leads = zip(methods, (1.5, 1.0, 0.8, 0.2), strict=True)

@@ -42,7 +42,7 @@ def _quality(group: pd.DataFrame, confidence: float) -> dict[str, float | int | 
     auroc, low, high = auroc_with_interval(values, truth, confidence)
     row: dict[str, float | int | str] = {"auroc": auroc, "ci_low": low, "ci_high": high}
     row |= {"average_precision": float(average_precision_score(truth, values)), "prevalence": float(truth.mean())}
-    false_alarms, recall, _ = roc_curve(truth, values)
+    false_alarms, recall, _ = roc_curve(truth, values, drop_intermediate=False)
     for rate in RATES:
         threshold, promised = conformal_threshold(calibration, rate)
         flagged, percent = values > threshold, f"{100 * rate:g}"

@@ -114,22 +114,6 @@ FIGURES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
 }
 
-CHOICE = (
-    "Which terms are summed was chosen by how well each mix tells synthetic anomalies (boxes moved, blanked, pasted or "
-    "turned, images joined or warped) from normal images that were kept apart: an AUROC for each kind, then their mean "
-    "and its lead over the first mix, which is kept unless another leads it by more than two standard errors. No label "
-    "and no test image had a say."
-)
-GIVEN = (
-    "Nothing was left to choose: the parameter scoring.score names the score, or the selection images are of too few "
-    "groups to choose by."
-)
-REFINEMENT = (
-    "z is E(x), or is improved from there by gradient steps (encoder), or is searched from a random start as AnoGAN "
-    "does (iterative). Each way has residual statistics and a rule of its own, fitted on the same selection images; "
-    "all else is the detector's. Times are of this machine."
-)
-
 
 def figure_words(name: str) -> tuple[str, str, str, tuple[str, ...]]:
     """What `FIGURES` says of a figure; a bare title for one not known there."""

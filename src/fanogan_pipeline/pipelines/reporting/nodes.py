@@ -17,7 +17,7 @@ with lazily():
     from fanogan_pipeline import figures
     from fanogan_pipeline.detection import anomaly_detector, choice, evaluation, pictures, restorer, search_quality
     from fanogan_pipeline.detection import detector as detectors
-    from fanogan_pipeline.figures import origin, parameter_text, report_text
+    from fanogan_pipeline.figures import origin, parameter_text, report_notes
     from fanogan_pipeline.training import devices
 
 FIGURES = (
@@ -201,13 +201,9 @@ def write_report(
         "rule": judged.rule.to_json(),
         "digests": {"detector": judged.digest, **judged.belongs_to},
     }
-    choice_table = score_choice.rename(columns={"made_up_auroc": "mean", "standard_error": "error"})
-    choice_table["mix"] = choice_table["mix"].str.replace("_", " ")  # long names that a line may end in
-    marked = score_choice["chosen"].tolist()
-    text = report_text.CHOICE if len(score_choice) > 1 else report_text.GIVEN
-    notes = [{"title": "What the score is made of", "text": text, "table": choice_table, "marked": marked}]
+    notes = [report_notes.score_note(score_choice)]
     if len(refinement_quality):
-        notes.append({"title": "Searching for a better z", "text": report_text.REFINEMENT, "table": refinement_quality})
+        notes.append(report_notes.search_note(refinement_quality))
     else:
         del shown["refinement_curve"]
     made, run = _made_with(split_manifest, wgan_model, encoder_model, judged), plain(parameters)

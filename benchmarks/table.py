@@ -318,6 +318,7 @@ calibration, tested on all official test images. One default setting for all cla
 takes part in any choice: the score is settled by anomalies made up from the selection set's normal images, thresholds
 by the calibration set. The method itself is another matter: tables of all classes were made and seen between its
 versions, and the classes whose labels it was tuned on directly are named, with a second mean that leaves them out.
+Each table is of the commit that it names; later ones may score a little otherwise.
 
 How to read the tables: *± test* is the standard deviation of the mean AUROC over bootstrap samples of the test images,
 *± seeds* that over seeds, each with its own split and trainings (empty with one). *Recall at 1 %* is read off the test

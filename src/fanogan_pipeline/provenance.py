@@ -133,7 +133,8 @@ def readable(run_params: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:
     """What a run was called with; filters given as iterators, which Kedro has used up, as the nodes they left."""
     spent = [name for name in _FILTERS if isinstance(run_params.get(name), Iterator)]
     nodes = {"node_names": [node.name for node in pipeline.nodes]} if spent else {}
-    return {**run_params, **dict.fromkeys(spent), **nodes}
+    names = sorted(run_params["pipeline_names"] or [])  # which come in another order from every process
+    return {**run_params, **dict.fromkeys(spent), **nodes, "pipeline_names": names}
 
 
 def run_options(

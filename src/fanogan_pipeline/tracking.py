@@ -69,7 +69,7 @@ class TrackingHooks:
         import mlflow
 
         logged = {name: value for name, value in self._parameters.items() if name != "tracking"}
-        flat = dotted({**masked(logged), "pipelines": run_params["pipeline_names"] or ["__default__"]})
+        flat = dotted({**masked(logged), "pipelines": sorted(run_params["pipeline_names"] or ["__default__"])})
         values = {name: str(value)[:LONGEST_VALUE] for name, value in flat.items()}
         run = mlflow.active_run()
         self._is_ours = run is None

@@ -104,6 +104,15 @@ def test_no_more_images_are_computed_than_fill_the_last_batch(
     assert sum(sizes) == computed
 
 
+@pytest.fixture
+def ctrl_c():
+    """SIGINT is Python's; in the background of a shell it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("while_", ["reading", "computing"])
 def test_an_interrupt_is_answered_within_a_shard(source, plain_detector, tmp_path, monkeypatch, while_):
     """Ctrl-C reaches the main thread, which waits for the shard; the thread that computes it is told."""

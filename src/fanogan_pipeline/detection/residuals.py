@@ -1,4 +1,4 @@
-"""How badly an image is restored: the residual terms, per image and per pixel."""
+"""How badly an image is restored: the residual terms of an image."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scipy import stats
@@ -118,6 +118,20 @@ FIGURES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
 def figure_words(name: str) -> tuple[str, str, str, tuple[str, ...]]:
     """What `FIGURES` says of a figure; a bare title for one not known there."""
     return FIGURES.get(name, (name.replace("_", " ").capitalize(), "", "", ()))
+
+
+def whose(groups: Sequence[str], others: Sequence[str]) -> str:
+    """Whose the parameters are.
+
+    Args:
+        groups: those that are known from what the report shows.
+        others: names in them that the run that made the report was given other values of.
+    """
+    words = (
+        f"Of {', '.join(groups)}: what the split, the models and the detector were made with. Of all else: what the "
+        "run that made this report was given."
+    )
+    return words + (f" That run was given other values of {', '.join(others)}." if others else "")
 
 
 def rate(metrics: Mapping[str, Any], name: str) -> str:

@@ -17,7 +17,7 @@ with lazily():
     from fanogan_pipeline import figures
     from fanogan_pipeline.detection import anomaly_detector, choice, evaluation, pictures, restorer, search_quality
     from fanogan_pipeline.detection import detector as detectors
-    from fanogan_pipeline.figures import origin, parameter_text, report_notes
+    from fanogan_pipeline.figures import origin, report_notes, report_text
     from fanogan_pipeline.training import devices
 
 FIGURES = (
@@ -217,7 +217,7 @@ def write_report(
         masked(used),
         facts,
         notes,
-        parameter_text.whose(list(made), [name for name in used if given.get(name, ...) != used[name]]),
+        report_text.whose(list(made), [name for name in used if given.get(name, ...) != used[name]]),
         confidence=parameters["reporting"].confidence,
     )
 

@@ -154,7 +154,7 @@ def _cost(found: Results) -> Iterable[str]:
         rows = [(what, _rate(peer.training), _rate(peer.scoring)) for what, peer in found.peers.items()]
         yield table(("", "training", "scoring"), rows)
     elif found.peers is not None:
-        yield "No other package is installed here to compare with (`pip install -e .[bench]`)."
+        yield "No other package is installed that runs here, to compare with (`pip install -e .[bench]`)."
 
 
 def _scale(found: Results) -> Iterable[str]:

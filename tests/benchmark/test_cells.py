@@ -186,10 +186,50 @@ def test_a_test_side_of_one_kind_is_refused_before_anything_is_trained():
     table = pd.DataFrame({"image_id": [f"{row:02}" for row in range(60)], "label": ["good"] * 50 + ["bad"] * 10})
     table = table.assign(part="", has_mask=False, group="", sha256=table["image_id"])
     images = np.zeros((60, 1, 16, 16), np.uint8)
-    with pytest.raises(
-        InputError, match=r"with 'good' as normal the test side has (0 normal and 1|1 normal and 0) anom"
-    ):
+    with pytest.raises(InputError, match=r"the test side has (0 normal and 1|1 normal and 0) anom"):
         cells.split_class(images, table, "good", group("data_prep", max_test=1), 0)
+
+
+def pictures(**counts: int) -> pd.DataFrame:
+    """So many different pictures of each label."""
+    labels = [label for label, count in counts.items() for _ in range(count)]
+    names = [f"{row:03}" for row in range(len(labels))]
+    return pd.DataFrame(
+        {"image_id": names, "label": labels, "part": "", "has_mask": False, "group": "", "sha256": names}
+    )
+
+
+def test_every_cell_is_looked_at_before_the_first_one_is_trained():
+    wanted, ours = [("good", 0), ("rare", 3)], small_settings(encoder=encoder_parameters(batch_size=32))
+    enough = pictures(good=90, rare=90)
+    cells.expect_sound(enough, wanted, ours)
+    where = r"^benchmark: class 'rare' as normal, seed 3: "
+    with pytest.raises(InputError, match=where + r"encoder\.batch_size: found 32, expected at most the \d+ images"):
+        cells.expect_sound(pictures(good=90, rare=30), wanted, ours)
+    without_networks = ours.model_copy(update={"benchmark": group("benchmark", methods=["pca"])})
+    cells.expect_sound(pictures(good=90, rare=30), wanted, without_networks)
+    with pytest.raises(InputError, match=where + "data_prep: the selection split would get"):
+        cells.expect_sound(pictures(good=90, rare=3), wanted, without_networks)
+
+
+def test_the_benchmark_refuses_what_a_cell_cannot_be_made_of_before_it_keeps_anything():
+    wanted = ("data_prep", "wgan", "encoder", "scoring", "training", "benchmark", "compute")
+    found = pictures(good=40, bad=40)
+    with pytest.raises(InputError, match=r"^benchmark: class 'bad' as normal, seed 0: wgan\.batch_size: found 64"):
+        nodes.score_cells((None, found), *map(group, wanted), device="cpu", precision="float32", states=None)
+
+
+def test_copies_that_leave_a_side_too_little_are_refused():
+    table = pictures(good=90, bad=30)
+    copies = table.assign(sha256=[f"{min(row, row % 9) if row < 90 else row}" for row in range(len(table))])
+    with pytest.raises(InputError, match=r"class 'good' as normal.*copies of other images were dropped; add images"):
+        cells.expect_sound(copies, [("good", 0)], small_settings())
+
+
+def test_an_error_of_a_cell_names_it():
+    images, ours = np.zeros((120, 1, 16, 16), np.uint8), small_settings(encoder=encoder_parameters(batch_size=120))
+    with pytest.raises(InputError, match=r"^benchmark: class 'bad' as normal, seed 1: encoder\.batch_size: found 120"):
+        cells.run_cell(images, pictures(good=60, bad=60), "bad", 1, ours)
 
 
 def test_a_class_that_is_not_there_is_refused():
@@ -308,6 +348,11 @@ def test_new_normal_images_are_as_far_from_their_neighbours_as_expected():
     """Of training images of the same kind, which are no neighbours of themselves."""
     images = np.random.default_rng(0).integers(0, 256, (260, 1, 8, 8)).astype(np.uint8)
     assert np.median(BASELINES["relative_neighbours"](images[:200], 0)(images[200:])) == pytest.approx(1, abs=0.1)
+
+
+def test_neighbours_without_a_network_are_sought_on_large_pictures_too():
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 256, 256)).astype(np.uint8)
+    assert np.isfinite(BASELINES["relative_neighbours"](images, 0)(images[:2])).all()
 
 
 class Brightness(Critic):

@@ -97,6 +97,6 @@ def test_the_page_of_a_cpu_has_its_goals_and_no_gpu(tmp_path: Path) -> None:
     assert "| default, phase 1 | 9,000 | 1,000 | 9.0 | 53 | 90,000 | 10% | 8,000 |\n" in text
     assert "| default, phase 1: share of the ceiling | 60% | 10% | no |" in text
     assert "product of 2048x2048 matrices (4800 to" in text
-    assert "No other package is installed here" in text
+    assert "No other package is installed that runs here" in text
     for of_a_gpu in ("Called", "called", "GPU has", "large batches", "--device"):
         assert of_a_gpu not in text

@@ -85,7 +85,7 @@ def test_a_killed_scheduler_is_told_and_nothing_finished_is_lost(places, tmp_pat
 def test_a_killed_process_is_told_and_nothing_finished_is_lost(places):
     notes, parts = places
     task, cuts = work.Squares(notes, "worker"), shards.cut(work.COUNT, work.SIZE)
-    said = pytest.raises(ClusterError, match=r"a process was killed.* lower compute\.workers")
+    said = pytest.raises(ClusterError, match=r"a process was killed.* give one process more memory")
     with said as caught, processes(1) as one:
         shards.table_of_parts(cuts, task, Path(parts), one)
     assert "\n" not in str(caught.value)

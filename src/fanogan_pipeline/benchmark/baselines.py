@@ -59,21 +59,21 @@ def relative_neighbours(
     and the distance over what a normal image as lively has."""
     x = _tensor(train, device)
     points = torch.stack([posed.flatten(1) for posed in in_poses(x, poses)])
-    near = ours.Neighbours.of(points.new_zeros(points.shape[2]), torch.eye(points.shape[2]).to(points), points)
     count = min(ours.NEIGHBOURS, len(train) - 1)
     # each training image is its own nearest, at no distance: of one more the mean is too small by that one
-    apart = _distances(near, x, count + 1) * (count + 1) / count
+    apart = _distances(points, x, count + 1) * (count + 1) / count
     expectation = fit_expectation(apart, liveliness(x))
 
     def score(images: np.ndarray) -> np.ndarray:
         seen = _tensor(images, device)
-        return (_distances(near, seen, count) / expectation.distance(liveliness(seen))).cpu().numpy()
+        return (_distances(points, seen, count) / expectation.distance(liveliness(seen))).cpu().numpy()
 
     return score
 
 
-def _distances(near: ours.Neighbours, x: Tensor, count: int) -> Tensor:
-    return torch.cat([near.distance(some.flatten(1), count) for some in x.split(BATCH)])
+def _distances(points: Tensor, x: Tensor, count: int) -> Tensor:
+    lengths = points.square().sum(2)
+    return torch.cat([ours.mean_distance(some.flatten(1), points, lengths, count) for some in x.split(BATCH)])
 
 
 def _tensor(images: np.ndarray, device: torch.device | None) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import get_args
 
@@ -13,17 +14,19 @@ import torch
 from fanogan_pipeline.benchmark import autoencoders, fanogan
 from fanogan_pipeline.benchmark.baselines import Score, baselines
 from fanogan_pipeline.benchmark.shared import Scored, Settings, Split, clock
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, PlainError
 from fanogan_pipeline.images import groups_of
 from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, DataPrepParameters, did_you_mean
 from fanogan_pipeline.preprocessing import copies, splits
 from fanogan_pipeline.preprocessing.geometry import channels_first, channels_last
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
+from fanogan_pipeline.training.data import check_batch_size
 
+Cell = tuple[str, int]  # the normal class, the seed
 METHODS: tuple[BenchmarkMethod, ...] = get_args(BenchmarkMethod)
 
 
-def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[tuple[str, int]]:
+def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[Cell]:
     """Class and seed of every cell.
 
     Raises:
@@ -53,6 +56,38 @@ def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[t
     return [(name, seed) for seed in parameters.seeds for name in names]
 
 
+def expect_sound(table: pd.DataFrame, wanted: Sequence[Cell], settings: Settings) -> None:
+    """Refuse, before anything is trained, pictures that one of the cells cannot be made of.
+
+    Args:
+        table: as for `split_class`.
+        wanted: class and seed of each cell.
+        settings: everything else.
+
+    Raises:
+        InputError: a side of too few images or, of the test side, of one kind only, or fewer than a batch to train on.
+    """
+    methods, sizes = set(settings.benchmark.methods or METHODS), {}
+    if methods & fanogan.ENCODERS.keys():
+        sizes["wgan.batch_size"] = settings.wgan.batch_size
+    if methods & (fanogan.ENCODERS | autoencoders.AUTOENCODERS).keys():
+        sizes["encoder.batch_size"] = settings.encoder.batch_size
+    for normal_class, seed in wanted:
+        with _telling(normal_class, seed):
+            plan, _ = _plan(table, normal_class, settings.data_prep, seed)
+            for name, size in sizes.items():
+                check_batch_size(name, size, int((plan["split"] == "train").sum()))
+
+
+@contextmanager
+def _telling(normal_class: str, seed: int) -> Iterator[None]:
+    """Errors within name the cell."""
+    try:
+        yield
+    except PlainError as error:
+        raise type(error)(f"benchmark: class '{normal_class}' as normal, seed {seed}: {error}") from error
+
+
 def split_class(
     images: np.ndarray, table: pd.DataFrame, normal_class: str, parameters: DataPrepParameters, seed: int
 ) -> Split:
@@ -66,12 +101,9 @@ def split_class(
         seed: of the split.
 
     Raises:
-        InputError: a test side without any normal or any anomalous image, which no method can be measured on.
+        InputError: as `expect_sound`.
     """
-    wanted = parameters.model_copy(update={"normal_classes": [normal_class]})
-    plan = splits.split_images(table, wanted, "", seed).assign(row=lambda found: found.index)
-    few = to_fit_on(plan.loc[plan["split"] == "train", "row"].to_numpy(), seed)
-    plan = copies.settle_duplicates(plan.reset_index(drop=True), parameters.duplicates)
+    plan, few = _plan(table, normal_class, parameters, seed)
     sides = {side: plan[plan["split"] == side] for side in ("train", "selection")}
     scored = plan[plan["split"].isin(["calibration", "test"])].drop(columns="part").rename(columns={"split": "part"})
     sides["scored"] = scored.sort_values("part", kind="stable")  # calibration before test
@@ -82,14 +114,25 @@ def split_class(
             for row, image in enumerate(side):
                 side[row] = channels_first(light.apply(channels_last(image)))
     known = sides["scored"][["part", "image_id", "label", "is_anomaly"]].reset_index(drop=True)
-    anomalous = known.loc[known["part"] == "test", "is_anomaly"]
+    return Split(**found, known=known, selection_group=groups_of(sides["selection"]))
+
+
+def _plan(
+    table: pd.DataFrame, normal_class: str, parameters: DataPrepParameters, seed: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The split, a row of the table in `row`, and the rows of the training images that light is levelled by."""
+    wanted = parameters.model_copy(update={"normal_classes": [normal_class]})
+    plan = splits.split_images(table, wanted, "", seed).assign(row=lambda found: found.index).reset_index(drop=True)
+    few = to_fit_on(plan.loc[plan["split"] == "train", "row"].to_numpy(), seed)
+    kept = copies.settle_duplicates(plan, parameters.duplicates)
+    copies.expect_enough_left(plan, kept)
+    anomalous = kept.loc[kept["split"] == "test", "is_anomaly"]
     if anomalous.nunique() < 2:
         raise InputError(
-            f"benchmark: with '{normal_class}' as normal the test side has {int((~anomalous).sum())} normal and "
-            f"{int(anomalous.sum())} anomalous images, expected both; raise data_prep.test_fraction or max_test "
-            "or take the class out of benchmark.classes"
+            f"the test side has {int((~anomalous).sum())} normal and {int(anomalous.sum())} anomalous images, expected "
+            "both; raise data_prep.test_fraction or max_test or take the class out of benchmark.classes"
         )
-    return Split(**found, known=known, selection_group=groups_of(sides["selection"]))
+    return kept, few
 
 
 def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: int, settings: Settings) -> pd.DataFrame:
@@ -104,17 +147,18 @@ def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: i
         A row per method and image of `Split.known`: `normal_class, seed, method`, what is known of the image,
         `score`, and of the method `fit_seconds, score_seconds, detail`.
     """
-    split = split_class(images, table, normal_class, settings.data_prep, seed)
-    tables = [
-        split.known.assign(
-            score=found.scores,
-            fit_seconds=found.fit_seconds,
-            score_seconds=found.score_seconds,
-            detail=found.detail,
-            method=method,
-        )
-        for method, found in _all_methods(split, seed, settings)
-    ]
+    with _telling(normal_class, seed):
+        split = split_class(images, table, normal_class, settings.data_prep, seed)
+        tables = [
+            split.known.assign(
+                score=found.scores,
+                fit_seconds=found.fit_seconds,
+                score_seconds=found.score_seconds,
+                detail=found.detail,
+                method=method,
+            )
+            for method, found in _all_methods(split, seed, settings)
+        ]
     whole = pd.concat(tables, ignore_index=True).assign(normal_class=normal_class, seed=seed)
     first = ["normal_class", "seed", "method"]
     return whole[[*first, *(name for name in whole if name not in first)]]

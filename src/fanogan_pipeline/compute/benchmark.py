@@ -16,7 +16,7 @@ import scipy
 import sklearn
 import torch
 
-from fanogan_pipeline.benchmark.cells import run_cell
+from fanogan_pipeline.benchmark.cells import Cell, run_cell
 from fanogan_pipeline.benchmark.shared import Settings
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, processes
@@ -36,7 +36,6 @@ WITHOUT_EFFECT_ON_CELLS = {
     "training": set(WITHOUT_EFFECT["training"]),
 }
 A_GPU = 4  # processes that share one: much of a cell, such as PCA or an SVM, is a core's work
-Cell = tuple[str, int]  # the normal class, the seed
 
 
 def cells_from(folder: str, cells: Sequence[Cell], rows: slice) -> pd.DataFrame:

@@ -117,9 +117,10 @@ def processes(count: int) -> Iterator[Executor]:
         try:
             yield pool
         except BrokenProcessPool as error:  # which ends all the others too
+            less = f"lower compute.workers (here {count})" if count > 1 else "give one process more memory"
             raise ClusterError(
-                "compute: a process was killed, perhaps for want of memory; what is finished is kept, lower "
-                f"compute.workers (here {count}) and the same command goes on from there"
+                f"compute: a process was killed, perhaps for want of memory; what is finished is kept, {less} and the "
+                "same command goes on from there"
             ) from error
         except BaseException:  # what is under way would be waited for
             for process in list((pool._processes or {}).values()):

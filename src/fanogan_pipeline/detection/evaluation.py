@@ -21,7 +21,7 @@ def auroc_with_interval(
     more. What such laws have not, some anomalies below most normal images, shows in DeLong's estimate (DeLong et al.
     1988), which takes V's place where it is larger. Of the rarer kind only so many images tell of either, so q has one
     degree of freedom less. Under no law is the variance above t (1 - t) over the images of the rarer kind (Birnbaum
-    and Klose 1957): with the normal law's quantile that bound is wide enough.
+    and Klose 1957); with the normal law's quantile that bound is Wilson's interval of a share.
 
     Args:
         scores: [N], higher is more anomalous.

@@ -47,20 +47,34 @@ class Neighbours(OfTensors):
 
     def distance(self, view: Tensor, count: int = NEIGHBOURS) -> Tensor:
         """Mean distance to the nearest `count` images, each in its nearest pose: view [N, units] -> float64 [N]."""
-        ours = self.coordinates(view)
-        nearest = self._nearest(ours, min(count, self.points.shape[1]))
-        # from the differences themselves: a small distance as the difference of large squares would be rounding
-        gaps = self.points[:, nearest] - ours[:, None]
-        return gaps.square().sum(3).amin(0).double().sqrt().mean(1)
+        return mean_distance(self.coordinates(view), self.points, self.lengths, count)
 
-    def _nearest(self, ours: Tensor, count: int) -> Tensor:
-        """Indices of the nearest images, [N, count]."""
-        least = [
-            # |b|^2 - 2 a.b, which ranks as |a - b|^2 does, over the poses
-            torch.baddbmm(lengths[:, None], ours.expand(len(points), -1, -1), points.transpose(1, 2), alpha=-2).amin(0)
-            for points, lengths in zip(self.points.split(TOGETHER, 1), self.lengths.split(TOGETHER, 1), strict=True)
-        ]
-        return torch.cat(least, 1).topk(count, largest=False).indices
+
+def mean_distance(ours: Tensor, points: Tensor, lengths: Tensor, count: int) -> Tensor:
+    """Mean distance to the nearest `count` images, or to all where there are fewer, each in its nearest pose.
+
+    Args:
+        ours: float32 [N, dimensions].
+        points, lengths: of the images in each pose, as `Neighbours` has them.
+        count: 1 and up.
+
+    Returns:
+        float64 [N].
+    """
+    nearest = _nearest(ours, points, lengths, min(count, points.shape[1]))
+    # from the differences themselves: a small distance as the difference of large squares would be rounding
+    gaps = points[:, nearest] - ours[:, None]
+    return gaps.square().sum(3).amin(0).double().sqrt().mean(1)
+
+
+def _nearest(ours: Tensor, points: Tensor, lengths: Tensor, count: int) -> Tensor:
+    """Indices of the nearest images, [N, count]."""
+    least = [
+        # |b|^2 - 2 a.b, which ranks as |a - b|^2 does, over the poses
+        torch.baddbmm(length[:, None], ours.expand(len(some), -1, -1), some.transpose(1, 2), alpha=-2).amin(0)
+        for some, length in zip(points.split(TOGETHER, 1), lengths.split(TOGETHER, 1), strict=True)
+    ]
+    return torch.cat(least, 1).topk(count, largest=False).indices
 
 
 @torch.inference_mode()

@@ -7,6 +7,7 @@ import logging
 import pandas as pd
 
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.preprocessing.splits import expect_enough
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,13 @@ def settle_duplicates(split: pd.DataFrame, policy: str) -> pd.DataFrame:
         first = split.sort_values(["is_anomaly", "image_id"], ascending=[False, True])  # no side has a say
         stray = (first["sha256"].duplicated() & ~first["is_anomaly"]).reindex(split.index)
     return split[~stray]
+
+
+def expect_enough_left(split: pd.DataFrame, kept: pd.DataFrame) -> None:
+    """Refuse a side that `settle_duplicates`, which made `kept` of `split`, has left too few images (InputError)."""
+    if dropped := len(split) - len(kept):
+        which = "copies of other images were dropped" if dropped > 1 else "copy of another image was dropped"
+        expect_enough(kept, f"{dropped:,} {which}; add images that differ")
 
 
 def warn_of_copies(split: pd.DataFrame, kept: pd.DataFrame) -> None:

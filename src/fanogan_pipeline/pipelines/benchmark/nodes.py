@@ -75,6 +75,7 @@ def score_cells(
         precision=precision,
     )
     wanted = cells.wanted_cells(table, parameters)
+    cells.expect_sound(table, wanted, settings)
     return spread.run_cells(images, table, wanted, settings, compute, states.folder, own_code.code_digest())
 
 

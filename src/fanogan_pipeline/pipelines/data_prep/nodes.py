@@ -46,9 +46,7 @@ def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataP
     plan = split_plan.assign(sha256=fitted_images[2], raw_row=split_plan.index).reset_index(drop=True)
     kept = copies.settle_duplicates(plan, parameters.duplicates)
     copies.warn_of_copies(plan, kept)
-    if dropped := len(plan) - len(kept):
-        which = "copies of other images were dropped" if dropped > 1 else "copy of another image was dropped"
-        splits.expect_enough(kept, f"{dropped:,} {which}; add images that differ")
+    copies.expect_enough_left(plan, kept)
     for split in splits.SPLITS:
         part = kept[kept["split"] == split]
         logger.info("%s: %d images, %d of them anomalous", split, len(part), int(part["is_anomaly"].sum()))

@@ -180,6 +180,11 @@ def test_a_mix_by_hand():
     assert rule.score(terms) == pytest.approx([-1.5 * 0.5**0.5, 1.5 * 0.5**0.5])
 
 
+def test_a_new_term_joins_no_family_by_the_beginning_of_its_name():
+    terms = pd.DataFrame({name: [1.0, 2.0] for name in ("tolerant_residual", "tolerant_residual_wide")})
+    assert fit_mix("restoration", terms).weight == {"tolerant_residual": 1.0}
+
+
 def test_too_few_images_to_choose_with_are_refused():
     with pytest.raises(InputError, match=r"selection_set: found 3 images.*scoring\.score"):
         choose_mix(ones(3).numpy(), lambda fitted, sets: [], seed=0)

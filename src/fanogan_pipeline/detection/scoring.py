@@ -29,6 +29,7 @@ MIXES: dict[str, dict[str, float]] = {
 }
 # Of the residual map: how badly the worst places are restored, and how far they stand out from their picture.
 MAP_MIXES = {"map": {"map_residual": 1.0, "map_contrast": 1.0}}
+MEMBERS = ("", "_early", "_late")  # of a family: its one term, or a term for each of the encoder's views
 LOG_FLOOR = 1e-6  # a residual below it counts as it: it is rounding more than anything else
 
 
@@ -85,7 +86,7 @@ def fit_mix(mix: str, selection_terms: pd.DataFrame) -> ScoreRule:
     A residual's law has a long right tail; its logarithm is near normal, so that no term rules the sum by its tail.
     """
     shares = (MIXES | MAP_MIXES)[mix]
-    families = {family: [name for name in selection_terms if name.startswith(family)] for family in shares}
+    families = {family: [family + end for end in MEMBERS if family + end in selection_terms] for family in shares}
     weight = {name: share / len(families[family]) for family, share in shares.items() for name in families[family]}
     centre, scale = _moments(np.log(selection_terms[list(weight)].clip(lower=LOG_FLOOR)))
     return ScoreRule(weight, centre, scale, logarithmic=True)

@@ -14,6 +14,13 @@ from kedro.validation.exceptions import DataValidationError
 
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.lazy import lazily
+
+with lazily():
+    from fanogan_pipeline.datasets import image_set
+    from fanogan_pipeline.detection import choice, scoring
+    from fanogan_pipeline.networks import models
+    from fanogan_pipeline.training import data, devices
 
 PHASES = ("wgan", "encoder")
 SMALL = 64 << 20  # bytes
@@ -43,22 +50,17 @@ class ForesightHooks:
                 _try_out(name, catalog)
         _check_sets(pipeline.inputs(), catalog)
         if "params:device" in pipeline.inputs() and self._parameters["device"] == "cuda":
-            from fanogan_pipeline.training.devices import choose_device
-
-            choose_device("cuda")
+            devices.choose_device("cuda")
 
     @hook_impl
     def after_node_run(self, outputs: dict[str, Any]) -> None:
         if not self._trained:
             return
         if "train_set" in outputs:
-            from fanogan_pipeline.training.data import check_batch_size
-
             for name in self._trained:
-                check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(outputs["train_set"]))
+                size = self._parameters[name].batch_size
+                data.check_batch_size(f"{name}.batch_size", size, len(outputs["train_set"]))
         if self._is_calibrated and outputs.keys() & {"selection_set", "calibration_set"}:
-            from fanogan_pipeline.detection import choice, scoring
-
             wanted = self._parameters["scoring"]
             if "selection_set" in outputs and wanted.score == "chosen":
                 choice.check_count(len(outputs["selection_set"].first_rows))
@@ -113,19 +115,15 @@ def _try_out(name: str, catalog: CatalogProtocol) -> None:
 def _check_sets(inputs: set[str], catalog: CatalogProtocol) -> None:
     """Stored data sets of different splits, as a stopped run of data_prep leaves them; whoever trains needs the
     selection set next."""
-    from fanogan_pipeline.datasets import ImageSetDataset
-
     names = sorted(inputs | {"selection_set"} if "train_set" in inputs else inputs, reverse=True)
     sets = {name: catalog[name] for name in names if name in catalog}
     digests = {
         f"{name} {dataset.resolve_load_version()}": dataset.split_digest()
         for name, dataset in sets.items()
-        if isinstance(dataset, ImageSetDataset) and dataset.exists()
+        if isinstance(dataset, image_set.ImageSetDataset) and dataset.exists()
     }
     if len(set(digests.values())) > 1:
-        from fanogan_pipeline.networks.models import expect_one_split
-
-        expect_one_split(digests)
+        models.expect_one_split(digests)
 
 
 def _is_small(dataset: AbstractDataset) -> bool:

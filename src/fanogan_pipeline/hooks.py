@@ -16,6 +16,7 @@ from kedro.pipeline import Node
 from pydantic import ValidationError
 
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
+from fanogan_pipeline.datasets.staging import remove_unless_held
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.foresight import PHASES, ForesightHooks
@@ -148,8 +149,6 @@ class StateHooks:
             for key in states.held(f"{work}-"):  # of this training alone: one that was stopped is held no longer
                 states.discard(key)
         if work == "inference" and self._parts:
-            from fanogan_pipeline.datasets.staging import remove_unless_held
-
             remove_unless_held(Path(self._parts))  # another run may be at the same pictures
 
     @hook_impl

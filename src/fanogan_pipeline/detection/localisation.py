@@ -12,8 +12,8 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from fanogan_pipeline.detection.restorer import Restorer, batches, filled_up
-from fanogan_pipeline.detection.tensors import OfTensors
+from fanogan_pipeline.detection.restorer import Restorer, batches
+from fanogan_pipeline.detection.tensors import OfTensors, filled_up
 
 RIDGE = 1e-2  # added to a view's covariance over its channels, as a share of their mean variance
 PRIOR_IMAGES = 16  # a pixel's own mean counts as much as the mean of all after so many images

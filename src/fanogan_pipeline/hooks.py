@@ -66,12 +66,7 @@ class OneRunHooks:
         finally:
             self._owner = None
 
-    @hook_impl(wrapper=True)
-    def on_pipeline_error(self) -> Generator[None, Any, Any]:
-        try:
-            return (yield)
-        finally:
-            self._owner = None
+    on_pipeline_error = after_pipeline_run
 
 
 class ParameterHooks:

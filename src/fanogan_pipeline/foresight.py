@@ -15,6 +15,7 @@ from kedro.validation.exceptions import DataValidationError
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
+from fanogan_pipeline.provenance import version_read
 
 with lazily():
     from fanogan_pipeline.datasets import image_set
@@ -43,8 +44,7 @@ class ForesightHooks:
         _check_runner(str(run_params.get("runner")), bool(self._trained))
         _check_start(pipeline, whole, catalog)
         for name in run_params["load_versions"] or {}:
-            if isinstance(dataset := catalog[name], AtomicFileDataset):
-                dataset.resolve_load_version()
+            version_read(catalog[name])  # refuses one that is not there
         for name in pipeline.inputs():
             if name in catalog and _is_small(catalog[name]):
                 _try_out(name, catalog)

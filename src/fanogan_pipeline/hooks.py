@@ -15,7 +15,6 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Node
 from pydantic import ValidationError
 
-from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.datasets.staging import remove_unless_held
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import InputError, MismatchError
@@ -24,6 +23,7 @@ from fanogan_pipeline.freshness import FreshnessHooks
 from fanogan_pipeline.log import show
 from fanogan_pipeline.manifest import ManifestHooks
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, Group, complaint, did_you_mean
+from fanogan_pipeline.provenance import version_read
 from fanogan_pipeline.saved import saved_at
 from fanogan_pipeline.tracking import TrackingHooks
 
@@ -112,13 +112,8 @@ class VersionHooks:
     @hook_impl
     def on_node_error(self, error: Exception, node: Node, catalog: CatalogProtocol) -> None:
         if isinstance(error, MismatchError):
-            stored = {name: catalog[name] for name in node.inputs if name in catalog}
-            versions = [
-                f"{name} {dataset.resolve_load_version()}"
-                for name, dataset in stored.items()
-                if isinstance(dataset, AtomicFileDataset)
-            ]
-            error.add_note(f"read here: {', '.join(versions)}")
+            read = {name: version_read(catalog[name]) for name in node.inputs if name in catalog}
+            error.add_note(f"read here: {', '.join(f'{name} {version}' for name, version in read.items() if version)}")
 
 
 class StateHooks:

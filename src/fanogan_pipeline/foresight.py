@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +85,13 @@ def _check_runner(runner: str, trains: bool) -> None:
 
 def _check_start(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> None:
     """A part of the whole that begins where something is needed that lives only during a run."""
-    missing = {name for name in pipeline.inputs() if _is_passing(name, catalog) and not catalog[name].exists()}
     makers = {name: node for node in whole.nodes for name in node.outputs}
+    missing = _passing(pipeline.inputs(), catalog)
     found, starts = sorted(missing), set()
-    while missing & set(makers):
-        node = makers[(missing & set(makers)).pop()]
-        missing -= set(node.outputs)
-        before = {name for name in node.inputs if _is_passing(name, catalog) and not catalog[name].exists()}
-        missing |= before
+    while made := missing & makers.keys():
+        node = makers[made.pop()]
+        before = _passing(node.inputs, catalog)
+        missing = missing - set(node.outputs) | before
         starts |= set() if before else {node.name}
     if starts:
         raise InputError(
@@ -100,8 +100,10 @@ def _check_start(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) 
         )
 
 
-def _is_passing(name: str, catalog: CatalogProtocol) -> bool:
-    return name in catalog and isinstance(catalog[name], MemoryDataset) and not is_parameter(name)
+def _passing(names: Iterable[str], catalog: CatalogProtocol) -> set[str]:
+    """Of these datasets those that live only during a run and are not there."""
+    here = {name: catalog[name] for name in names if name in catalog and not is_parameter(name)}
+    return {name for name, dataset in here.items() if isinstance(dataset, MemoryDataset) and not dataset.exists()}
 
 
 def _try_out(name: str, catalog: CatalogProtocol) -> None:

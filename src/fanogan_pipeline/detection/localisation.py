@@ -20,9 +20,7 @@ PRIOR_IMAGES = 16  # a pixel's own mean counts as much as the mean of all after 
 LEAST_LEVEL = 0.5  # of the mean of all: where normal images have nothing, a trifle is not to shine
 MOST_PIXELS = 2**18  # of a batch: each takes a neighbourhood's numbers, 25 times its own
 REACH = 3.0  # standard deviations at which the Gaussian is cut off
-NEIGHBOURHOOD = (
-    5  # pixels each way whose image residuals are judged together: grain that normal images have counts less
-)
+NEIGHBOURHOOD = 5  # pixels a side whose image residuals are judged together: grain that normal images have counts less
 
 
 @dataclass(frozen=True)

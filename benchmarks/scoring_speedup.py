@@ -43,8 +43,8 @@ def parameters(name: str) -> dict:
     return yaml.safe_load((ROOT / f"conf/base/parameters_{name}.yml").read_text())[name]
 
 
-def prepare(folder: Path, count: int) -> None:
-    """Images, models and settings where the workers look for them."""
+def prepare(folder: Path, count: int) -> terms.Settings:
+    """Images and models where the workers look for them; the settings."""
     digits = read_idx(str(ROOT / "data/01_raw/mnist/t10k-images-idx3-ubyte.gz"), 3)[:, None]
     images = np.resize(digits, (count, *digits.shape[1:]))
     p, scoring = WganParameters(**parameters("wgan")), ScoringParameters(**parameters("scoring"))
@@ -62,25 +62,28 @@ def prepare(folder: Path, count: int) -> None:
     names = np.array([str(row) for row in range(count)])
     some = ImageSet(images, names, np.zeros(count, bool), names)
     pooling = Pooling.from_settings(scoring.model_dump())
-    settings = terms.Settings("squared", "cpu", scoring.batch_size, pooling, scoring.score == "map")
     models = {"wgan_model": wgan, "encoder_model": encoder, "residual_statistics": fitted}
-    terms.write(folder, some, models, settings)
+    terms.write(folder, some, models)
+    return terms.Settings("squared", "cpu", scoring.batch_size, pooling, scoring.score == "map")
 
 
-def timed(folder: str, notes: str, pictures: slice) -> pd.DataFrame:
+def timed(folder: str, notes: str, settings: terms.Settings, pictures: slice) -> pd.DataFrame:
     """Terms of a shard; notes the CPU seconds that its worker took."""
     began = time.process_time()
-    table = terms.terms_from(folder, pictures)
+    table = terms.terms_from(folder, settings, pictures)
     (Path(notes) / str(pictures.start)).write_text(str(time.process_time() - began))
     return table
 
 
-def seconds(folder: Path, count: int, parts: str, executor: Executor) -> tuple[float, float, float]:
+def seconds(
+    folder: Path, settings: terms.Settings, count: int, parts: str, executor: Executor
+) -> tuple[float, float, float]:
     """On the clock; of the workers' CPU; of this process's CPU."""
     notes = folder / f"notes-{parts}"
     notes.mkdir()
+    work = partial(timed, str(folder), str(notes), settings)
     began, own = time.perf_counter(), time.process_time()
-    shards.table_of_parts(shards.cut(count, SHARD), partial(timed, str(folder), str(notes)), folder / parts, executor)
+    shards.table_of_parts(shards.cut(count, SHARD), work, folder / parts, executor)
     took, own = time.perf_counter() - began, time.process_time() - own
     return took, sum(float(note.read_text()) for note in notes.iterdir()), own
 
@@ -92,15 +95,16 @@ def main() -> None:
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        prepare(folder, given.images)
+        settings = prepare(folder, given.images)
         took: dict[int, list[tuple[float, float, float]]] = {1: [], 2: []}
         for round_ in range(given.rounds):
             for workers in took:  # in turn, so that a busy spell of the machine meets both
                 compute = ComputeParameters(engine="dask", scheduler="", workers=workers, shard_size=SHARD)
                 with cluster_of(compute) as executor:
-                    seconds(folder, min(given.images, 4 * workers * SHARD), f"warm-{workers}-{round_}", executor)
+                    some = min(given.images, 4 * workers * SHARD)
+                    seconds(folder, settings, some, f"warm-{workers}-{round_}", executor)
                     load = os.getloadavg()[0]
-                    took[workers].append(seconds(folder, given.images, f"parts-{workers}-{round_}", executor))
+                    took[workers].append(seconds(folder, settings, given.images, f"parts-{workers}-{round_}", executor))
                 clock, theirs, own = took[workers][-1]
                 cpu = f"CPU {theirs:.2f} s of workers, {own:.2f} s here"
                 print(f"{workers} workers: {clock:6.2f} s; {cpu}; load {load:.1f}", flush=True)

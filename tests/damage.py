@@ -121,17 +121,18 @@ def png_promising(width: int, height: int) -> bytes:
 
 def picture_folder(folder: Path, *extra: tuple[str, bytes]) -> Path:
     """Forty good pictures, and whatever else is said."""
-    for name, data in [*((f"good{k:02}.png", picture()) for k in range(40)), *extra]:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    return folder
+    return _filled(folder, [*((f"good{k:02}.png", picture()) for k in range(40)), *extra])
 
 
 def defects_folder(folder: Path, *extra: tuple[str, bytes]) -> Path:
     """The field's layout: good pictures to train and test on, one with a defect and its mask."""
     names = [*(f"train/good/{k:02}.png" for k in range(40)), "test/good/0.png", "test/hole/0.png"]
-    for name, data in [*((name, picture()) for name in names), ("ground_truth/hole/0_mask.png", picture()), *extra]:
+    names.append("ground_truth/hole/0_mask.png")
+    return _filled(folder, [*((name, picture()) for name in names), *extra])
+
+
+def _filled(folder: Path, files: list[tuple[str, bytes]]) -> Path:
+    for name, data in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

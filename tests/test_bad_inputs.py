@@ -100,10 +100,6 @@ def train_set(spoil: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray] | N
     return newest("05_model_input/train_set.npz", spoiled, ("--env", "smoke", "--pipelines", "wgan"), *expected)
 
 
-def without_labels(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: array for name, array in arrays.items() if name != "labels"}
-
-
 def wgan_model(spoil: Callable[[bytes], bytes], *expected: str) -> Row:
     place = "06_models/wgan_model.safetensors"
     return newest(place, lambda good: spoil(good.read_bytes()), ("--env", "smoke", "--pipelines", "encoder"), *expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ from kedro.validation.exceptions import DataValidationError
 
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.lazy import lazily
+from fanogan_pipeline.provenance import version_read
+
+with lazily():
+    from fanogan_pipeline.datasets import image_set
+    from fanogan_pipeline.detection import choice, scoring
+    from fanogan_pipeline.networks import models
+    from fanogan_pipeline.training import data, devices
 
 PHASES = ("wgan", "encoder")
 SMALL = 64 << 20  # bytes
@@ -36,29 +45,23 @@ class ForesightHooks:
         _check_runner(str(run_params.get("runner")), bool(self._trained))
         _check_start(pipeline, whole, catalog)
         for name in run_params["load_versions"] or {}:
-            if isinstance(dataset := catalog[name], AtomicFileDataset):
-                dataset.resolve_load_version()
+            version_read(catalog[name])  # refuses one that is not there
         for name in pipeline.inputs():
             if name in catalog and _is_small(catalog[name]):
                 _try_out(name, catalog)
         _check_sets(pipeline.inputs(), catalog)
         if "params:device" in pipeline.inputs() and self._parameters["device"] == "cuda":
-            from fanogan_pipeline.training.devices import choose_device
-
-            choose_device("cuda")
+            devices.choose_device("cuda")
 
     @hook_impl
     def after_node_run(self, outputs: dict[str, Any]) -> None:
         if not self._trained:
             return
         if "train_set" in outputs:
-            from fanogan_pipeline.training.data import check_batch_size
-
             for name in self._trained:
-                check_batch_size(f"{name}.batch_size", self._parameters[name].batch_size, len(outputs["train_set"]))
+                size = self._parameters[name].batch_size
+                data.check_batch_size(f"{name}.batch_size", size, len(outputs["train_set"]))
         if self._is_calibrated and outputs.keys() & {"selection_set", "calibration_set"}:
-            from fanogan_pipeline.detection import choice, scoring
-
             wanted = self._parameters["scoring"]
             if "selection_set" in outputs and wanted.score == "chosen":
                 choice.check_count(len(outputs["selection_set"].first_rows))
@@ -82,14 +85,13 @@ def _check_runner(runner: str, trains: bool) -> None:
 
 def _check_start(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) -> None:
     """A part of the whole that begins where something is needed that lives only during a run."""
-    missing = {name for name in pipeline.inputs() if _is_passing(name, catalog) and not catalog[name].exists()}
     makers = {name: node for node in whole.nodes for name in node.outputs}
+    missing = _passing(pipeline.inputs(), catalog)
     found, starts = sorted(missing), set()
-    while missing & set(makers):
-        node = makers[(missing & set(makers)).pop()]
-        missing -= set(node.outputs)
-        before = {name for name in node.inputs if _is_passing(name, catalog) and not catalog[name].exists()}
-        missing |= before
+    while made := missing & makers.keys():
+        node = makers[made.pop()]
+        before = _passing(node.inputs, catalog)
+        missing = missing - set(node.outputs) | before
         starts |= set() if before else {node.name}
     if starts:
         raise InputError(
@@ -98,8 +100,10 @@ def _check_start(pipeline: Pipeline, whole: Pipeline, catalog: CatalogProtocol) 
         )
 
 
-def _is_passing(name: str, catalog: CatalogProtocol) -> bool:
-    return name in catalog and isinstance(catalog[name], MemoryDataset) and not is_parameter(name)
+def _passing(names: Iterable[str], catalog: CatalogProtocol) -> set[str]:
+    """Of these datasets those that live only during a run and are not there."""
+    here = {name: catalog[name] for name in names if name in catalog and not is_parameter(name)}
+    return {name for name, dataset in here.items() if isinstance(dataset, MemoryDataset) and not dataset.exists()}
 
 
 def _try_out(name: str, catalog: CatalogProtocol) -> None:
@@ -113,19 +117,15 @@ def _try_out(name: str, catalog: CatalogProtocol) -> None:
 def _check_sets(inputs: set[str], catalog: CatalogProtocol) -> None:
     """Stored data sets of different splits, as a stopped run of data_prep leaves them; whoever trains needs the
     selection set next."""
-    from fanogan_pipeline.datasets import ImageSetDataset
-
     names = sorted(inputs | {"selection_set"} if "train_set" in inputs else inputs, reverse=True)
     sets = {name: catalog[name] for name in names if name in catalog}
     digests = {
         f"{name} {dataset.resolve_load_version()}": dataset.split_digest()
         for name, dataset in sets.items()
-        if isinstance(dataset, ImageSetDataset) and dataset.exists()
+        if isinstance(dataset, image_set.ImageSetDataset) and dataset.exists()
     }
     if len(set(digests.values())) > 1:
-        from fanogan_pipeline.networks.models import expect_one_split
-
-        expect_one_split(digests)
+        models.expect_one_split(digests)
 
 
 def _is_small(dataset: AbstractDataset) -> bool:

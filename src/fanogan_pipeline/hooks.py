@@ -15,7 +15,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Node
 from pydantic import ValidationError
 
-from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
+from fanogan_pipeline.datasets.staging import remove_unless_held
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.foresight import PHASES, ForesightHooks
@@ -23,6 +23,7 @@ from fanogan_pipeline.freshness import FreshnessHooks
 from fanogan_pipeline.log import show
 from fanogan_pipeline.manifest import ManifestHooks
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, Group, complaint, did_you_mean
+from fanogan_pipeline.provenance import version_read
 from fanogan_pipeline.saved import saved_at
 from fanogan_pipeline.tracking import TrackingHooks
 
@@ -65,12 +66,7 @@ class OneRunHooks:
         finally:
             self._owner = None
 
-    @hook_impl(wrapper=True)
-    def on_pipeline_error(self) -> Generator[None, Any, Any]:
-        try:
-            return (yield)
-        finally:
-            self._owner = None
+    on_pipeline_error = after_pipeline_run
 
 
 class ParameterHooks:
@@ -116,13 +112,8 @@ class VersionHooks:
     @hook_impl
     def on_node_error(self, error: Exception, node: Node, catalog: CatalogProtocol) -> None:
         if isinstance(error, MismatchError):
-            stored = {name: catalog[name] for name in node.inputs if name in catalog}
-            versions = [
-                f"{name} {dataset.resolve_load_version()}"
-                for name, dataset in stored.items()
-                if isinstance(dataset, AtomicFileDataset)
-            ]
-            error.add_note(f"read here: {', '.join(versions)}")
+            read = {name: version_read(catalog[name]) for name in node.inputs if name in catalog}
+            error.add_note(f"read here: {', '.join(f'{name} {version}' for name, version in read.items() if version)}")
 
 
 class StateHooks:
@@ -148,8 +139,6 @@ class StateHooks:
             for key in states.held(f"{work}-"):  # of this training alone: one that was stopped is held no longer
                 states.discard(key)
         if work == "inference" and self._parts:
-            from fanogan_pipeline.datasets.staging import remove_unless_held
-
             remove_unless_held(Path(self._parts))  # another run may be at the same pictures
 
     @hook_impl

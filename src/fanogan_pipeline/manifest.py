@@ -63,7 +63,7 @@ class ManifestHooks:
         self._context, self._written = self._made.context, {}
         self._parameters = masked(plain(catalog["parameters"].load()))
         self._started, self._clock = datetime.now(UTC), time.monotonic()
-        self._run_params, self._catalog = provenance.readable(run_params, pipeline), catalog
+        self._run_params, self._catalog = provenance.as_called(run_params, pipeline), catalog
         if manifests := manifest_dataset(catalog):
             manifests.is_kept_up = True
         self._ran: list[str] = []

@@ -129,7 +129,7 @@ def version_read(dataset: AbstractDataset) -> str | None:
     return dataset.resolve_load_version() if isinstance(dataset, AtomicFileDataset) else None
 
 
-def readable(run_params: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:
+def as_called(run_params: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:
     """What a run was called with; filters given as iterators, which Kedro has used up, as the nodes they left."""
     spent = [name for name in _FILTERS if isinstance(run_params.get(name), Iterator)]
     nodes = {"node_names": [node.name for node in pipeline.nodes]} if spent else {}

@@ -21,8 +21,6 @@ from fanogan_pipeline.parameters import did_you_mean
 # Kedro's errors about what the user has written, whose text alone says enough.
 _SPEAKING = (DatasetError, MissingConfigException, OmegaConfBaseException, YAMLError)
 _NO_PIPELINE = re.compile(r"An error occurred while importing the '\w+\.pipelines\.([^']*)' module")
-
-
 _MEMORY = re.compile("out of memory|can't allocate memory|not enough memory")
 
 

@@ -152,16 +152,17 @@ def test_a_cell_computes_in_full_float32_on_a_gpu_too(pictures, tmp_path, monkey
     score = lambda *cell: seen.append(torch.backends.cudnn.allow_tf32) or pd.DataFrame({"score": [0.0]})  # noqa: E731
     monkeypatch.setattr(benchmark, "run_cell", score)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # as a new process has it
-    benchmark._write(tmp_path, *pictures, settings())
-    benchmark.cells_from(str(tmp_path), [("1", 0)], slice(0, 1))
+    benchmark._write(tmp_path, *pictures)
+    benchmark.cells_from(str(tmp_path), settings(), [("1", 0)], slice(0, 1))
     assert seen == [False]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has GPUs")
 def test_a_worker_without_the_gpu_that_is_asked_for_says_so(pictures, tmp_path):
-    benchmark._write(tmp_path, *pictures, settings().model_copy(update={"device": "cuda"}))
+    ours = settings().model_copy(update={"device": "cuda"})
+    benchmark._write(tmp_path, *pictures)
     with pytest.raises(InputError, match="device: found 'cuda', but PyTorch sees no GPU here"):
-        benchmark.cells_from(str(tmp_path), [("1", 0)], slice(0, 1))
+        benchmark.cells_from(str(tmp_path), ours, [("1", 0)], slice(0, 1))
 
 
 class StoppedError(Exception):

@@ -124,10 +124,10 @@ def test_a_worker_finds_in_a_folder_all_that_terms_depend_on(tiled, tmp_path):
     some, restorer, models = scene(tiled)
     searching = replace(restorer, image_distance="absolute", refinement=Refinement("encoder", 2, 0.1))
     how = searching.image_distance, "cpu", 16, Pooling("top_share", 0.1, 2.0), True, searching.refinement
-    terms.write(tmp_path, some, models, terms.Settings(*how))
+    terms.write(tmp_path, some, models)
     fitted = ResidualStatistics.from_checkpoint(models["residual_statistics"])
     here = terms.Terms(some.images, some.tiles, searching, fitted, terms.Settings(*how))
-    elsewhere = terms.terms_from(str(tmp_path), slice(2, 5))
+    elsewhere = terms.terms_from(str(tmp_path), terms.Settings(*how), slice(2, 5))
     pd.testing.assert_frame_equal(elsewhere, here(slice(2, 5)), rtol=1e-6)
 
 

@@ -6,7 +6,6 @@ import re
 import shutil
 import struct
 import tempfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,10 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from picture_files import defects_folder, encoded, grey, message_of, put
 from PIL import Image
+from tests.damage import png_promising
 
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.errors import InputError
-
-
-def png_of_size(width: int, height: int) -> bytes:
-    """A PNG whose header promises a size and which holds next to nothing."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
 def tiff_with_huge_tiles() -> bytes:
@@ -55,7 +45,7 @@ BAD_PICTURES = {
     ),
     "gif": (encoded("GIF"), "found no picture or one whose header is damaged, expected PNG, JPEG"),
     "header cut short": (encoded("PNG")[:20], "found a picture that is cut short or damaged ("),
-    "bomb": (png_of_size(100_000, 100_000), "found 100,000 x 100,000 pixels, expected at most 80,000,000 in all;"),
+    "bomb": (png_promising(100_000, 100_000), "found 100,000 x 100,000 pixels, expected at most 80,000,000 in all;"),
     "tiles of a bomb": (
         tiff_with_huge_tiles(),
         "found 4 x 4 pixels in tiles of 3,600,000,000, expected at most 80,000,000 in all",
@@ -65,7 +55,7 @@ BAD_PICTURES = {
     "bmp cut short": (encoded("BMP")[:-900], "found a picture that is cut short or damaged (image file is truncated"),
     "tiff cut short": (encoded("TIFF")[:-900], "found a picture that is cut short or damaged ("),
     "webp cut short": (encoded("WEBP")[:-900], "found a picture that is cut short or damaged ("),
-    "png without its pixels": (png_of_size(40, 40), "found a picture that is cut short or damaged ("),
+    "png without its pixels": (png_promising(40, 40), "found a picture that is cut short or damaged ("),
     "not a number": (
         encoded("TIFF", np.array([[0, np.nan]], dtype=np.float32)),
         "found values that are not finite (NaN or infinity), expected numbers",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import sys
 
 import pytest
 import torch
@@ -138,6 +139,14 @@ def test_training_that_runs_away_stops_with_words_and_keeps_the_last_good_state(
         trained(steps=200, objective="wgan_plain", learning_rate=1.0, critic_learning_rate=1.0, slot=slot)
     kept = slot.load()
     assert kept is None or all(tensor.isfinite().all() for name, tensor in kept.tensors.items() if "module" in name)
+
+
+def test_what_stops_a_training_is_told_below_its_bar(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    job = TrainingJob(wgan_parameters(steps=9), training_parameters(log_every=1), SPEC, 0, "cpu")
+    with pytest.raises(PowerCutError) as stopped:
+        train_wgan(job, ones(60), cut_at(2))
+    assert capsys.readouterr().err.endswith("\n"), stopped  # which keeps the bar: let go of it would end by itself
 
 
 def test_a_state_that_is_not_finite_takes_no_good_one_s_place_where_training_goes_on(tmp_path, caplog):

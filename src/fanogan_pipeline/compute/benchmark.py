@@ -38,9 +38,9 @@ WITHOUT_EFFECT_ON_CELLS = {
 A_GPU = 4  # processes that share one: much of a cell, such as PCA or an SVM, is a core's work
 
 
-def cells_from(folder: str, cells: Sequence[Cell], rows: slice) -> pd.DataFrame:
-    """Cells [a, b) of those named -> their scores, with what lies in a folder."""
-    images, table, settings = _read(folder)
+def cells_from(folder: str, settings: Settings, cells: Sequence[Cell], rows: slice) -> pd.DataFrame:
+    """Cells [a, b) of those named -> their scores, with the pictures that lie in a folder."""
+    images, table = _read(folder)
     devices.choose_device(settings.device)
     devices.settle_in(1)
     return pd.concat([run_cell(images, table, name, seed, settings) for name, seed in cells[rows]], ignore_index=True)
@@ -74,8 +74,8 @@ def run_cells(
     versions = [library.__version__ for library in (torch, sklearn, scipy, np)]
     facts = [_what_counts(settings), versions, code]
     with held(place, f"benchmark-{pictures}", facts) as folder:
-        _write(folder, images, table, settings)
-        work = partial(cells_from, str(folder), cells)
+        _write(folder, images, table)
+        work = partial(cells_from, str(folder), settings, cells)
         cuts, names = shards.cut(len(cells), 1), [digest(cell) for cell in cells]
         tell = Teller(cells, folder)
         with cluster_of(compute) as cluster:
@@ -113,20 +113,17 @@ class Teller:
         logger.info("benchmark: class %s, seed %d is in, %d to come, %.0f min left", name, seed, missing - done, left)
 
 
-def _write(folder: Path, images: np.ndarray, table: pd.DataFrame, settings: Settings) -> None:
-    """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
+def _write(folder: Path, images: np.ndarray, table: pd.DataFrame) -> None:
+    """The pictures for the workers, as plain files; whole ones, for workers of a run before may still be reading."""
     with work_file(folder / "images.npy") as draft:
         np.save(draft, images, allow_pickle=False)
     with work_file(folder / "table.parquet") as draft:
         table.to_parquet(draft, index=False)
-    with work_file(folder / "settings.json") as draft:
-        draft.write_text(settings.model_dump_json())
 
 
 @lru_cache(maxsize=1)
-def _read(folder: str) -> tuple[np.ndarray, pd.DataFrame, Settings]:
+def _read(folder: str) -> tuple[np.ndarray, pd.DataFrame]:
     """What `_write` left; the images stay in their file."""
     place = Path(folder)
     images = np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
-    settings = Settings.model_validate_json((place / "settings.json").read_text())
-    return images, pd.read_parquet(place / "table.parquet"), settings
+    return images, pd.read_parquet(place / "table.parquet")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from fanogan_pipeline.training import devices
 
 @dataclass(frozen=True)
 class Settings:
-    """What terms depend on besides images and models.
+    """What terms depend on besides images and models; small, for it travels with the work.
 
     Attributes:
         image_distance: as `Restorer`'s.
@@ -69,9 +68,9 @@ class Terms:
         return picture_terms(images, tiles, self.restorer, self.statistics, s.batch_size, s.pooling, s.with_map)
 
 
-def terms_from(folder: str, pictures: slice) -> pd.DataFrame:
+def terms_from(folder: str, settings: Settings, pictures: slice) -> pd.DataFrame:
     """The same from what lies in a folder, which a worker reads once."""
-    return _read(folder)(pictures)
+    return _read(folder, settings)(pictures)
 
 
 def measure(
@@ -106,33 +105,27 @@ def measure(
         # of other models or code than these, unfinished work is of no use any more
         with held(place, "scoring", [own_code.code_digest(), *(models[name].digest for name in MODELS)]) as root:
             folder = root / digest(work)
-            write(folder, image_set, models, settings)
-            found = shards.table_of_parts(cuts, partial(terms_from, str(folder)), folder / "parts", cluster)
+            write(folder, image_set, models)
+            there = partial(terms_from, str(folder), settings)
+            found = shards.table_of_parts(cuts, there, folder / "parts", cluster)
             (folder / "images.npy").unlink(missing_ok=True)
             return found
 
 
-def write(folder: Path, image_set: ImageSet, models: dict[str, Checkpoint], settings: Settings) -> None:
-    """All that workers need, as plain files; whole ones, for workers of a run before may still be reading."""
+def write(folder: Path, image_set: ImageSet, models: dict[str, Checkpoint]) -> None:
+    """Images and models for workers, as plain files; whole ones, for workers of a run before may still be reading."""
     with work_file(folder / "images.npy") as draft:
         np.save(draft, image_set.images, allow_pickle=False)
     if image_set.tiles is not None:
         with work_file(folder / "tiles.npz") as draft:
             np.savez(draft, allow_pickle=False, **vars(image_set.tiles))
     write_models(folder, models)
-    with work_file(folder / "settings.json") as draft:
-        draft.write_text(json.dumps(asdict(settings)))
 
 
 @lru_cache(maxsize=2)
-def _read(folder: str) -> Terms:
+def _read(folder: str, settings: Settings) -> Terms:
     """What `write` left, ready to compute on one thread; the images stay in their file."""
-    place = Path(folder)
-    values = json.loads((place / "settings.json").read_text())
-    settings = Settings(
-        **values | {"pooling": Pooling(**values["pooling"]), "refinement": Refinement(**values["refinement"])}
-    )
-    device = devices.choose_device(settings.device)
+    place, device = Path(folder), devices.choose_device(settings.device)
     devices.settle_in(1)
     wgan, encoder, fitted = read_models(place)
     tiles = Tiles(**np.load(place / "tiles.npz", allow_pickle=False)) if (place / "tiles.npz").exists() else None

@@ -17,6 +17,7 @@ import torch.distributed as dist
 
 from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import job_files
+from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.cores import cores
 from fanogan_pipeline.errors import PlainError
 from fanogan_pipeline.training import devices
@@ -66,9 +67,8 @@ def _train(folder: Path) -> None:
 
 
 def _write_outcome(folder: Path, kind: str, message: str) -> None:
-    draft = folder / f"{OUTCOME}.{os.environ['RANK']}"
-    draft.write_text(json.dumps({"kind": kind, "message": message}))
-    draft.replace(folder / OUTCOME)
+    with work_file(folder / OUTCOME) as draft:
+        draft.write_text(json.dumps({"kind": kind, "message": message}))
 
 
 if __name__ == "__main__":

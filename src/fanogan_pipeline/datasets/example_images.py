@@ -57,14 +57,8 @@ class ExampleImageDataset(ImageFolderDataset):
             )
         if surface not in get_args(Surface):
             raise InputError(f"ExampleImageDataset: found surface {surface!r}, expected one of {get_args(Surface)}")
-        self._made: dict[str, Any] = {
-            "surface": surface,
-            "train": train,
-            "test": test,
-            "defective": defective,
-            "sides": (sides[0], sides[1]),
-            "seed": seed,
-        }
+        self._made: dict[str, Any] = {"surface": surface, "train": train, "test": test, "defective": defective}
+        self._made |= {"sides": (sides[0], sides[1]), "seed": seed}
 
     def load(self) -> ImageSource:
         if not self._exists():

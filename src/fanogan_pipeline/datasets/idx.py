@@ -17,10 +17,6 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
 
 FILES = ("train_images", "train_labels", "test_images", "test_labels")
-_STEMS = {"train_images": "train-images", "train_labels": "train-labels"} | {
-    "test_images": "t10k-images",
-    "test_labels": "t10k-labels",
-}
 
 
 class IdxImageDataset(AbstractDataset[NoReturn, ImageSource]):
@@ -72,8 +68,7 @@ class IdxImageDataset(AbstractDataset[NoReturn, ImageSource]):
         self.metadata = metadata
 
     def load(self) -> ImageSource:
-        files = self._paths or _find_files(self._folder, self._credentials)
-        parts = []
+        files, parts = self._files(), []
         for part in ("train", "test"):
             images_path, labels_path = files[f"{part}_images"], files[f"{part}_labels"]
             labels = read_idx(labels_path, 1, self._max_bytes, self._credentials)
@@ -99,18 +94,21 @@ class IdxImageDataset(AbstractDataset[NoReturn, ImageSource]):
         Raises:
             InputError: the folder does not hold them.
         """
-        files = self._paths or _find_files(self._folder, self._credentials)
-        return {name: fsspec.core.url_to_fs(path, **self._credentials) for name, path in files.items()}, {}
+        return {name: fsspec.core.url_to_fs(path, **self._credentials) for name, path in self._files().items()}, {}
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._folder, **self._paths, "max_bytes": self._max_bytes}
 
     def _exists(self) -> bool:
         try:
-            files = self._paths or _find_files(self._folder, self._credentials)
+            files, _ = self.contents()
         except InputError:
             return False
-        return all(fsspec.core.url_to_fs(path, **self._credentials)[0].exists(path) for path in files.values())
+        return all(filesystem.exists(path) for filesystem, path in files.values())
+
+    def _files(self) -> dict[str, str]:
+        """Name -> path of each of the four."""
+        return self._paths or _find_files(self._folder, self._credentials)
 
 
 def _image_source(parts: list[tuple[str, np.ndarray, np.ndarray]]) -> ImageSource:
@@ -145,7 +143,8 @@ def _find_files(folder: str | None, credentials: dict[str, Any]) -> dict[str, st
             f"{folder}: no readable folder ({error.strerror or error}), expected one with the four files of MNIST"
         ) from error
     files, missing = {}, []
-    for name, stem in _STEMS.items():
+    for name in FILES:
+        stem = name.replace("test", "t10k").replace("_", "-")
         dimensions = 3 if name.endswith("images") else 1
         candidates = [f"{stem}{mark}idx{dimensions}-ubyte{end}" for end in ("", ".gz") for mark in "-."]
         present = [candidate for candidate in candidates if candidate in names]

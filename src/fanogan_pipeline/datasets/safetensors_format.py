@@ -34,7 +34,7 @@ def from_bytes(data: bytes, origin: str = "") -> Checkpoint:
     Raises:
         InputError: cut short, other tensors than the file's own table says, no header or none of JSON.
     """
-    header = read_header(data[: 8 + _table_length(data)])
+    header = _header_of(data)
     try:
         tensors = safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
@@ -42,10 +42,13 @@ def from_bytes(data: bytes, origin: str = "") -> Checkpoint:
     return Checkpoint(dict(sorted(tensors.items())), header, origin)
 
 
-def read_header(start: bytes) -> dict[str, Any]:
-    """The checkpoint's header from the file's first bytes, its table of tensors included."""
+def _header_of(data: bytes) -> dict[str, Any]:
+    """The checkpoint's header, from the table of tensors at the start."""
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > len(data) - 8:
+        raise InputError(f"cut short: found {len(data):,} bytes, expected {length + 8:,} and the tensors behind them")
     try:
-        table = json.loads(start[8:])
+        table = json.loads(data[8 : 8 + length])
         text = table["__metadata__"][KEY] if isinstance(table, dict) else ""
     except (KeyError, TypeError) as error:
         raise InputError("a safetensors file without the header that this project writes") from error
@@ -58,11 +61,3 @@ def read_header(start: bytes) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise InputError(f"the header in the safetensors file is a {type(header).__name__}, expected an object")
     return header
-
-
-def _table_length(data: bytes) -> int:
-    """Bytes of the table of tensors, as the file says and as the file can hold."""
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > len(data) - 8:
-        raise InputError(f"cut short: found {len(data):,} bytes, expected {length + 8:,} and the tensors behind them")
-    return length

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import closing
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
@@ -23,14 +24,11 @@ class PhaseLog:
 
     def __init__(self, folder: Path, phase: str) -> None:
         self._folder, self._phase = folder, phase
-        self._writer: Any = None
 
-    @property
-    def writer(self) -> Any:
+    @cached_property
+    def writer(self) -> tensorboard.SummaryWriter:
         """Opened by what is first written: a training that is refused leaves no file."""
-        if self._writer is None:
-            self._writer = tensorboard.SummaryWriter(str(self._folder))
-        return self._writer
+        return tensorboard.SummaryWriter(str(self._folder))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """A point of every curve."""
@@ -49,8 +47,8 @@ class PhaseLog:
             writer.add_graph(module, example)
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if "writer" in vars(self):
+            self.writer.close()
 
 
 class TensorBoardLogs:

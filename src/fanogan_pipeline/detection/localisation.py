@@ -12,17 +12,15 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from fanogan_pipeline.detection.restorer import Restorer, batches, filled_up
-from fanogan_pipeline.detection.tensors import OfTensors
+from fanogan_pipeline.detection.restorer import Restorer, batches
+from fanogan_pipeline.detection.tensors import OfTensors, filled_up
 
 RIDGE = 1e-2  # added to a view's covariance over its channels, as a share of their mean variance
 PRIOR_IMAGES = 16  # a pixel's own mean counts as much as the mean of all after so many images
 LEAST_LEVEL = 0.5  # of the mean of all: where normal images have nothing, a trifle is not to shine
 MOST_PIXELS = 2**18  # of a batch: each takes a neighbourhood's numbers, 25 times its own
 REACH = 3.0  # standard deviations at which the Gaussian is cut off
-NEIGHBOURHOOD = (
-    5  # pixels each way whose image residuals are judged together: grain that normal images have counts less
-)
+NEIGHBOURHOOD = 5  # pixels a side whose image residuals are judged together: grain that normal images have counts less
 
 
 @dataclass(frozen=True)

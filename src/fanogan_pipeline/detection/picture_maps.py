@@ -20,7 +20,6 @@ from fanogan_pipeline.detection.training_set import TrainingSet
 from fanogan_pipeline.images import ImageSet, Tiles, picture_runs
 
 MAP_TERMS = ("map_residual", "map_contrast", "map_maximum")
-
 LEAST_MEDIAN = 1e-3  # of a map, whose mean is about 1
 
 

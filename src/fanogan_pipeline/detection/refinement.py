@@ -7,19 +7,20 @@ anomaly detection with generative adversarial networks to guide marker discovery
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fanogan_pipeline.detection.tensors import filled_up
 from fanogan_pipeline.networks import Wgan, pixel_range
 from fanogan_pipeline.networks.pixels import to_bytes
 from fanogan_pipeline.networks.wgan import sample_prior
 
 ANOGAN_STEPS = 500  # the article's number of steps from a random z
-BLOCK = 32  # images searched at once
+BLOCK = 32  # images searched at once, never fewer: hundreds of steps blow up what kernels round differently
 FEATURE_SHARE = 0.1  # the article's lambda: weight of the feature residual in the search
 
 
@@ -51,7 +52,8 @@ class Refinement:
         """x [N, C, H, W] -> z [N, latent_dim]; works under inference mode as well."""
         if not self.searches:
             return encoder(x)
-        return torch.cat([self._searched(block, encoder, wgan)[:count] for block, count in _blocks(x)])
+        blocks = x.split(BLOCK)
+        return torch.cat([self._searched(filled_up(some, BLOCK), encoder, wgan)[: len(some)] for some in blocks])
 
     def _searched(self, x: Tensor, encoder: nn.Module, wgan: Wgan) -> Tensor:
         if self.method == "iterative":
@@ -60,17 +62,6 @@ class Refinement:
 
 
 UNREFINED = Refinement()
-
-
-def _blocks(x: Tensor) -> Iterator[tuple[Tensor, int]]:
-    """x in blocks of exactly `BLOCK` images, the last filled up with its last image; and how many are meant.
-
-    Kernels round differently at different batch sizes, and hundreds of steps blow such a difference up; at one
-    size an image gets the same z to the last bit in any company.
-    """
-    for start in range(0, len(x), BLOCK):
-        block = x[start : start + BLOCK]
-        yield torch.cat([block, block[-1:].expand(BLOCK - len(block), -1, -1, -1)]), len(block)
 
 
 def random_start(x: Tensor, wgan: Wgan) -> Tensor:

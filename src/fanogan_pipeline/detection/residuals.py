@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from fanogan_pipeline.detection.expectation import Expectation, liveliness, ratio_name
-from fanogan_pipeline.detection.restorer import Restorer, batches, filled_up
+from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.statistics import ResidualStatistics
+from fanogan_pipeline.detection.tensors import filled_up
 
 TERMS = ("image_residual", "feature_residual", "latent_residual")
 

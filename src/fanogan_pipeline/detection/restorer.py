@@ -79,9 +79,3 @@ def batches(images: np.ndarray, restorer: Restorer, batch_size: int) -> Iterator
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size])).to(restorer.device)
         yield to_pixels(batch, restorer.pixel_range)
-
-
-def filled_up(x: Tensor, size: int) -> Tensor:
-    """x [N, C, H, W] with its last image again until it holds `size`: kernels round differently at other batch
-    sizes, and an image's terms are to be the same to the last bit in any company."""
-    return x if len(x) == size else torch.cat([x, x[-1:].expand(size - len(x), -1, -1, -1)])

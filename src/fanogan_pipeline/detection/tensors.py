@@ -1,4 +1,4 @@
-"""What is fitted and held as tensors."""
+"""What is fitted and held as tensors, and batches of them of one size."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+
+
+def filled_up(x: Tensor, size: int) -> Tensor:
+    """x [N, C, H, W] with its last image again until it holds `size`: kernels round differently at other batch
+    sizes, and what is said of an image is to be the same to the last bit in any company."""
+    return x if len(x) == size else torch.cat([x, x[-1:].expand(size - len(x), -1, -1, -1)])
 
 
 class OfTensors:

@@ -95,14 +95,6 @@ def _says_one_sided(figure: Figure, truth: np.ndarray, what: str) -> bool:
 
 
 def _operating_point(axis: Axes, x: float, y: float) -> None:
-    ring: dict[str, Any] = {"marker": "o", "markersize": 9, "markerfacecolor": "white", "markeredgewidth": 2.2}
-    axis.plot(
-        [x],
-        [y],
-        **ring,
-        markeredgecolor=style.VERMILION,
-        linestyle="",
-        label="at the threshold",
-        clip_on=False,
-        zorder=5,
-    )
+    look: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 9, "markerfacecolor": "white"}
+    look |= {"markeredgewidth": 2.2, "markeredgecolor": style.VERMILION}
+    axis.plot([x], [y], **look, label="at the threshold", clip_on=False, zorder=5)

@@ -58,14 +58,9 @@ def latent_walk(images: np.ndarray, extent: tuple[float, float, float, float]) -
         extent: z of the outermost images: first min, first max, second min, second max.
     """
     rows, columns, _, height, width = images.shape
-    first_step = (extent[1] - extent[0]) / max(1, columns - 1) or 1.0
-    second_step = (extent[3] - extent[2]) / max(1, rows - 1) or 1.0
-    borders = (
-        extent[0] - first_step / 2,
-        extent[1] + first_step / 2,
-        extent[2] - second_step / 2,
-        extent[3] + second_step / 2,
-    )
+    left, right, bottom, top = extent
+    across, down = (right - left) / max(1, columns - 1) or 1.0, (top - bottom) / max(1, rows - 1) or 1.0
+    borders = (left - across / 2, right + across / 2, bottom - down / 2, top + down / 2)
     figure = style.new_figure(7.5, 7.5 * rows * height / (columns * width) + 0.6, "A walk through the latent space")
     axis = figure.subplots()
     sheet = contact_sheet(images.reshape(-1, *images.shape[2:]), columns, margin=0)

@@ -139,15 +139,7 @@ def image_strip(
         artists.append(axis.imshow(picture, extent=(left, left + width, height, 0), **show))
     for k, caption in enumerate(captions):
         middle = k * cell + width / 2
-        axis.annotate(
-            caption,
-            (middle, height),
-            (0, -3),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-            fontsize=8,
-        )
+        axis.annotate(caption, (middle, height), (0, -3), textcoords="offset points", ha="center", va="top", fontsize=8)
     axis.set_xlim(0, (columns or len(pictures)) * cell - (cell - width))
     axis.set_ylim(height, 0)
     axis.set_axis_off()

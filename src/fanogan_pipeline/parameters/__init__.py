@@ -3,21 +3,11 @@
 from pydantic_core import to_jsonable_python as plain
 
 from fanogan_pipeline.parameters.benchmark import BenchmarkMethod, BenchmarkParameters
-from fanogan_pipeline.parameters.data_prep import AugmentationParameters, DataPrepParameters, TilingParameters
-from fanogan_pipeline.parameters.detection import (
-    InferenceParameters,
-    RefinementWays,
-    ReportingParameters,
-    ScoringParameters,
-)
+from fanogan_pipeline.parameters.data_prep import AugmentationParameters, DataPrepParameters
+from fanogan_pipeline.parameters.detection import InferenceParameters, ReportingParameters, ScoringParameters
 from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean, dotted, masked
-from fanogan_pipeline.parameters.running import ComputeParameters, Device, Globals, Precision, TrackingParameters
-from fanogan_pipeline.parameters.training import (
-    CorruptionParameters,
-    EncoderParameters,
-    TrainingParameters,
-    WganParameters,
-)
+from fanogan_pipeline.parameters.running import ComputeParameters, Globals, Precision, TrackingParameters
+from fanogan_pipeline.parameters.training import EncoderParameters, TrainingParameters, WganParameters
 
 GROUPS: dict[str, type[Group]] = {
     "data_prep": DataPrepParameters,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,9 +13,6 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.levelling import BLANK, MIDDLE, Levelling
 from fanogan_pipeline.preprocessing.tiling import Tiling, cut, inner, padded
 
-logger = logging.getLogger(__name__)
-
-SHOWN = 6  # names in a warning
 SHRUNK = 4  # times: a picture so much larger than what is seen of it may be blank for that alone
 
 
@@ -93,15 +89,6 @@ class Geometry:
             f"found one brightness throughout at the detector's size of {seen[0]:,} x {seen[1]:,} pixels{of}, which "
             f"shows nothing once local_contrast has taken it away; look at lens, exposure and what was in view{hint}"
         )
-
-    def warn_of_blank(self, names: list[str]) -> None:
-        """A word on the pictures of these names, which are blank; none where there are none."""
-        if names:
-            logger.warning(
-                "data_prep: %d pictures of raw_images show nothing, one brightness throughout (%s%s); take them out, "
-                "for inference judges none like them",
-                *(len(names), ", ".join(names[:SHOWN]), ", ..." if len(names) > SHOWN else ""),
-            )
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """A whole picture: uint8 [h, w] or [h, w, 3] -> uint8 [C, H, W]."""

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 Kept = np.ndarray | slice  # which tiles of a picture
 DARK = 32  # of 255: what 13 bits reach of 16
 UNREAD = -1  # no brightness
+SHOWN = 6  # names in a warning
 
 
 def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepParameters, seed: int) -> Geometry:
@@ -104,7 +105,8 @@ def prepare_split(
 
     images, tiles, _ = _prepared(noted, rows, geometry, workers, "reading pictures", _refuse, choose)
     warn_of_darkness("raw_images", source, rows, brightest[rows])
-    geometry.warn_of_blank(source.table["image_id"].iloc[sorted(blank)].tolist())
+    if blank:
+        _warn_of_blank(source.table["image_id"].iloc[sorted(blank)].tolist())
     return images, tiles, [sums[row] for row in rows.tolist()], sizes[rows]
 
 
@@ -132,6 +134,15 @@ def warn_of_darkness(name: str, source: ImageSource, rows: np.ndarray, brightest
                 "a camera of 12 bits), set it in the catalog's entries raw_images and new_images",
                 *(name, level, setting, source.decoding[str(setting)]),
             )
+
+
+def _warn_of_blank(names: list[str]) -> None:
+    """A word on the pictures of these names, which are blank."""
+    logger.warning(
+        "data_prep: %d pictures of raw_images show nothing, one brightness throughout (%s%s); take them out, for "
+        "inference judges none like them",
+        *(len(names), ", ".join(names[:SHOWN]), ", ..." if len(names) > SHOWN else ""),
+    )
 
 
 def _noting(source: ImageSource) -> tuple[ImageSource, np.ndarray, np.ndarray]:

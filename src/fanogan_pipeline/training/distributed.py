@@ -156,9 +156,6 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         self.running_mean.lerp_(mean, weight)
         self.running_var.lerp_(variance, weight)
 
-    def _check_input_dim(self, x: Tensor) -> None:
-        pass
-
 
 class _Total(torch.autograd.Function):
     """A sum over the processes. Each process's share counts in every sum, so its gradient is such a sum again."""

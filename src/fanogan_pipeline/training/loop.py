@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from typing import Protocol
 
 import pandas as pd
@@ -79,7 +79,7 @@ def run_phase(
     progress = Progress(phase.name, steps, step, phase.images_a_step)
     saved_at = time.monotonic()
     kept = slot.let_go_on_error() if slot else nullcontext()
-    with kept, polite_interrupt(insist=group.size == 1) as interrupted:
+    with kept, closing(progress), polite_interrupt(insist=group.size == 1) as interrupted:
         is_stopping = Stopping(group, interrupted, step, parameters.log_every)
         while step < steps:
             curves.add(group.mean(phase.step(step)))
@@ -102,9 +102,7 @@ def run_phase(
                 logger.warning("%s: stopped at step %d, which is kept to go on from", phase.name, step)
                 raise KeyboardInterrupt
         if group.size == 1 and interrupted():  # in the very last step: whatever comes next is not to begin
-            progress.close()
             raise KeyboardInterrupt
-    progress.close()
     return pd.DataFrame(curves.rows)
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fanogan_pipeline.datasets.validators.expectations import expect, expect_finite, expect_keys
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.lazy import lazily
 
-if TYPE_CHECKING:
-    from fanogan_pipeline.datasets.state_store import StateStore
-    from fanogan_pipeline.datasets.tensorboard import TensorBoardLogs
-    from fanogan_pipeline.networks.checkpoint import Checkpoint
+with lazily():
+    from fanogan_pipeline import networks
+    from fanogan_pipeline.datasets import state_store, tensorboard
 
 DETECTOR_KEYS = ("rule", "threshold", "promised_false_alarm_rate", "belongs_to")
 
 
-def checkpoint(data: Checkpoint) -> None:
+def checkpoint(data: networks.Checkpoint) -> None:
     """A model: at least one tensor, every weight finite, a header."""
-    from fanogan_pipeline.networks.checkpoint import Checkpoint
-
-    expect(data, Checkpoint)
+    expect(data, networks.Checkpoint)
     if not data.tensors or not data.header:
         raise InputError(f"found {len(data.tensors)} tensors and {len(data.header)} facts, expected some of both")
     for name, tensor in data.tensors.items():
@@ -43,15 +41,11 @@ def onnx_model(data: bytes) -> None:
         raise InputError("found no bytes, expected an ONNX model")
 
 
-def training_states(data: StateStore) -> None:
+def training_states(data: state_store.StateStore) -> None:
     """The place of unfinished training; what lies in it is checked when training asks for it."""
-    from fanogan_pipeline.datasets.state_store import StateStore
-
-    expect(data, StateStore)
+    expect(data, state_store.StateStore)
 
 
-def log_folder(data: TensorBoardLogs) -> None:
+def log_folder(data: tensorboard.TensorBoardLogs) -> None:
     """The place where a run logs its curves."""
-    from fanogan_pipeline.datasets.tensorboard import TensorBoardLogs
-
-    expect(data, TensorBoardLogs)
+    expect(data, tensorboard.TensorBoardLogs)

@@ -9,10 +9,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import joblib
 import torch
 
 from benchmarks.children import ROOT
-from fanogan_pipeline.cores import cores
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def processor() -> str:
 def this_machine(device: torch.device) -> Machine:
     return Machine(
         processor=processor(),
-        cores=cores(),
+        cores=joblib.cpu_count(),
         threads=torch.get_num_threads(),
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
         gpu=_gpu(device) if device.type == "cuda" else "",

@@ -15,13 +15,13 @@ PATHS = {
 # what the packages that know no Kedro may import of the project's others, and of the modules beside them
 MAY_IMPORT = {
     "networks": {"errors"},
-    "training": {"networks", "parameters", "errors", "cores", "evenly"},
+    "training": {"networks", "parameters", "errors", "evenly"},
     "detection": {"networks", "preprocessing", "errors", "images", "evenly"},
     "figures": {"errors"},
     "preprocessing": {"parameters", "errors", "images", "in_order", "lazy"},
     "benchmark": {"training", "detection", "networks", "preprocessing", "parameters", "errors", "images"},
     "compute": {"benchmark", "training", "detection", "networks", "preprocessing", "datasets", "parameters"}
-    | {"errors", "images", "cores", "own_code"},
+    | {"errors", "images", "own_code"},
 }
 
 

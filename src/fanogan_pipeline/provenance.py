@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
+import joblib
 from kedro.io import AbstractDataset, CachedDataset
 from kedro.io.core import get_filepath_str
 from kedro.pipeline import Pipeline
@@ -22,7 +23,6 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fanogan_pipeline.cores import cores
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import PlainError
 from fanogan_pipeline.in_order import in_order
@@ -68,7 +68,7 @@ def packages() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """What besides the parameters a result's last bits depend on."""
-    return {"python": platform.python_version(), "platform": platform.platform(), "cores": cores()}
+    return {"python": platform.python_version(), "platform": platform.platform(), "cores": joblib.cpu_count()}
 
 
 def _uncached(dataset: Any) -> Any:

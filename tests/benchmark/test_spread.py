@@ -141,7 +141,7 @@ def test_other_settings_code_groups_or_libraries_start_afresh(pictures, local, t
     [("cpu", 0, 90, 8), ("cuda", 0, 90, 4), ("cuda", 6, 90, 6), ("cuda", 0, 3, 3), ("cpu", 0, 0, 1)],
 )
 def test_cells_are_spread_over_the_cores_and_a_gpu_has_four_processes(device, wanted, cells, expected, monkeypatch):
-    monkeypatch.setattr(benchmark, "cores", lambda: 8)
+    monkeypatch.setattr(benchmark.joblib, "cpu_count", lambda: 8)
     monkeypatch.setattr(benchmark, "processes", lambda count: count)
     ours = settings().model_copy(update={"device": device})
     assert benchmark._own_processes(group("compute", workers=wanted), ours, cells) == expected

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import scipy
@@ -22,7 +23,6 @@ from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, processes
 from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.compute.folders import digest, held
-from fanogan_pipeline.cores import cores
 from fanogan_pipeline.parameters import WITHOUT_EFFECT, ComputeParameters
 from fanogan_pipeline.training import devices
 
@@ -95,7 +95,7 @@ def _what_counts(settings: Settings) -> dict[str, Any]:
 
 
 def _own_processes(compute: ComputeParameters, settings: Settings, count: int) -> AbstractContextManager:
-    wanted = compute.workers or (cores() if settings.device == "cpu" else min(cores(), A_GPU))
+    wanted = compute.workers or (joblib.cpu_count() if settings.device == "cpu" else min(joblib.cpu_count(), A_GPU))
     return processes(max(1, min(wanted, count)))
 
 

@@ -13,7 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
-from fanogan_pipeline.cores import cores
+import joblib
+
 from fanogan_pipeline.errors import ClusterError, InputError, one_line
 from fanogan_pipeline.parameters import ComputeParameters
 
@@ -66,7 +67,7 @@ def cluster_of(parameters: ComputeParameters) -> Iterator[Executor | None]:
 def _client(distributed: Any, parameters: ComputeParameters) -> Iterator[Any]:
     """A connection to the scheduler at the address, or to a cluster of its own on this machine."""
     if not parameters.scheduler:
-        with distributed.Client(_own_cluster(parameters.workers or cores())) as client:
+        with distributed.Client(_own_cluster(parameters.workers or joblib.cpu_count())) as client:
             yield client
         return
     try:

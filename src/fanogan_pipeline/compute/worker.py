@@ -13,12 +13,12 @@ import os
 import sys
 from pathlib import Path
 
+import joblib
 import torch.distributed as dist
 
 from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import job_files
 from fanogan_pipeline.compute.files import work_file
-from fanogan_pipeline.cores import cores
 from fanogan_pipeline.errors import PlainError
 from fanogan_pipeline.training import devices
 from fanogan_pipeline.training.distributed import Group
@@ -60,7 +60,7 @@ def _train(folder: Path) -> None:
     own_code.expect_code(job.slot.facts["code"], *CODE)
     local_rank, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     device = devices.of_process(job.device, local_rank)
-    devices.settle_in(job.training.threads or max(1, cores() // local_size))
+    devices.settle_in(job.training.threads or max(1, joblib.cpu_count() // local_size))
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     group = Group(dist.get_rank(), dist.get_world_size())
     run_phase(phase_of(job, images, device, group), job.parameters.steps, job.training, job.slot)

@@ -7,9 +7,9 @@ import logging
 import os
 from functools import cache
 
+import joblib
 import torch
 
-from fanogan_pipeline.cores import cores
 from fanogan_pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -70,13 +70,14 @@ def settle_in(threads: int) -> int:
     """Make this process ready to compute: its CPU threads, and memory that is kept from one batch to the next.
 
     Args:
-        threads: as `training.threads`; 0: as OMP_NUM_THREADS says, else every core there is.
+        threads: as `training.threads`; 0: as OMP_NUM_THREADS says, else every core that this process may use, by the
+            system's list and a container's share.
 
     Returns:
         The number of threads.
     """
     keep_memory()
-    count = threads_asked_for(threads) or cores()
+    count = threads_asked_for(threads) or joblib.cpu_count()
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
     return count

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Container
 from dataclasses import replace
@@ -229,7 +228,7 @@ def image_set(
         table["image_id"].to_numpy(dtype=str) if tiles is None else tiles.image_id,
         digest,
         masks,
-        json.dumps(geometry.to_json(), sort_keys=True),
+        geometry.to_text(),
         sizes.repeat(counts, axis=0),
         tiles,
         None if (group := groups_of(table)) is None else group.repeat(counts),

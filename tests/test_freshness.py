@@ -19,7 +19,7 @@ from tests.project import newest
 
 from fanogan_pipeline import own_code
 from fanogan_pipeline.freshness import Freshness
-from fanogan_pipeline.parameters import WITHOUT_EFFECT, plain
+from fanogan_pipeline.parameters import WITHOUT_EFFECT
 
 # Values other than those of conf/smoke; where runs are logged has a test of its own.
 LIKEWISE: dict[str, dict[str, Any]] = {
@@ -53,7 +53,7 @@ def stale(project: Path) -> Callable[..., dict[str, str]]:
         pipelines.set_requested(None)
         with KedroSession.create(project, env="smoke", runtime_params=changes) as session:
             context = session.load_context()
-            return Freshness(pipelines["__default__"], context.catalog, plain(context.params)).out_of_date()
+            return Freshness(pipelines["__default__"], context.catalog).out_of_date()
 
     return look
 
@@ -71,6 +71,14 @@ def test_nothing_runs_where_nothing_has_changed_and_then_only_what_has(project: 
     assert {path: path.stat().st_mtime_ns for path in project.glob("data/06_models/*/*/*")} == versions
     # what was made from kept outputs is itself recognised next time
     assert run(project, "--params", "reporting.walk_steps=4")[1]["written"] == {}
+
+
+def test_a_password_in_a_parameter_which_no_manifest_holds_makes_no_difference(
+    smoke_project: Path, tmp_path: Path
+) -> None:
+    project, title = copy_of(smoke_project, tmp_path / "project"), "reporting.title=Line 3 ftp://ann:pw@host/x"
+    assert [*run(project, "--nodes", "reporting.write_report", "--params", title)[1]["written"]] == ["report"]
+    assert run(project, "--nodes", "reporting.write_report", "--params", title)[1]["written"] == {}
 
 
 def test_a_changed_parameter_reaches_what_is_made_from_it(stale: Callable[..., dict[str, str]]) -> None:

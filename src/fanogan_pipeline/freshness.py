@@ -16,8 +16,8 @@ from kedro.pipeline.node import Node
 from fanogan_pipeline import datasets, own_code, provenance
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.manifest import NAME as MANIFEST
-from fanogan_pipeline.manifest import manifest_dataset
-from fanogan_pipeline.parameters import WITHOUT_EFFECT, plain
+from fanogan_pipeline.manifest import manifest_dataset, parameters_of
+from fanogan_pipeline.parameters import WITHOUT_EFFECT
 
 logger = logging.getLogger(__name__)
 IGNORED = {f"{group}.{name}" for group, names in WITHOUT_EFFECT.items() for name in names}
@@ -28,12 +28,11 @@ class Freshness:
 
     Args:
         pipeline: the nodes that make the outputs.
-        catalog: where they lie, and the manifests.
-        parameters: of this run, as JSON holds them.
+        catalog: where they lie, the manifests, and the parameters of this run.
     """
 
-    def __init__(self, pipeline: Pipeline, catalog: CatalogProtocol, parameters: dict[str, Any]) -> None:
-        self._pipeline, self._catalog, self._parameters = pipeline, catalog, parameters
+    def __init__(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        self._pipeline, self._catalog, self._parameters = pipeline, catalog, parameters_of(catalog)
         self._code = own_code.code_digest()
         self._manifest = cache(self._load_manifest)
         self._sum = cache(self._sum_of)
@@ -124,7 +123,7 @@ class FreshnessHooks:
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         if not run_params["only_missing_outputs"] or manifest_dataset(catalog) is None:
             return
-        for name, why in Freshness(pipeline, catalog, plain(catalog["parameters"].load())).out_of_date().items():
+        for name, why in Freshness(pipeline, catalog).out_of_date().items():
             logger.info("%s is made again: %s", name, why)
             dataset = catalog[name]
             if isinstance(dataset, AtomicFileDataset):

@@ -61,7 +61,7 @@ class ManifestHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         self._context, self._written = self._made.context, {}
-        self._parameters = masked(plain(catalog["parameters"].load()))
+        self._parameters = parameters_of(catalog)
         self._started, self._clock = datetime.now(UTC), time.monotonic()
         self._run_params, self._catalog = provenance.as_called(run_params, pipeline), catalog
         if manifests := manifest_dataset(catalog):
@@ -212,6 +212,11 @@ class ManifestHooks:
             merge_strategy=loader.merge_strategy,
         )
         return tracked["parameters"]
+
+
+def parameters_of(catalog: CatalogProtocol) -> dict[str, Any]:
+    """A run's parameters as its manifest holds them."""
+    return masked(plain(catalog["parameters"].load()))
 
 
 def manifest_dataset(catalog: CatalogProtocol) -> JSONDataset | None:

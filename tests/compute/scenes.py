@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +68,7 @@ def detector(tiled: bool) -> tuple[AnomalyDetector, dict[str, Checkpoint]]:
         calibration_scores=tuple(row / 7 for row in range(19)),
         settings=SETTINGS,
         belongs_to={name: model.digest for name, model in models.items()},
-        geometry=json.dumps(geometry.to_json(), sort_keys=True),
+        geometry=geometry.to_text(),
         pixel_threshold=1.0,
     )
     return AnomalyDetector.load(*models.values(), judged.to_json(), jobs.CPU), models

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import pickle
 import signal
@@ -146,11 +147,21 @@ def test_an_interrupt_is_answered_within_a_shard(source, plain_detector, tmp_pat
     assert done == ({"reading": 2, "computing": 0} if while_ == "reading" else {"reading": COUNT, "computing": 2})
 
 
-@pytest.mark.parametrize(("maximum", "is_told"), [(65535, True), (4095, False)])
+def that_learnt(detector: tuple, decoding: dict[str, float]) -> tuple:
+    """The same detector, of pictures whose files were read in this way."""
+    judge, models = detector
+    geometry = json.loads(judge.detector.geometry) | {"decoding": decoding}
+    return replace(judge, detector=replace(judge.detector, geometry=json.dumps(geometry))), models
+
+
+@pytest.mark.parametrize(
+    ("maximum", "learnt", "is_told"), [(65535, [], True), (4095, [], False), (65535, ["sixteen_bit_maximum"], False)]
+)
 def test_new_pictures_of_twelve_bits_that_are_read_as_sixteen_earn_a_warning(
-    plain_detector, tmp_path, caplog, maximum, is_told
+    plain_detector, tmp_path, caplog, maximum, learnt, is_told
 ):
-    """Their detector has learnt from pictures of eight, so that nothing says how white is told."""
+    """Unless their detector has learnt from such: then no other value would do."""
+    detector = that_learnt(plain_detector, dict.fromkeys(learnt, maximum))
     for row in range(5):
         levels = np.random.default_rng(row).integers(0, 4096, (20, 24)).astype(np.uint16)
         Image.fromarray(levels).save(tmp_path / f"{row}.png")
@@ -159,7 +170,7 @@ def test_new_pictures_of_twelve_bits_that_are_read_as_sixteen_earn_a_warning(
     (tmp_path / "4.png").write_bytes(whole[: len(whole) // 2])
     source = ImageFolderDataset(filepath=str(tmp_path), layout="flat", sixteen_bit_maximum=maximum).load()
     for times in (1, 2):  # the second from the parts of the first
-        measured(source, plain_detector, tmp_path / "work", engine="local")
+        measured(source, detector, tmp_path / "work", engine="local")
         said = "no picture of new_images is brighter than 16 of 255 with sixteen_bit_maximum: 65535"
         assert caplog.text.count(said) == (times if is_told else 0)
 

@@ -33,6 +33,7 @@ from fanogan_pipeline.figures import style
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.pipelines.reporting import nodes
+from fanogan_pipeline.preprocessing.splits import split_digest
 
 MAPS = {"maps": ["float16", 3], "height": ["int32", 1], "width": ["int32", 1]}
 REFINEMENT = "Searching for a better z"
@@ -150,16 +151,17 @@ def test_the_report_says_whether_the_score_was_chosen_and_what_it_is_made_of(cho
     handed: list[Any] = []
     monkeypatch.setattr(figures, "render_report", lambda *parts, **_: handed.extend(parts))
     rule = fit_rule("article", 2.5, pd.DataFrame())
-    detector = Detector(rule, Calibration(1.0, 0.1, 2.0, 2), (0.0, 1.0), {}, {}, "", 1.0)
-    manifest = pd.DataFrame({"split": ["train"], "is_anomaly": [False], "label": ["1"]})
+    manifest = pd.DataFrame({"image_id": ["a"], "split": "train", "label": "1", "is_anomaly": False, "sha256": "0"})
+    models = {name: Checkpoint({}, {"parameters": {}}) for name in ("wgan_model", "encoder_model")}
+    belongs_to = {name: model.digest for name, model in models.items()} | {"split": split_digest(manifest, "")}
+    detector = Detector(rule, Calibration(1.0, 0.1, 2.0, 2), (0.0, 1.0), {}, belongs_to, "", 1.0)
     parameters = {"reporting": group("reporting")}
-    models = [Checkpoint({}, {"parameters": {}})] * 2
     drawn = [to_png(Figure())] * len(nodes.FIGURES)  # as they were before they told what they belong to
     recall = pd.DataFrame()
     recall.attrs["detector"] = detector.digest
     metrics = {"detector": detector.digest}
     made = detector.to_json()
-    nodes.write_report(metrics, recall, manifest, *models, made, choice, not_measured(), parameters, *drawn)
+    nodes.write_report(metrics, recall, manifest, *models.values(), made, choice, not_measured(), parameters, *drawn)
     _, _, _, _, _, facts, (note,), _ = handed
     assert facts["rule"] == rule.to_json()
     assert words in note["text"]

@@ -262,7 +262,7 @@ def test_a_normal_copy_of_an_anomaly_goes_and_the_anomaly_stays():
 
 def test_a_split_has_another_name_by_each_of_its_images_in_whatever_order():
     split = split_of(("a", "train", "1"), ("b", "train", "1")).assign(label="good")
-    geometry = Geometry((16, 16), 1)
+    geometry = Geometry((16, 16), 1).to_text()
     others = [
         split.assign(**{name: [split[name][0], value]})
         for name, value in {"image_id": "z", "split": "test", "label": "bad", "is_anomaly": True, "sha256": "2"}.items()
@@ -286,7 +286,8 @@ GEOMETRY = Geometry((16, 16), 1, "resize", LIGHT, TILING, {"maximum": 255.0})
 )
 def test_a_split_has_another_name_by_its_geometry(change):
     split = split_of(("a", "train", "1"), ("b", "train", "1")).assign(label="good")
-    assert split_digest(split, replace(GEOMETRY, **change)) != split_digest(split, GEOMETRY)
+    changed = replace(GEOMETRY, **change)
+    assert split_digest(split, changed.to_text()) != split_digest(split, GEOMETRY.to_text())
 
 
 def test_of_too_many_images_some_are_taken_at_random():

@@ -142,19 +142,20 @@ def measure(
             with threads(1) as one, threads(each) as pool:  # one shard at a time: it fills the memory that one may
                 local = NewTerms(source, detector, parameters.workers, pool=pool)
                 try:
-                    return _of_all(source, shards.table_of_parts(cuts, local, folder / "parts", one)), folder
+                    return _of_all(source, detector, shards.table_of_parts(cuts, local, folder / "parts", one)), folder
                 except BaseException:  # Ctrl-C reaches this thread alone, and what is under way is waited for
                     local.stop.set()
                     raise
         _write(folder, source, detector, models, parameters)
         there = partial(new_terms_from, str(folder), source.files, parameters.workers, parameters.shard_size)
-        return _of_all(source, shards.table_of_parts(cuts, there, folder / "parts", cluster)), folder
+        return _of_all(source, detector, shards.table_of_parts(cuts, there, folder / "parts", cluster)), folder
 
 
-def _of_all(source: ImageSource, found: pd.DataFrame) -> pd.DataFrame:
+def _of_all(source: ImageSource, detector: AnomalyDetector, found: pd.DataFrame) -> pd.DataFrame:
     """What the source skipped, then what was found, with a word where all of it is dark; every reason without the path
     in front, which `image_id` is."""
-    warn_of_darkness("new_images", source, np.arange(len(found)), found.pop("brightest").to_numpy())
+    rows, brightest, settled = np.arange(len(found)), found.pop("brightest").to_numpy(), detector.geometry.decoding
+    warn_of_darkness("new_images", source, rows, brightest, settled)
     named = zip(found["image_id"], found["reason"], strict=True)
     found["reason"] = [reason.split(f"{name}: ", 1)[-1] for name, reason in named]
     return pd.concat([source.skipped, found], ignore_index=True) if len(source.skipped) else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -40,6 +41,10 @@ class Geometry:
     def to_json(self) -> dict[str, Any]:
         tiling = None if self.tiling is None else self.tiling.to_json()
         return {**asdict(self), "image_size": list(self.image_size), "tiling": tiling}
+
+    def to_text(self) -> str:
+        """The same as JSON text, as image sets, models and detectors hold it."""
+        return json.dumps(self.to_json(), sort_keys=True)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Geometry:

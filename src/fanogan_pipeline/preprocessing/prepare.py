@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 
 import numpy as np
@@ -115,7 +114,9 @@ def some_tiles(count: int, most: int, seed: int | list[int]) -> Kept:
     return np.sort(np.random.default_rng(seed).permutation(count)[:most]) if 0 < most < count else slice(None)
 
 
-def warn_of_darkness(name: str, source: ImageSource, rows: np.ndarray, brightest: np.ndarray) -> None:
+def warn_of_darkness(
+    name: str, source: ImageSource, rows: np.ndarray, brightest: np.ndarray, settled: Container[str] = ()
+) -> None:
     """A word where the brightest of all pictures of a setting is so dark that another value may stand for white.
 
     Args:
@@ -123,12 +124,13 @@ def warn_of_darkness(name: str, source: ImageSource, rows: np.ndarray, brightest
         source: where they lie.
         rows: row numbers [N] of its table.
         brightest: of each, as `prepare_readable` tells.
+        settled: settings without a choice, since a detector has learnt from pictures that were read with them.
     """
     if source.settings is None:
         return
     seen = pd.Series(brightest).groupby(source.settings[rows]).max()
     for setting, level in seen[seen != UNREAD].items():
-        if str(setting).endswith("maximum") and level <= DARK:
+        if str(setting).endswith("maximum") and setting not in settled and level <= DARK:
             logger.warning(
                 "no picture of %s is brighter than %d of 255 with %s: %g; if another value stands for white (4095 for "
                 "a camera of 12 bits), set it in the catalog's entries raw_images and new_images",
@@ -226,7 +228,7 @@ def image_set(
         table["image_id"].to_numpy(dtype=str) if tiles is None else tiles.image_id,
         digest,
         masks,
-        json.dumps(geometry.to_json(), sort_keys=True),
+        geometry.to_text(),
         sizes.repeat(counts, axis=0),
         tiles,
         None if (group := groups_of(table)) is None else group.repeat(counts),

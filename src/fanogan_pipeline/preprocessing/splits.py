@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 
 import numpy as np
@@ -11,7 +10,6 @@ import pandas as pd
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.parameters import DataPrepParameters, did_you_mean
-from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.groups import draw_groups, draw_share, grouped_with, warn_of_share
 
 logger = logging.getLogger(__name__)
@@ -167,8 +165,8 @@ def expect_enough(split: pd.DataFrame, there_is: str) -> None:
             )
 
 
-def split_digest(split: pd.DataFrame, geometry: Geometry) -> str:
-    """SHA-256 (hex) that names a split: its images, their sides and their geometry."""
+def split_digest(split: pd.DataFrame, geometry: str) -> str:
+    """SHA-256 (hex) that names a split: its images, their sides and their geometry (`Geometry.to_text`)."""
     columns = ["image_id", "split", "label", "is_anomaly", "sha256"]
     rows = split[columns].sort_values("image_id").to_csv(index=False)
-    return hashlib.sha256(f"{json.dumps(geometry.to_json(), sort_keys=True)}\n{rows}".encode()).hexdigest()
+    return hashlib.sha256(f"{geometry}\n{rows}".encode()).hexdigest()

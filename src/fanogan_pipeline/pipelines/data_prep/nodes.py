@@ -59,7 +59,7 @@ def build_sets(
 ) -> tuple[ImageSet, ImageSet, ImageSet, ImageSet, DataFrame]:
     """The four sets and the manifest."""
     splits.expect_unchanged(raw_images.table, settled_split["raw_row"].to_numpy(), settled_split["image_id"])
-    digest = splits.split_digest(settled_split, geometry)
+    digest = splits.split_digest(settled_split, geometry.to_text())
     images, tiles, _, sizes = fitted_images
     runs = prepare.picture_runs(images, tiles)
     sets = []

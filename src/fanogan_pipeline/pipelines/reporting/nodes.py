@@ -18,6 +18,7 @@ with lazily():
     from fanogan_pipeline.detection import anomaly_detector, choice, evaluation, pictures, restorer, search_quality
     from fanogan_pipeline.detection import detector as detectors
     from fanogan_pipeline.figures import origin, report_notes, report_text
+    from fanogan_pipeline.pipelines.reporting import belonging
     from fanogan_pipeline.training import devices
 
 FIGURES = (
@@ -193,7 +194,8 @@ def write_report(
     """The self-contained HTML report."""
     judged = detectors.Detector.from_json(detector)
     shown = dict(zip(FIGURES, drawn, strict=True))
-    _expect_together(judged, metrics, class_recall, refinement_quality, shown)
+    belonging.expect_made_of(judged, split_manifest, wgan_model, encoder_model)
+    belonging.expect_together(judged, metrics, class_recall, refinement_quality, shown)
     counts = split_manifest.groupby("split", sort=False)["is_anomaly"].agg(images="size", anomalous="sum")
     facts = {
         "normal_classes": sorted(split_manifest.loc[~split_manifest["is_anomaly"], "label"].unique()),
@@ -206,7 +208,7 @@ def write_report(
         notes.append(report_notes.search_note(refinement_quality))
     else:
         del shown["refinement_curve"]
-    made, run = _made_with(split_manifest, wgan_model, encoder_model, judged), plain(parameters)
+    made, run = belonging.made_with(judged, split_manifest, wgan_model, encoder_model), plain(parameters)
     used = dotted(run | {name: {**run.get(name, {}), **group} for name, group in made.items()})
     given = dotted(run)
     return figures.render_report(
@@ -220,33 +222,3 @@ def write_report(
         report_text.whose(list(made), [name for name in used if given.get(name, ...) != used[name]]),
         confidence=parameters["reporting"].confidence,
     )
-
-
-def _made_with(
-    split_manifest: DataFrame, wgan_model: Checkpoint, encoder_model: Checkpoint, judged: "detectors.Detector"
-) -> dict[str, dict]:
-    """The groups of parameters that split, models and detector tell they were made with."""
-    found = {
-        "wgan": wgan_model.header["parameters"],
-        "encoder": encoder_model.header["parameters"],
-        "scoring": {name: value for name, value in judged.settings.items() if name != "image_distance"},
-    }
-    if split := split_manifest.attrs.get("data_prep"):  # none tells of it that was stored before they did
-        found["data_prep"] = {**split, "augmentation": wgan_model.header.get("augmentation")}
-    return found
-
-
-def _expect_together(
-    judged: "detectors.Detector",
-    metrics: dict,
-    class_recall: DataFrame,
-    refinement_quality: DataFrame,
-    shown: dict[str, bytes],
-) -> None:
-    """Refuse what is of another detector or of other models than its (MismatchError)."""
-    detectors.expect_measured("metrics", metrics, judged.digest, detectors.REPORT_AGAIN)
-    detectors.expect_judged("class_recall", class_recall, judged, detectors.REPORT_AGAIN)
-    if len(refinement_quality):
-        detectors.expect_judged("refinement_quality", refinement_quality, judged, detectors.REPORT_AGAIN)
-    for name, png in shown.items():
-        detectors.expect_shown(name, origin.belongs_to(png), judged)

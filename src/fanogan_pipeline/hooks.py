@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -41,32 +42,27 @@ class OneRunHooks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._owner: threading.Thread | None = None  # after Ctrl-C it is still set, and the same thread may run again
+        self._last: threading.Thread | None = None  # that began a run
 
     @hook_impl(wrapper=True)  # before all others
     def before_pipeline_run(self) -> Generator[None, Any, Any]:
         me = threading.current_thread()
         with self._lock:
-            if self._owner not in (None, me) and self._owner.is_alive():
+            if self._last not in (None, me) and _is_at_a_run(self._last):
                 raise InputError(
                     "this process is at another run, expected one at a time; start this one when that one has ended, "
                     "or in a process of its own"
                 )
-            self._owner = me
-        try:
-            return (yield)
-        except BaseException:
-            self._owner = None
-            raise
+            self._last = me
+        return (yield)
 
-    @hook_impl(wrapper=True)  # after all others
-    def after_pipeline_run(self) -> Generator[None, Any, Any]:
-        try:
-            return (yield)
-        finally:
-            self._owner = None
 
-    on_pipeline_error = after_pipeline_run
+def _is_at_a_run(thread: threading.Thread) -> bool:
+    """Whether it is inside a session of Kedro's, which tells no hook that Ctrl-C has ended a run."""
+    frame = sys._current_frames().get(thread.ident or 0) if thread.is_alive() else None
+    while frame and not frame.f_globals.get("__name__", "").startswith("kedro.framework.session."):
+        frame = frame.f_back
+    return frame is not None
 
 
 class ParameterHooks:

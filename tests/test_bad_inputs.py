@@ -341,12 +341,23 @@ ROWS: dict[str, Row] = {
     "unknown version of what the run writes itself": Row(
         ("--env", "smoke", "--load-versions", "wgan_model:2020"), ("wgan_model.safetensors: found no version 2020",)
     ),
+    "version of what has none": Row(
+        ("--env", "smoke", "--pipelines", "inference", "--load-versions", "new_images:2020-01-01T00.00.00.000Z"),
+        ("--load-versions: found 'new_images', which has no versions; leave it out",),
+    ),
     "unknown dataset to load": Row(("--load-versions", "wgan_modl:2020"), ("--load-versions: found 'wgan_modl'",)),
     "unknown pipeline": Row(("--pipelines", "wgann"), ("--pipelines: found 'wgann'", "did you mean 'wgan'?")),
     "unknown environment": Row(("--env", "smok"), ("--env: found 'smok'", "did you mean 'smoke'?")),
+    "unknown runner": Row(("--runner", "ThreadRuner"), ("--runner: found 'ThreadRuner'", "mean 'ThreadRunner'?")),
     "unknown node": Row(("--nodes", "wgan.trian"), ("does not contain nodes named ['wgan.trian']",)),
-    "broken YAML": local("parameters", "wgan: {steps: 3", "conf/local/parameters.yml", "line 1"),
-    "tab in YAML": local("parameters", "wgan:\n\tsteps: 3", "conf/local/parameters.yml: line 2: found character '\\t'"),
+    "broken YAML": local(
+        "parameters",
+        "wgan: {steps: 3",
+        "parameters.yml: line 1: not YAML (expected ',' or '}', but got '<stream end>');",
+    ),
+    "tab in YAML": local(
+        "parameters", "wgan:\n\tsteps: 3", "conf/local/parameters.yml: line 2: not YAML (found character '\\t'"
+    ),
     "parameter twice": local("parameters", "seed: 1\nseed: 2\n", "conf/local/parameters.yml", "seed", "line 2"),
     "dataset of no known type": local(
         "catalog", "raw_images: {type: fanogan_pipeline.datasets.IdxDataset}", "'raw_images'", "'IdxDataset' not found"

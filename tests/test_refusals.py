@@ -1,5 +1,7 @@
 """What the user can mend is told in one line."""
 
+import errno
+import os
 import shutil
 
 import pytest
@@ -39,3 +41,23 @@ def test_an_environment_that_an_archive_lacks_is_named_without_an_empty_list(tmp
     with pytest.raises(MissingConfigException) as caught:
         loader["parameters"]
     assert plain_line(caught.value) == "--env: found 'smok', but conf/smok is not there"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC])
+def test_a_place_that_cannot_be_written_is_named(number):
+    reason = os.strerror(number)
+    line = plain_line(OSError(number, reason, "data/tensorboard"))
+    assert line == f"data/tensorboard: {reason}; check the permissions and the space left"
+
+
+def test_a_full_disk_needs_no_file_to_be_told():
+    reason = os.strerror(errno.ENOSPC)
+    assert plain_line(OSError(errno.ENOSPC, reason)) == f"{reason}; check the permissions and the space left"
+
+
+def test_files_that_the_code_looks_for_in_vain_are_no_mistake_of_the_users(tmp_path):
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises((IsADirectoryError, FileNotFoundError)) as caught:
+            path.read_bytes()
+        assert plain_line(caught.value) is None
+    assert plain_line(PermissionError(errno.EPERM, "of another process")) is None

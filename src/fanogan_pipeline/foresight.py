@@ -16,7 +16,7 @@ from kedro.validation.exceptions import DataValidationError
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.provenance import version_read
+from fanogan_pipeline.provenance import uncached, version_read
 
 with lazily():
     from fanogan_pipeline.datasets import image_set
@@ -45,6 +45,8 @@ class ForesightHooks:
         _check_runner(str(run_params.get("runner")), bool(self._trained))
         _check_start(pipeline, whole, catalog)
         for name in run_params["load_versions"] or {}:
+            if getattr(uncached(catalog[name]), "_version", None) is None:
+                raise InputError(f"--load-versions: found '{name}', which has no versions; leave it out")
             version_read(catalog[name])  # refuses one that is not there
         for name in pipeline.inputs():
             if name in catalog and _is_small(catalog[name]):

@@ -71,14 +71,14 @@ def machine() -> dict[str, Any]:
     return {"python": platform.python_version(), "platform": platform.platform(), "cores": joblib.cpu_count()}
 
 
-def _uncached(dataset: Any) -> Any:
+def uncached(dataset: Any) -> Any:
     """The dataset behind Kedro's cache, or itself."""
     return dataset._dataset if isinstance(dataset, CachedDataset) else dataset
 
 
 def has_sum(dataset: AbstractDataset) -> bool:
     """Whether there is anything to sum up: not in what lives in memory, nor in a folder that runs only write into."""
-    dataset = _uncached(dataset)
+    dataset = uncached(dataset)
     return isinstance(dataset, AtomicFileDataset) or hasattr(dataset, "contents")
 
 
@@ -88,7 +88,7 @@ def sha256(dataset: Any, version: str | None) -> str | None:
     Of a result in one file, over its bytes; of one in a folder, over the names and sums of its files; of raw
     pictures, over those of the files that are loaded, whatever lies beside them, and over how they are read.
     """
-    dataset = _uncached(dataset)
+    dataset = uncached(dataset)
     try:
         if not isinstance(dataset, AtomicFileDataset):
             files, how = dataset.contents()
@@ -125,7 +125,7 @@ def _file_sum(fs: Any, path: str) -> str:
 
 def version_read(dataset: AbstractDataset) -> str | None:
     """The version a load gives now. Raises Kedro's `VersionNotFoundError` where there is none."""
-    dataset = _uncached(dataset)
+    dataset = uncached(dataset)
     return dataset.resolve_load_version() if isinstance(dataset, AtomicFileDataset) else None
 
 

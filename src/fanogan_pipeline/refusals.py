@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ from fanogan_pipeline.parameters import did_you_mean
 # Kedro's errors about what the user has written, whose text alone says enough.
 _SPEAKING = (DatasetError, MissingConfigException, OmegaConfBaseException, YAMLError)
 _NO_PIPELINE = re.compile(r"An error occurred while importing the '\w+\.pipelines\.([^']*)' module")
+_RUNNERS = ["SequentialRunner", "ThreadRunner"]  # those that foresight.py lets run
+# What systems refuse: the others, as of a file that is not there, may be mistakes of this project's.
+_FULL, _CLOSED = {errno.ENOSPC, errno.EDQUOT}, {errno.EACCES, errno.EPERM, errno.EROFS}
 _MEMORY = re.compile("out of memory|can't allocate memory|not enough memory")
 
 
@@ -35,7 +39,7 @@ def plain_line(error: BaseException | None) -> str | None:
         broken = next((one for one in chain if isinstance(one, DataValidationError)), None)
         text = "; ".join([str(plain), *getattr(plain, "__notes__", [])])
         return _joined(f"{broken.dataset_name} (on {broken.mode}): {text}" if broken else text)
-    return next((line for one in chain if (line := _from_kedro(one) or _of_memory(one))), None)
+    return next((line for one in chain if (line := _from_kedro(one) or _of_disk(one) or _of_memory(one))), None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -51,6 +55,8 @@ def _from_kedro(error: BaseException) -> str | None:
             return None
         pipelines.set_requested(None)
         return f"--pipelines: found '{found[1]}', no such pipeline; {did_you_mean(found[1], list(pipelines))}"
+    if isinstance(error, AttributeError) and (found := re.match("module 'kedro.runner' has no attribute '(.*)'", text)):
+        return f"--runner: found '{found[1]}', no such runner; {did_you_mean(found[1], _RUNNERS)}"
     if isinstance(error, DatasetNotFoundError) and (found := re.search(r"'load_versions' keys \[(.*?)\]", text)):
         return f"--load-versions: found '{found[1]}', no such dataset; 'kedro catalog describe-datasets' lists them"
     if isinstance(error, MissingConfigException) and (found := re.search(r"directory: (.+?)(?:\. Error: .*)?$", text)):
@@ -64,6 +70,13 @@ def _from_kedro(error: BaseException) -> str | None:
         return line
     is_speaking = isinstance(error, _SPEAKING) or (type(error) is ValueError and text.startswith("Pipeline "))
     return _joined(text) if is_speaking else None
+
+
+def _of_disk(error: BaseException) -> str | None:
+    if isinstance(error, OSError) and (error.errno in _FULL or (error.filename and error.errno in _CLOSED)):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}; check the permissions and the space left"
+    return None
 
 
 def _of_memory(error: BaseException) -> str | None:
@@ -85,8 +98,7 @@ def _broken_yaml() -> str | None:
             OmegaConf.load(path)
         except MarkedYAMLError as error:
             line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-            problem = (error.problem or str(error)).removeprefix("found ")
-            return _joined(f"{path}: {line}found {problem}, expected YAML; correct that line")
+            return _joined(f"{path}: {line}not YAML ({error.problem or error}); correct it there or just above")
     return None
 
 

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "preprocessing": {"parameters", "errors", "images", "in_order", "lazy"},
     "benchmark": {"training", "detection", "networks", "preprocessing", "parameters", "errors", "images"},
     "compute": {"benchmark", "training", "detection", "networks", "preprocessing", "datasets", "parameters"}
-    | {"errors", "images", "own_code"},
+    | {"errors", "images", "log", "own_code"},
 }
 
 

@@ -104,6 +104,42 @@ def nodes_of_the_whole_job() -> list[str]:
     return [node.name for node in pipelines["__default__"].nodes]
 
 
+SPREAD = """
+import logging
+import kedro.framework.project  # as the script kedro does, in its workers too
+from fanogan_pipeline.compute.executors import cluster_of, processes
+from fanogan_pipeline.parameters import ComputeParameters
+def warn():
+    logging.getLogger("fanogan_pipeline").warning("many " * 40)
+if __name__ == "__main__":
+    with ENGINE as executor:
+        executor.submit(warn).result()
+"""
+
+BESIDE = """
+import logging, os
+import kedro.framework.project
+from fanogan_pipeline.compute.worker import work
+os.environ["RANK"] = "0"
+try:
+    work("no such job")
+except FileNotFoundError:
+    logging.getLogger("fanogan_pipeline").warning("many " * 40)
+"""
+DASK = "cluster_of(ComputeParameters(engine='dask', scheduler='', workers=1, shard_size=1))"
+
+
+@pytest.mark.parametrize("script", [SPREAD.replace("ENGINE", "processes(1)"), SPREAD.replace("ENGINE", DASK), BESIDE])
+def test_records_of_workers_are_lines_too(script: str, tmp_path: Path) -> None:
+    if "dask" in script:
+        pytest.importorskip("distributed")
+    project = project_of_settings(tmp_path)
+    (project / "spread.py").write_text(script)
+    shown = in_a_pipe("spread.py", cwd=project, COLUMNS="80")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d WARNING (many ){40}\n", shown.stdout), shown.stdout
+
+
 NAMES = """
 import logging
 from pathlib import Path

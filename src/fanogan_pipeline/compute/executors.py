@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -21,10 +22,12 @@ from fanogan_pipeline.parameters import ComputeParameters
 CONNECT_SECONDS = 20
 RETRIES = 3  # of a piece of work whose worker has died
 
-# What Dask watches in its own time, by default 50 to 100 times a second in every process: 5 % of what workers compute.
+# What Dask watches in its own time, by default 50 to 100 times a second in every process: 5 % of what workers compute;
+# and what its workers log, which is ours alone.
 CALM = {
     "distributed": {
-        "worker": {"profile": {"enabled": False}, "memory": {"monitor-interval": "1s"}},
+        "worker": {"profile": {"enabled": False}, "memory": {"monitor-interval": "1s"}, "preload": [__name__]},
+        "nanny": {"pre-spawn-environ": {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "warning"}},
         "admin": {"tick": {"interval": "500ms"}, "system-monitor": {"interval": "2s"}},
     }
 }
@@ -134,8 +137,22 @@ def _follow_parent() -> None:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+    log_as_the_command()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def dask_setup(worker: Any) -> None:
+    """What Dask does in each worker of this process's own cluster."""
+    log_as_the_command()
+
+
+def log_as_the_command() -> None:
+    """A record a line in a pipe, in a process that was started beside the command's own."""
+    if "kedro.framework.project" in sys.modules:  # its console came along with the command
+        from fanogan_pipeline.log import suit_the_reader
+
+        suit_the_reader()
 
 
 def _end_with_parent() -> None:

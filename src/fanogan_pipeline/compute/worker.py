@@ -18,6 +18,7 @@ import torch.distributed as dist
 
 from fanogan_pipeline import own_code
 from fanogan_pipeline.compute import job_files
+from fanogan_pipeline.compute.executors import log_as_the_command
 from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.errors import PlainError
 from fanogan_pipeline.training import devices
@@ -38,6 +39,7 @@ def work(folder: str) -> None:
     place = Path(folder)
     if (place / OUTCOME).exists():
         return
+    log_as_the_command()
     logging.basicConfig(
         format="%(asctime)s %(message)s", level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR
     )

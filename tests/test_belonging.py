@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -27,63 +28,63 @@ CASES = {
         "wgan_model",
         "encoder_model was trained on the wgan_model of digest",
         ("wgan_model", "encoder_model"),
-        "run 'kedro run --pipelines encoder'",
+        "run 'kedro run --env smoke --pipelines encoder'",
     ),
     "WGAN of another split": (
         ("--pipelines", "encoder"),
         "train_set selection_set",
         "wgan_model was trained on a split of digest",
         ("train_set", "wgan_model"),
-        "run 'kedro run --only-missing-outputs'",
+        "run 'kedro run --env smoke --only-missing-outputs'",
     ),
     "selection set of another split": (
         ("--pipelines", "scoring"),
         "selection_set",
         "train_set",
         ("selection_set", "train_set"),
-        "run 'kedro run --pipelines data_prep'",
+        "run 'kedro run --env smoke --pipelines data_prep'",
     ),
     "training set of another split": (
         ("--pipelines", "wgan"),
         "train_set",
         "train_set",
         ("selection_set", "train_set"),
-        "run 'kedro run --pipelines data_prep'",
+        "run 'kedro run --env smoke --pipelines data_prep'",
     ),
     "calibration set of another split": (
         ("--pipelines", "scoring"),
         "calibration_set",
         "train_set",
         ("calibration_set", "train_set"),
-        "run 'kedro run --pipelines data_prep'",
+        "run 'kedro run --env smoke --pipelines data_prep'",
     ),
     "scores of another detector": (
         ("--nodes", "reporting.measure_quality"),
         "detector",
         "test_scores was judged by the detector of digest",
         ("detector", "test_scores"),
-        "run 'kedro run --pipelines scoring'",
+        "run 'kedro run --env smoke --pipelines scoring'",
     ),
     "pixel numbers of another detector": (
         ("--nodes", "reporting.measure_quality"),
         "pixel_quality",
         "pixel_quality was measured with the detector of digest",
         ("pixel_quality", "detector"),
-        "run 'kedro run --pipelines scoring'",
+        "run 'kedro run --env smoke --pipelines scoring'",
     ),
     "maps of another detector": (
         ("--nodes", "reporting.draw_heatmap_gallery"),
         "residual_maps",
         "residual_maps was measured with the detector of digest",
         ("residual_maps", "detector"),
-        "run 'kedro run --pipelines scoring'",
+        "run 'kedro run --env smoke --pipelines scoring'",
     ),
     "scores of another split": (
         ("--nodes", "reporting.draw_decision_gallery"),
         "test_set",
         "test_scores was made on a split of digest",
         ("test_set", "test_scores"),
-        "run 'kedro run --only-missing-outputs'",
+        "run 'kedro run --env smoke --only-missing-outputs'",
     ),
 }
 
@@ -123,6 +124,19 @@ def test_a_mixture_is_refused_with_both_versions_and_what_mends_it(case, twice):
     assert stored_files(twice) == before
 
 
+def test_what_mends_it_has_the_parameters_of_the_run(twice, tmp_path):
+    pinned = f"wgan_model:{versions(twice, 'wgan_model')[0]}"
+    arguments = ["--env", "smoke", "--pipelines", "scoring", "--load-versions", pinned]
+    said = "wgan.objective=wgan_gp,data_prep.normal_classes=['8']"
+    line = run_here(twice, *arguments, "--conf-source", str(twice / "conf"), "--params", said).line
+    command = line.split("run '", 1)[1].split("' to make one that fits")[0]
+    source = ["--conf-source", str(twice / "conf")]
+    assert shlex.split(command) == ["kedro", "run", *source, *arguments[:2], "--params", said, "--pipelines", "encoder"]
+    (tmp_path / "run.yml").write_text("run: {params: {data_prep: {normal_classes: ['1', '8']}}}")
+    line = run_here(twice, *arguments, "--config", str(tmp_path / "run.yml")).line
+    assert "run 'kedro run --env smoke --config ... --pipelines encoder'" in line  # no option says a list of two
+
+
 @pytest.mark.parametrize("node", ["draw_score_boxplot", "draw_score_histogram", "write_report"])
 def test_numbers_of_another_detector_go_into_no_figure_and_no_report(node, twice):
     before = stored_files(twice)
@@ -130,7 +144,7 @@ def test_numbers_of_another_detector_go_into_no_figure_and_no_report(node, twice
     assert outcome.status == 1
     assert outcome.line.startswith("Error: metrics was measured with the detector of digest")
     assert f"metrics {versions(twice, 'metrics')[0]}" in outcome.line
-    assert "run 'kedro run --pipelines reporting'" in outcome.line
+    assert "run 'kedro run --env smoke --pipelines reporting'" in outcome.line
     assert stored_files(twice) == before
 
 
@@ -168,7 +182,7 @@ def test_a_report_shows_one_training_and_one_detector(old, reported):
     outcome = run_here(reported, "--env", "smoke", "--nodes", nodes, "--load-versions", pinned)
     assert outcome.status == 1
     assert outcome.line.startswith(f"Error: {said} of digest")
-    assert f"run 'kedro run {mends}'" in outcome.line
+    assert f"run 'kedro run --env smoke {mends}'" in outcome.line
     for curves in drawn:  # what was drawn of the pinned one is not what later runs read
         name = curves.removeprefix("draw_")
         version = versions(reported, name)[-1]

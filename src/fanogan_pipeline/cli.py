@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import traceback
 import warnings
@@ -15,6 +16,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
 
 from fanogan_pipeline.log import suit_the_reader
+from fanogan_pipeline.parameters import dotted, masked
 from fanogan_pipeline.refusals import plain_line
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,17 @@ def _way_on(options: dict[str, Any]) -> str:
     return f"the same command {' and '.join(changes)}".rstrip()
 
 
+def _as_this_run(line: str, options: dict[str, Any]) -> str:
+    """Commands that a line tells, with the configuration of the run: without it they would train other models."""
+    from fanogan_pipeline.provenance import command
+
+    places, stated = {"conf-source": options["conf_source"], "env": options["env"]}, masked(dotted(options["params"]))
+    start = shlex.split(command({name: place for name, place in places.items() if place}, ""))
+    # What only a file can say came by one, whose name Kedro does not keep.
+    again = command({"params": stated} if stated else {}, "...", start)
+    return line.replace("'kedro run", f"'{again}")
+
+
 run_as_kedro = cast(Callable[..., Any], kedro_run.callback)
 
 
@@ -61,5 +74,5 @@ def run(**options: Any) -> Any:
         if line is None:
             raise
         logger.debug("the run stopped\n%s", traceback.format_exc())
-        _say(f"Error: {line}", "red")
+        _say(f"Error: {_as_this_run(line, options)}", "red")
         sys.exit(1)

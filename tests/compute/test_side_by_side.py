@@ -177,6 +177,7 @@ def test_two_machines(finished, tmp_path, caplog, unused_port):
         told.removeHandler(handler)
         words = [other.communicate(timeout=60)[0].decode() for other in others]
     assert [other.returncode for other in others] == [0], words
+    assert "waiting for 1 of 2 machines, each with: " in caplog.text
     assert remains(tmp_path) == []
     assert_same(weights(job, job.slot), finished)
 

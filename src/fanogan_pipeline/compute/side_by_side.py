@@ -123,10 +123,10 @@ def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str
     logger.info("%s: %d processes train side by side", job.phase, processes * training.machines)
     if training.machines > 1:
         logger.info(
-            "waiting for %d other machines, each with: %s=1 torchrun --nnodes %d --nproc-per-node %d --max-restarts %d "
+            "waiting for %d of %d machines, each with: %s=1 torchrun --nnodes %d --nproc-per-node %d --max-restarts %d "
             "--rdzv-backend c10d --rdzv-id %s --rdzv-endpoint %s -m fanogan_pipeline.compute.worker %s",
-            *(training.machines - 1, FRESH_STORE, training.machines, processes, training.restarts, run),
-            *(training.rendezvous, folder.resolve()),
+            *(training.machines - 1, training.machines, FRESH_STORE, training.machines, processes, training.restarts),
+            *(run, training.rendezvous, folder.resolve()),
         )
     try:
         with _as_it_was():

@@ -38,8 +38,9 @@ def test_the_curves_are_those_of_the_history(phase, smoke_project, logs):
         assert [point.value for point in points] == pytest.approx(history[name].tolist(), rel=1e-5)
 
 
-def test_a_sheet_of_generated_images_shows_more_than_one_shade(logs):
+def test_a_sheet_of_generated_images_shows_more_than_one_shade(logs, smoke_project):
     (sheet,) = logged(logs / "wgan").Images("wgan/generated_samples")
+    assert sheet.step >= pd.read_parquet(newest(smoke_project, "wgan_history.parquet"))["step"].max()
     assert np.asarray(Image.open(io.BytesIO(sheet.encoded_image_string))).std() > 0
 
 

@@ -156,6 +156,39 @@ def test_restorations_stand_below_their_images_and_what_is_brighter_than_restore
     assert [text.get_text() for text in top.texts] == [str(k) for k in range(8)]
 
 
+def test_a_difference_is_as_strong_as_it_is_beside_the_images_own_contrast():
+    images = grey([100, 110])
+    images[0, :, 0, 0] = 50
+    difference = figures.restoration(images, images - 2.0, ["1", "1"]).axes[2]
+    assert difference.images[0].get_clim() == (-60, 60)
+    assert figures.restoration(grey([9]), grey([9]), ["1"]).axes[2].images[0].get_clim() == (-1, 1)  # all one shade
+
+
+def test_maps_that_are_nowhere_above_the_threshold_are_not_as_bright_as_it():
+    maps = np.full((1, 4, 6), 0.9)
+    figure = figures.heatmap_gallery(grey([10]), grey([10]), maps, None, ["a"], [1.0], 2.5)
+    assert figure.axes[2].images[0].get_clim() == (0, 2.5)
+    assert not figure.axes[3].collections
+
+
+@pytest.mark.parametrize(
+    ("kept", "flagged", "shown"),
+    [
+        ([1.0, 9.6556], [9.6592, 20.0], ["1.000", "9.656", "9.659", "20.00"]),
+        ([1.0, 9.64], [9.66], ["1.00", "9.64", "9.66"]),
+        ([1.0, 1.5], [], ["1.00", "1.50"]),
+        ([2.0], [2.0], ["2.0000000", "2.0000000"]),
+    ],
+)
+def test_scores_on_either_side_of_the_threshold_are_told_apart(kept, flagged, shown):
+    groups = {
+        name: (grey([1] * len(scores)), np.array(scores)) for name, scores in (("in_in", kept), ("out_out", flagged))
+    }
+    axes = figures.decision_gallery(groups).axes
+    texts = [text.get_text() for axis in (axes[0], axes[3]) for text in axis.texts]
+    assert [text for text in texts if not text.startswith("No image")] == shown
+
+
 def test_heat_maps_stand_below_their_images_outlined_where_they_are_above_the_threshold():
     images, restored = grey([10, 20]), grey([30, 40])
     maps, masks = np.zeros((2, 4, 6)), np.zeros((2, 4, 6))
@@ -171,7 +204,9 @@ def test_heat_maps_stand_below_their_images_outlined_where_they_are_above_the_th
     calm, marked = pictures(overlay)
     assert calm == pytest.approx(np.full((4, 6, 3), 10 / 255))
     assert np.array_equal(np.ptp(marked, axis=2) > 0.1, maps[1] > 0)
-    (outline,) = overlay.collections
+    rim, outline = overlay.collections
+    assert (to_hex(rim.get_edgecolor()[0]), to_hex(outline.get_edgecolor()[0]).upper()) == ("#ffffff", style.VERMILION)
+    assert rim.get_linewidth() > outline.get_linewidth()  # white shows on both sides of it
     left, right, bottom, top = overlay.images[1].get_extent()
     points = np.concatenate([path.vertices for path in outline.get_paths()])
     x, y = (points[:, 0] - left) / (right - left) * 6, (points[:, 1] - top) / (bottom - top) * 4
@@ -182,7 +217,7 @@ def test_heat_maps_stand_below_their_images_outlined_where_they_are_above_the_th
 def test_a_picture_that_is_above_the_threshold_everywhere_is_outlined_along_its_border():
     figure = figures.heatmap_gallery(grey([10]), grey([10]), np.full((1, 4, 6), 5.0), None, ["a"], [1.0], 2.5)
     overlay = figure.axes[3]
-    (outline,) = overlay.collections
+    _, outline = overlay.collections
     left, right, bottom, top = overlay.images[0].get_extent()
     points = np.concatenate([path.vertices for path in outline.get_paths()])
     assert [*points.min(axis=0), *points.max(axis=0)] == pytest.approx([left, top, right, bottom], abs=0.3)
@@ -235,7 +270,8 @@ def test_a_walk_shows_each_image_at_its_place_in_the_latent_plane():
     images = grey(np.array([[1, 2, 3], [4, 5, 6]]))  # the first row has the highest second coordinate
     (axis,) = figures.latent_walk(images, (-2.0, 2.0, -1.0, 1.0)).axes
     (sheet,) = pictures(axis)
-    assert np.array_equal(sheet[..., 0], np.block([[images[row, column, 0] for column in range(3)] for row in (0, 1)]))
+    apart = [[np.pad(images[row, column, 0], (1, 0), constant_values=255) for column in range(3)] for row in (0, 1)]
+    assert np.array_equal(sheet[:-1, :-1, 0], np.block(apart))  # white lines between neighbours
     left, right, bottom, top = axis.images[0].get_extent()
     assert axis.images[0].origin == "upper"
     assert np.linspace(left, right, 7)[1::2].tolist() == [-2, 0, 2]  # middles of the columns

@@ -19,7 +19,11 @@ from tests.project import ROOT
 from tests.test_contract import configuration
 
 from fanogan_pipeline.datasets import FigureDataset
-from fanogan_pipeline.figures import encoder_curves, render_report, report_text, style, summary_table
+from fanogan_pipeline.detection.expectation import ratio_name
+from fanogan_pipeline.detection.residuals import TERMS
+from fanogan_pipeline.detection.scoring import MAP_MIXES, MIXES, fit_rule
+from fanogan_pipeline.detection.training_set import DISTANCES
+from fanogan_pipeline.figures import encoder_curves, render_report, report_notes, report_text, style, summary_table
 from fanogan_pipeline.pipelines.reporting.nodes import FIGURES
 
 METRICS = {
@@ -147,12 +151,27 @@ def test_shares_that_are_told_are_those_of_so_many_calibration_images():
 
 def test_the_rule_of_the_score_stands_with_its_terms_as_it_is():
     plain = rows(page(METRICS), "How to read a score")
-    assert plain == [["image_residual", "1.00", "0", "1.00"]]
+    assert plain == [["image_residual", "difference of the image from its restoration", "1.00", "0", "1.00"]]
     assert "v is the term's value." in page(METRICS)
     rule = {"weight": {"a": 0.5, "b": 2.0}, "centre": {"a": -1.0, "b": 3.0}, "scale": {"a": 0.25, "b": 4.0}}
     html = render_report("title", METRICS, NO_CLASSES, {}, {}, FACTS | {"rule": rule | {"logarithmic": True}})
-    assert rows(html, "How to read a score") == [["a", "0.500", "-1.00", "0.250"], ["b", "2.00", "3.00", "4.00"]]
+    assert rows(html, "How to read a score") == [
+        ["a", "", "0.500", "-1.00", "0.250"],
+        ["b", "", "2.00", "3.00", "4.00"],
+    ]
     assert "v is the term's logarithm." in html
+
+
+def test_each_term_that_a_score_may_be_made_of_is_told_in_words():
+    names = [*TERMS, "tolerant_residual", *map(ratio_name, DISTANCES), "map_residual", "map_contrast"]
+    terms = pd.DataFrame({name: [1.0, 2.0] for name in names})
+    rules = [fit_rule(kind, 1.0, terms) for kind in (*MIXES, *MAP_MIXES, "standardised", "article", "image")]
+    assert set(report_notes.TERMS) == {name for rule in rules for name in rule.weight}
+
+
+def test_nothing_is_said_of_missed_images_where_there_are_none():
+    assert "(recall); the others it missed." in page(METRICS)
+    assert "(recall)." in page(METRICS | {"recall": 1.0})
 
 
 def test_nothing_is_rounded_to_perfection_nor_a_small_share_to_none():

@@ -111,6 +111,16 @@ def test_no_name_of_a_picture_is_taken_for_a_formula():
     assert listed["reason"].tolist() == ["", "", "cut short"]
 
 
+def test_the_list_has_as_many_digits_as_people_read():
+    scores = pd.DataFrame(
+        {"image_id": ["a"], "verdict": "normal", "p_value": [1 / 675], "score": [-0.31121223767614364]}
+    )
+    listed = verdict_list(scores, [{"image_id": "b", "reason": "cut short"}])
+    assert listed["p_value"].tolist()[:1] == [0.00148148]
+    assert listed["score"].tolist()[:1] == [-0.311212]
+    assert listed.loc[1, ["p_value", "score"]].isna().all()
+
+
 def test_flagged_pictures_get_an_overlay_in_their_own_size(project):
     folder = sorted((project / "data/07_model_output/new_heatmaps").iterdir())[-1] / "new_heatmaps"
     pictures = list(folder.rglob("*.png"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from tests.parts import encoder_parameters, group, ones, training_parameters, wgan_parameters
 
 from fanogan_pipeline import own_code
@@ -53,6 +55,18 @@ def test_each_phase_alone_in_its_process_sees_augmented_images(phase, train_set,
     shifted = train(phase, train_set, tmp_path / "shifted", {"shift": 4})
     assert all(torch.equal(plain.tensors[name], tensor) for name, tensor in again.tensors.items())
     assert not all(torch.equal(plain.tensors[name], tensor) for name, tensor in shifted.tensors.items())
+
+
+def test_what_is_restored_is_of_all_classes(train_set, tmp_path, monkeypatch):
+    plain, _ = wgan.train(train_set, wgan_parameters(steps=1), *settings(tmp_path))
+    trained, _ = encoder.train(train_set, plain, encoder_parameters(steps=1), *settings(tmp_path))
+    shown = []
+    monkeypatch.setattr(
+        encoder.figures, "restoration", lambda images, restored, labels: shown.extend(labels) or Figure()
+    )
+    labels = np.repeat(["a", "b"], COUNT // 2)
+    encoder.draw_restoration(dataclasses.replace(train_set, labels=labels), plain, trained, encoder_parameters())
+    assert shown == ["a"] * 4 + ["b"] * 4
 
 
 def keys(place: Path, phase: str) -> list[str]:

@@ -155,9 +155,10 @@ class ArrayDataset(_NpzDataset):
         self._write_arrays(path, arrays | texts)
 
     def preview(self, pictures: int = 24) -> ImagePreview:
-        """The first maps [N, H, W] as a contact sheet for kedro-viz: black where 0, white at the highest."""
+        """Maps [N, H, W], evenly from all, as a contact sheet for kedro-viz: black where 0, white at the highest."""
         content = self.load()
-        maps = next(content[name] for name, (_, ndim) in self._arrays.items() if ndim == 3)[:pictures]
+        maps = next(content[name] for name, (_, ndim) in self._arrays.items() if ndim == 3)
+        maps = maps[evenly(len(maps), pictures)]
         levels = np.asarray(maps, np.float32) / max(float(np.max(maps, initial=0)), 1e-12)
         return ImagePreview(base64_png(contact_sheet(list((levels.clip(0, 1) * 255).astype(np.uint8)))))
 

@@ -35,9 +35,9 @@ class PhaseLog:
         for name, value in values.items():
             self.writer.add_scalar(f"{self._phase}/{name}", value, step)
 
-    def images(self, name: str, images: np.ndarray) -> None:
-        """A sheet of images uint8 [N, C, H, W]."""
-        self.writer.add_images(f"{self._phase}/{name}", images)
+    def images(self, step: int, name: str, images: np.ndarray) -> None:
+        """A sheet of images uint8 [N, C, H, W], as they are after so many steps."""
+        self.writer.add_images(f"{self._phase}/{name}", images, step)
 
     def network(self, name: str, module: nn.Module, shape: Sequence[int]) -> None:
         """The graph of a network for one input of the given shape; TensorBoard keeps one in each folder."""

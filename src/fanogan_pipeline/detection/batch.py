@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 NOT_JUDGED = "not judged"
+DIGITS = 6  # significant ones in a list that people read
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
 ROUNDING = 1e-9  # conformal p-values are fractions that meet a bound exactly, and rounding must not decide
 
@@ -49,12 +50,13 @@ def verdict_list(scores: pd.DataFrame, skipped: list[dict[str, str]]) -> pd.Data
         skipped: `image_id` and `reason` of every other.
 
     Returns:
-        `image_id`, `verdict` (anomalous, normal, not judged), `p_value`, `score`, `reason`. A name that a spreadsheet
-        would take for a formula starts with ./, which names the same file.
+        `image_id`, `verdict` (anomalous, normal, not judged), `p_value`, `score`, `reason`; numbers to `DIGITS`. A name
+        that a spreadsheet would take for a formula starts with ./, which names the same file.
     """
     judged = scores.sort_values("score", ascending=False, kind="stable")[["image_id", "verdict", "p_value", "score"]]
     others = pd.DataFrame(skipped, columns=["image_id", "reason"]).assign(verdict=NOT_JUDGED)
     listed = pd.concat([judged, others] if skipped else [judged.assign(reason="")], ignore_index=True)
+    listed[["p_value", "score"]] = listed[["p_value", "score"]].map(lambda value: float(f"{value:.{DIGITS}g}"))
     is_formula = listed["image_id"].str.startswith(FORMULA)
     listed["image_id"] = listed["image_id"].where(~is_formula, "./" + listed["image_id"])
     return listed.fillna({"reason": ""})

@@ -35,7 +35,7 @@ def restoration(images: np.ndarray, restored: np.ndarray, labels: Sequence[str])
     figure = style.new_figure(11, 3 * (style.row_height(images, columns) + 0.35) + 0.7, "Images and their restorations")
     axes = figure.subplots(3, 1)
     difference = (images.astype(np.float64) - restored).mean(axis=1)[:columns]
-    limit = max(1.0, float(np.abs(difference).max()))
+    limit = max(1.0, float(np.ptp(images[:columns])))  # of what the images themselves span: small is to look small
     pair: dict[str, Any] = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit}
     captions = [style.short(str(label), style.LONGEST_CAPTION) for label in labels[:columns]]
     seen = style.channels_last(np.clip(np.rint(restored), 0, 255).astype(np.uint8))[:columns]
@@ -47,7 +47,8 @@ def restoration(images: np.ndarray, restored: np.ndarray, labels: Sequence[str])
 
 
 def decision_gallery(groups: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Images by verdict and truth; each kind is named decided_true.
+    """Images by verdict and truth; each kind is named decided_true. Scores have as many digits as it takes to tell
+    the lowest flagged from the highest judged normal.
 
     Args:
         groups: `in_in`, `in_out`, `out_in`, `out_out` (any of them may lack) -> images uint8
@@ -57,16 +58,29 @@ def decision_gallery(groups: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Fig
     first = next((images for images, _ in groups.values() if len(images)), np.zeros((1, 1, 1, 1), np.uint8))
     row = style.row_height(first, columns, 11)
     figure = style.new_figure(11, 4 * (row + 0.55) + 0.5, "Verdict and truth: decided_true")
+    digits = _telling_apart(groups)
     for axis, (name, title) in zip(figure.subplots(4, 1), VERDICTS.items(), strict=True):
         images, scores = groups.get(name, (first[:0], np.zeros(0)))
         if len(images):
             pictures = style.channels_last(images)[:columns]
-            captions = [style.number(float(score)) for score in scores[:columns]]
+            captions = [style.number(float(score), digits) for score in scores[:columns]]
             style.image_strip(axis, pictures, f"{title}; score below each", captions, columns)
         else:
             style.say(axis, "No image of the test set is of this kind.")
             axis.set_title(title, loc="left", fontsize=10)
     return figure
+
+
+def _telling_apart(groups: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> int:
+    """Significant digits, 3 to 8."""
+    kept, flagged = (
+        [float(score) for name, (_, scores) in groups.items() if name.startswith(verdict) for score in scores]
+        for verdict in ("in_", "out_")
+    )
+    if not (kept and flagged):
+        return 3
+    ends = max(kept), min(flagged)
+    return next((digits for digits in range(3, 8) if len({style.number(end, digits) for end in ends}) == 2), 8)
 
 
 def heatmap_gallery(
@@ -100,7 +114,7 @@ def heatmap_gallery(
         style.say(figure.subplots(), "There is no residual map to show.")
         return figure
     axes = figure.subplots(strips, 1)
-    scale: dict[str, Any] = {"cmap": "viridis", "vmin": 0.0, "vmax": float(maps.max()) or 1.0}
+    scale: dict[str, Any] = {"cmap": "viridis", "vmin": 0.0, "vmax": max(float(maps.max()), threshold) or 1.0}
     captions = [
         f"{style.short(str(image_id), style.LONGEST_CAPTION)}\nscore {style.number(float(score))}"
         for image_id, score in zip(image_ids, scores, strict=True)
@@ -139,10 +153,11 @@ def _blend(pictures: np.ndarray, strength: np.ndarray) -> np.ndarray:
 def _outline(axis, extent: Sequence[float], residual: np.ndarray, threshold: float) -> None:
     """Lines around what is above the threshold, along the picture's border where it is above it there."""
     left, right, bottom, top = extent
-    height, width = residual.shape
-    x = left + np.r_[0, np.arange(width) + 0.5, width] * (right - left) / width
-    y = top + np.r_[0, np.arange(height) + 0.5, height] * (bottom - top) / height
-    axis.contour(x, y, np.pad(residual, 1), [threshold], colors=[style.VERMILION], linewidths=1.2)
+    rows, columns = residual.shape
+    x = left + np.r_[0, np.arange(columns) + 0.5, columns] * (right - left) / columns
+    y = top + np.r_[0, np.arange(rows) + 0.5, rows] * (bottom - top) / rows
+    for colour, width in (("white", 2.8), (style.VERMILION, 1.2)):  # the white rim shows in grey print too
+        axis.contour(x, y, np.pad(residual, 1), [threshold], colors=[colour], linewidths=width)
 
 
 def _colour_bar(figure: Figure, artist, axes: list, label: str) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from fanogan_pipeline.figures import report_text as text
 from fanogan_pipeline.figures.pixel_text import pixel_note
+from fanogan_pipeline.figures.report_notes import TERMS
 from fanogan_pipeline.figures.report_template import TEMPLATE
 from fanogan_pipeline.figures.style import DPI, near_one, number, percent, share
 
@@ -134,8 +135,8 @@ def _sets(sets: Mapping[str, Mapping[str, int]]) -> Rows:
 
 def _rule(rule: Mapping[str, Any]) -> Rows:
     parts = ("weight", "centre", "scale")
-    body = [[term, *(number(rule[part][term]) for part in parts)] for term in rule["weight"]]
-    return Rows(["term", *parts], body, [False, True, True, True])
+    body = [[term, TERMS.get(term, ""), *(number(rule[part][term]) for part in parts)] for term in rule["weight"]]
+    return Rows(["term", "what it measures", *parts], body, [False, False, True, True, True])
 
 
 def _classes(per_class: pd.DataFrame) -> Rows:

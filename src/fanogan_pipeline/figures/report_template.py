@@ -27,19 +27,20 @@ nav ul ul { columns: 15rem; }
 .cards small { color: #444; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; margin: .75rem 0; }
-caption { text-align: left; color: #444; padding-bottom: .3rem; }
+caption { text-align: left; color: #444; padding-bottom: .3rem; max-width: min(46rem, calc(100vw - 2.5rem)); }
 th, td { padding: .3rem .55rem; border-bottom: 1px solid #ccc; text-align: left; vertical-align: top;
   overflow-wrap: break-word; }
 thead th { border-bottom: 2px solid #666; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 figcaption { color: #444; font-size: .92rem; }
 tr.marked { background: #e3f1fa; font-weight: 600; }
-figure { margin: .75rem 0; }
+figure { margin: .75rem 0; overflow-x: auto; }
 img { max-width: 100%; height: auto; border: 1px solid #ddd; }
 .bad { border-left: 4px solid #d55e00; padding-left: .7rem; color: #333; }
 details { margin: .75rem 0; }
 summary { cursor: pointer; font-weight: 600; }
 code { font-size: .88em; }
+@media (max-width: 40rem) { img { min-width: 34rem; } }
 @media print {
   body { font-size: 10.5pt; max-width: none; padding: 0; }
   nav { display: none; }

@@ -91,7 +91,8 @@ FIGURES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "latent_walk": (
         "A walk through the latent space",
         "Images along two directions of z, evenly spaced. Neighbours should differ little, and the walk should pass "
-        "through many kinds of normal image.",
+        "through many kinds of normal image. Only towards the corners is z as long as a random one: in the middle "
+        "images may fade without any fault.",
         "Sudden jumps, or large areas of the same image: parts of the latent space that the generator makes no use of.",
         ("wgan_model",),
     ),
@@ -107,7 +108,8 @@ FIGURES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "encoder_curves": (
         "Phase 2: the encoder's training",
         "Term izi says how far restored images are from their originals, term ziz the same of latent vectors, term "
-        "features the critic's view of the former. Those that are part of the objective should fall and level off.",
+        "features the critic's view of the former. Those that are part of the objective should fall and level off. "
+        "Loss E is their weighted sum, with encoder.normalise each over the variance of what it restores.",
         "A loss that never falls (learning rate too low, generator collapsed) or one that still falls steeply at the "
         "last step (train longer).",
         ("encoder_history",),
@@ -171,8 +173,8 @@ def verdict(metrics: Mapping[str, Any], confidence: float) -> list[str]:
     words = [_ranking(metrics, confidence, n_normal), _promise(metrics, n_normal, confidence)]
     if metrics.get("recall") is not None:
         words.append(
-            f"The detector caught {rate(metrics, 'recall')} of the {n_anomalous:,} anomalous test images (recall); "
-            f"the others it missed."
+            f"The detector caught {rate(metrics, 'recall')} of the {n_anomalous:,} anomalous test images (recall)"
+            f"{'; the others it missed' if metrics['recall'] < 1 else ''}."
         )
     words.append(_three_sigma(metrics))
     if metrics.get("n_calibration_groups"):

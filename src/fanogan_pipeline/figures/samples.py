@@ -63,7 +63,7 @@ def latent_walk(images: np.ndarray, extent: tuple[float, float, float, float]) -
     borders = (left - across / 2, right + across / 2, bottom - down / 2, top + down / 2)
     figure = style.new_figure(7.5, 7.5 * rows * height / (columns * width) + 0.6, "A walk through the latent space")
     axis = figure.subplots()
-    sheet = contact_sheet(images.reshape(-1, *images.shape[2:]), columns, margin=0)
+    sheet = contact_sheet(images.reshape(-1, *images.shape[2:]), columns)
     pixel = (borders[1] - borders[0]) / sheet.shape[1], (borders[3] - borders[2]) / sheet.shape[0]
     axis.imshow(sheet, extent=borders, aspect=pixel[0] / pixel[1])
     axis.set_xlabel("first latent coordinate", fontsize=10)

@@ -49,13 +49,13 @@ def say(axis: Axes, text: str) -> None:
     axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, fontsize=10, wrap=True)
 
 
-def number(value: float) -> str:
-    """Three significant digits, without an exponent between 0.001 and 100,000."""
+def number(value: float, digits: int = 3) -> str:
+    """So many significant digits, without an exponent between 0.001 and 100,000."""
     if not np.isfinite(value):
         return "not finite"
     if value and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.2e}"
-    return f"{value:.{max(0, 2 - int(np.floor(np.log10(abs(value)))))}f}" if value else "0"
+        return f"{value:.{digits - 1}e}"
+    return f"{value:.{max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))}f}" if value else "0"
 
 
 def percent(share: float) -> str:

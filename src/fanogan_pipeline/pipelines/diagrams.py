@@ -9,9 +9,9 @@ flowchart LR
     fake --> D
     x --> mix["a x + (1 - a) G(z)"]
     fake --> mix --> D
-    D --> real(["D(x)"]) --> critic{{"critic's loss: mean D(G(z)) - mean D(x) + lambda * penalty"}}
+    D --> real(["D(x)"]) --> critic{{"critic's loss: mean D(G(z)) - mean D(x), with wgan_gp + lambda * penalty"}}
     D --> judged(["D(G(z))"]) --> critic
-    D --> slope["gradient penalty: (|grad D| - 1)^2"] --> critic
+    D --> slope["gradient penalty of wgan_gp: (|grad D| - 1)^2"] --> critic
     judged --> generator{{"generator's loss: - mean D(G(z))"}}
 """
 
@@ -24,7 +24,7 @@ flowchart LR
     x --> f["critic's features f, frozen"]
     restored --> f
     f --> feature["feature term: |f(x) - f(G(E(x)))|^2 / n_f"]
-    image --> loss{{"izi_f loss: image term + kappa * feature term"}}
+    image --> loss{{"loss: image term, with izi_f + kappa * feature term"}}
     feature --> loss
 """
 

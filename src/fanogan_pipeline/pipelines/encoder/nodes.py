@@ -1,7 +1,6 @@
 """Phase 2: train the encoder on the frozen WGAN, show what it restores."""
 
-import numpy as np
-
+from fanogan_pipeline.evenly import evenly
 from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import DataPrepParameters, EncoderParameters, Precision, TrainingParameters
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet, StateStore, TensorBoardLogs
@@ -10,7 +9,7 @@ with lazily():
     from fanogan_pipeline import figures, own_code
     from fanogan_pipeline.compute import side_by_side
     from fanogan_pipeline.detection import anomaly_detector, restorer
-    from fanogan_pipeline.figures import origin
+    from fanogan_pipeline.figures import galleries, origin
     from fanogan_pipeline.networks import models
     from fanogan_pipeline.training import devices, job, state
     from fanogan_pipeline.training import encoder as phase
@@ -66,6 +65,6 @@ def draw_restoration(
     """Kept-apart normal images, what they are restored to, and the difference."""
     cpu = devices.choose_device("cpu")
     networks = anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, cpu)
-    some = selection_set.take(np.arange(min(8, len(selection_set))))
+    some = selection_set.take(evenly(len(selection_set), galleries.IN_A_ROW))
     drawn = figures.restoration(some.images, restorer.restore(some.images, networks, 64), some.labels.tolist())
     return origin.signed(drawn, {"encoder_model": encoder_model.digest})

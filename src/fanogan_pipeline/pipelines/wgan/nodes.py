@@ -42,7 +42,7 @@ def train(
         trained, history = job.train_wgan(whole, images, log.scalars)
         log.network("generator", trained.generator, (spec.latent_dim,))
         log.network("critic", trained.critic, images.shape[1:])
-        log.images("generated_samples", sampling.samples(trained, 64, seed))
+        log.images(parameters.steps, "generated_samples", sampling.samples(trained, 64, seed))
     facts |= {"geometry": train_set.geometry, "train_images": len(train_set)}
     model = models.wgan_checkpoint(trained, facts)
     history.attrs["wgan_model"] = model.digest

@@ -6,11 +6,12 @@ import ast
 from collections.abc import Iterator
 
 MODULES = {
-    *("pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "runpy", "code"),
+    *("pickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "runpy", "code"),
     *("socket", "urllib", "urllib3", "http", "requests", "httpx", "aiohttp", "ftplib", "telnetlib", "smtplib"),
 }
 NAMES = {
     *("eval", "exec", "compile", "os.system", "os.popen"),
+    *("joblib.load", "joblib.dump", "joblib.Memory", "joblib.numpy_pickle", "joblib.numpy_pickle.load"),
     *("torch.load", "torch.save", "torch.hub", "torch.jit.load", "torch.package"),
     *("yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load", "yaml.unsafe_load_all"),
 }

@@ -24,6 +24,10 @@ import cloudpickle as p
 from pickle import *
 from dill import loads
 from joblib import load
+import joblib as j; j.load(f)
+from joblib import numpy_pickle
+from joblib.numpy_pickle import load
+from joblib import Memory
 from marshal import loads
 from shelve import open
 def late(): import dill
@@ -64,6 +68,7 @@ safetensors.torch.load(x)
 from safetensors import torch; torch.load(x)
 import safetensors.torch as t; t.save(x)
 np.load(f, allow_pickle=False)
+import joblib; joblib.cpu_count()
 run(words, shell=False)
 from .http import page
 "import pickle"

@@ -218,7 +218,7 @@ def test_the_decision_gallery_shows_twelve_images_of_each_kind_from_the_clearest
     flagged, distance = score > 59.5, np.abs(score - 59.5)
     scores = pd.DataFrame({"score": score, "is_anomaly": truth, "is_flagged": flagged})
     scores.attrs["split"] = "split"
-    drawn = nodes.draw_galleries(ImageSet(images, names, truth, names, "split"), scores)
+    drawn = nodes.draw_decision_gallery(ImageSet(images, names, truth, names, "split"), scores)
     kinds = {
         "in_in: judged normal, truly normal;": ~flagged & ~truth,
         "in_out: judged normal, truly anomalous (missed);": ~flagged & truth,

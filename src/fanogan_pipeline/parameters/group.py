@@ -25,6 +25,7 @@ Rate = Annotated[float, Field(gt=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 _LOGIN = re.compile(r"://(?:[^/\s]*:\S*|[^/\s]+)@")  # passwords may hold any mark but blanks
+_SECRET = re.compile(r"([?&][^=&\s]*(?:pass|pwd|token|secret)[^=&\s]*=)[^&\s'\"]*", re.IGNORECASE)
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -81,12 +82,12 @@ def dotted(groups: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def masked(value: Any) -> Any:
-    """Parameters, or a text, without user names and passwords: what stands before the @ of an address."""
+    """Parameters, or a text, without what lets one in at an address: all before its @, passwords in its query."""
     if isinstance(value, Mapping):
         return {name: masked(part) for name, part in value.items()}
     if isinstance(value, list):
         return [masked(part) for part in value]
-    return _LOGIN.sub("://***@", value) if isinstance(value, str) else value
+    return _SECRET.sub(r"\1***", _LOGIN.sub("://***@", value)) if isinstance(value, str) else value
 
 
 def complaint(group: str, error: ValidationError) -> str:

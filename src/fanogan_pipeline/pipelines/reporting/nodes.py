@@ -135,7 +135,7 @@ def _expect_measured_on(test_scores: DataFrame, metrics: dict) -> None:
     detectors.expect_measured("metrics", metrics, judged, detectors.REPORT_AGAIN)
 
 
-def draw_galleries(test_set: ImageSet, test_scores: DataFrame) -> Figure:
+def draw_decision_gallery(test_set: ImageSet, test_scores: DataFrame) -> Figure:
     """Images by verdict and truth, at most twelve of each kind, evenly from those farthest from the threshold on."""
     detectors.expect_scores_of("test_scores", test_scores, test_set)
     return origin.signed(figures.decision_gallery(pictures.by_verdict(test_set, test_scores)), test_scores.attrs)

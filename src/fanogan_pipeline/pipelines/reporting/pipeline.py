@@ -57,7 +57,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                 name="draw_refinement_curve",
             ),
             Node(
-                nodes.draw_galleries,
+                nodes.draw_decision_gallery,
                 ["test_set", "test_scores"],
                 "decision_gallery",
                 name="draw_decision_gallery",

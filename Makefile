@@ -27,8 +27,8 @@ lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint  ## lint, then the whole test suite
-	$(BIN)/python -m pytest
+test: lint  ## lint, then the whole test suite, in two processes of one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 coverage: $(STAMP)  ## the test suite, and how much of src it runs
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered

@@ -183,9 +183,7 @@ def test_a_cell_knows_the_groups_of_what_it_selects_by():
 
 
 def test_a_test_side_of_one_kind_is_refused_before_anything_is_trained():
-    table = pd.DataFrame({"image_id": [f"{row:02}" for row in range(60)], "label": ["good"] * 50 + ["bad"] * 10})
-    table = table.assign(part="", has_mask=False, group="", sha256=table["image_id"])
-    images = np.zeros((60, 1, 16, 16), np.uint8)
+    images, table = np.zeros((60, 1, 16, 16), np.uint8), pictures(good=50, bad=10)
     with pytest.raises(InputError, match=r"the test side has (0 normal and 1|1 normal and 0) anom"):
         cells.split_class(images, table, "good", group("data_prep", max_test=1), 0)
 

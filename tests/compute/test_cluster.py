@@ -96,6 +96,15 @@ def test_a_killed_process_is_told_and_nothing_finished_is_lost(places):
     assert times_computed(notes) == ALL
 
 
+def test_where_several_processes_compute_fewer_may_do(places):
+    task, cuts = work.Squares(places[0], "worker"), shards.cut(work.COUNT, work.SIZE)
+    with (
+        pytest.raises(ClusterError, match=r"a process was killed.* lower compute\.workers \(here 2\)"),
+        processes(2) as two,
+    ):
+        shards.table_of_parts(cuts, task, Path(places[1]), two)
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc")
 def test_a_worker_keeps_its_memory_for_the_next_batch(cluster):
     with cluster_of(work.compute(cluster.address)) as executor:

@@ -59,20 +59,20 @@ def relative_neighbours(
     and the distance over what a normal image as lively has."""
     x = _tensor(train, device)
     points = torch.stack([posed.flatten(1) for posed in in_poses(x, poses)])
+    distances = partial(_distances, points, points.square().sum(2))
     count = min(ours.NEIGHBOURS, len(train) - 1)
     # each training image is its own nearest, at no distance: of one more the mean is too small by that one
-    apart = _distances(points, x, count + 1) * (count + 1) / count
+    apart = distances(x, count + 1) * (count + 1) / count
     expectation = fit_expectation(apart, liveliness(x))
 
     def score(images: np.ndarray) -> np.ndarray:
         seen = _tensor(images, device)
-        return (_distances(points, seen, count) / expectation.distance(liveliness(seen))).cpu().numpy()
+        return (distances(seen, count) / expectation.distance(liveliness(seen))).cpu().numpy()
 
     return score
 
 
-def _distances(points: Tensor, x: Tensor, count: int) -> Tensor:
-    lengths = points.square().sum(2)
+def _distances(points: Tensor, lengths: Tensor, x: Tensor, count: int) -> Tensor:
     return torch.cat([ours.mean_distance(some.flatten(1), points, lengths, count) for some in x.split(BATCH)])
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fanogan_pipeline.detection.residuals import TERMS
+from fanogan_pipeline.detection.training_set import VIEWS
 from fanogan_pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ MIXES: dict[str, dict[str, float]] = {
 }
 # Of the residual map: how badly the worst places are restored, and how far they stand out from their picture.
 MAP_MIXES = {"map": {"map_residual": 1.0, "map_contrast": 1.0}}
-MEMBERS = ("", "_early", "_late")  # of a family: its one term, or a term for each of the encoder's views
+MEMBERS = ("", *(f"_{view}" for view in VIEWS))  # of a family: its one term, or a term for each of the encoder's views
 LOG_FLOOR = 1e-6  # a residual below it counts as it: it is rounding more than anything else
 
 

@@ -226,12 +226,12 @@ def chance_error(table: pd.DataFrame) -> float:
 def made_by(manifest: dict[str, Any], environment: str) -> str:
     """The command of the tables' run, what it was told besides, its day, code and torch."""
     command = f"kedro run {'' if environment == 'base' else f'--env {environment} '}--pipelines benchmark"
-    stated = manifest["run"].get("params", {})
-    told = f" with `{json.dumps(stated)}` as parameters" if stated else ""
+    stated = {"params": manifest["run"]["params"]} if manifest["run"].get("params") else {}
+    told = f" --config told.yml` with `run: {json.dumps(stated)}` in told.yml" if stated else "`"
     git = manifest["git"] or {}
     commit = f"{git.get('commit', 'unknown')[:10]}{'' if git.get('is_clean', True) else ' with changes'}"
     torch = manifest["packages"].get("torch")
-    return f"`{command}`{told} on {manifest['started'][:10]}, commit {commit}, torch {torch}"
+    return f"`{command}{told} on {manifest['started'][:10]}, commit {commit}, torch {torch}"
 
 
 def section(results: Results) -> str:

@@ -116,7 +116,8 @@ def test_the_page_names_the_parameters_and_changes_that_a_commit_does_not_hold()
         "packages": {"torch": "2.13.0"},
     }
     assert made_by(manifest, "fashion") == (
-        '`kedro run --env fashion --pipelines benchmark` with `{"benchmark": {"seeds": [0, 1]}}` as parameters '
+        "`kedro run --env fashion --pipelines benchmark --config told.yml` with "
+        '`run: {"params": {"benchmark": {"seeds": [0, 1]}}}` in told.yml '
         "on 2026-11-26, commit 0123456789 with changes, torch 2.13.0"
     )
     manifest |= {"run": {}, "git": {"commit": "0123456789abcdef", "is_clean": True}}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,28 +13,12 @@ from fanogan_pipeline.errors import one_line
 logger = logging.getLogger(__name__)
 
 Terms = dict[str, Tensor]
-MakeRecorder = Callable[[torch.Generator], "Recorder"]  # of the generator that the recorded function draws from
+MakeRecorder = Callable[[torch.Generator], "CudaGraph"]  # of the generator that the recorded function draws from
 WARM_UP = 3  # calls before the recorded one, in which libraries choose their kernels
 
 
-class Recorder(Protocol):
-    """What can run a function's work again without running the function."""
-
-    def warm_up(self, function: Callable[[], Terms]) -> Terms:
-        """function(), where it is to be recorded later."""
-        ...
-
-    def record(self, function: Callable[[], Terms]) -> tuple[Callable[[], None], Terms]:
-        """What does function's work again, in the same memory, and where it leaves its terms; nothing is done yet.
-
-        Raises:
-            RuntimeError: the function cannot be recorded.
-        """
-        ...
-
-
 class CudaGraph:
-    """Records on a GPU.
+    """Runs a function's work on a GPU again without running the function.
 
     Args:
         noise: the generator there that recorded functions draw from, so that every replay draws on.
@@ -45,6 +28,7 @@ class CudaGraph:
         self.noise, self.stream = noise, torch.cuda.Stream(noise.device)
 
     def warm_up(self, function: Callable[[], Terms]) -> Terms:
+        """function(), where it is to be recorded later."""
         self.stream.wait_stream(torch.cuda.current_stream(self.stream.device))
         with torch.cuda.stream(self.stream):
             terms = function()
@@ -52,6 +36,11 @@ class CudaGraph:
         return terms
 
     def record(self, function: Callable[[], Terms]) -> tuple[Callable[[], None], Terms]:
+        """What does function's work again, in the same memory, and where it leaves its terms; nothing is done yet.
+
+        Raises:
+            RuntimeError: the function cannot be recorded.
+        """
         graph, drawn_so_far = torch.cuda.CUDAGraph(), self.noise.clone_state()
         before = torch.cuda.current_stream(self.stream.device)
         try:
@@ -76,7 +65,7 @@ class Replayed:
         recorder: None: the function is called every time.
     """
 
-    def __init__(self, recorder: Recorder | None) -> None:
+    def __init__(self, recorder: CudaGraph | None) -> None:
         self.recorder = recorder
         self.calls = 0
         self.inputs: tuple[Tensor, ...] = ()
@@ -97,7 +86,7 @@ class Replayed:
         self.replay()
         return {name: term.clone() for name, term in self.terms.items()}  # the next replay writes over its own
 
-    def _record(self, recorder: Recorder, function: Callable[..., Terms], inputs: tuple[Tensor, ...]) -> None:
+    def _record(self, recorder: CudaGraph, function: Callable[..., Terms], inputs: tuple[Tensor, ...]) -> None:
         self.inputs = tuple(value.clone() for value in inputs)
         try:
             self.replay, self.terms = recorder.record(lambda: function(*self.inputs))

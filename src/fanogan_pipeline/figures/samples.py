@@ -10,24 +10,15 @@ from matplotlib.figure import Figure
 from fanogan_pipeline.figures import style
 
 
-def contact_sheet(images: np.ndarray, columns: int, margin: int = 1) -> np.ndarray:
-    """Images of one size in rows, as one picture.
+def in_rows(images: np.ndarray, columns: int) -> np.ndarray:
+    """Images uint8 [N, C, H, W] in rows as one picture, RGB uint8 [rows (H + 1) + 1, columns (W + 1) + 1, 3].
 
-    Args:
-        images: uint8 [N, C, H, W], C 1 or 3.
-        columns: images in a row, at least 1.
-        margin: white pixels around each image.
-
-    Returns:
-        uint8 RGB [rows (H + margin) + margin, columns (W + margin) + margin, 3]; cells without an
-        image are white.
+    Between them, around them and where there is none it is white.
     """
     count, _, height, width = images.shape
-    rows = math.ceil(count / columns)
-    sheet = np.full((rows * (height + margin) + margin, columns * (width + margin) + margin, 3), 255, np.uint8)
+    sheet = np.full((math.ceil(count / columns) * (height + 1) + 1, columns * (width + 1) + 1, 3), 255, np.uint8)
     for k, picture in enumerate(style.channels_last(images)):
-        top = margin + k // columns * (height + margin)
-        left = margin + k % columns * (width + margin)
+        top, left = 1 + k // columns * (height + 1), 1 + k % columns * (width + 1)
         sheet[top : top + height, left : left + width] = picture
     return sheet
 
@@ -45,7 +36,7 @@ def generated_samples(images: np.ndarray, latent_dim: int) -> Figure:
     title = f"{style.plural(count, 'generated image')}, each from a random z of {style.plural(latent_dim, 'dimension')}"
     figure = style.new_figure(7.5, 7.5 * rows * height / (columns * width) + 0.5, title)
     axis = figure.subplots()
-    axis.imshow(contact_sheet(images, columns))
+    axis.imshow(in_rows(images, columns))
     axis.set_axis_off()
     return figure
 
@@ -63,7 +54,7 @@ def latent_walk(images: np.ndarray, extent: tuple[float, float, float, float]) -
     borders = (left - across / 2, right + across / 2, bottom - down / 2, top + down / 2)
     figure = style.new_figure(7.5, 7.5 * rows * height / (columns * width) + 0.6, "A walk through the latent space")
     axis = figure.subplots()
-    sheet = contact_sheet(images.reshape(-1, *images.shape[2:]), columns)
+    sheet = in_rows(images.reshape(-1, *images.shape[2:]), columns)
     pixel = (borders[1] - borders[0]) / sheet.shape[1], (borders[3] - borders[2]) / sheet.shape[0]
     axis.imshow(sheet, extent=borders, aspect=pixel[0] / pixel[1])
     axis.set_xlabel("first latent coordinate", fontsize=10)

@@ -42,17 +42,15 @@ def expect_code(digest: str, *packages: str) -> None:
         )
 
 
-@cache
-def _sums_as_loaded() -> dict[str, str]:
-    return _module_sums()
-
-
 def _module_sums() -> dict[str, str]:
     """Module -> sum, sorted; what editors and notebooks keep beside them, in hidden files and folders, is none."""
     here = Path(__file__).parent
     paths = {path.relative_to(here).as_posix(): path for path in here.rglob("*.py")}
     modules = sorted(name for name in paths if not any(part.startswith(".") for part in name.split("/")))
     return {name: _sum(paths[name]) for name in modules}
+
+
+_sums_as_loaded = cache(_module_sums)
 
 
 def _sum(path: Path) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fanogan_pipeline.detection import neighbours as ours
 from fanogan_pipeline.detection.expectation import fit_expectation, liveliness
-from fanogan_pipeline.detection.poses import Pose, in_poses
+from fanogan_pipeline.detection.poses import Pose, posed
 from fanogan_pipeline.networks.pixels import to_pixels
 from fanogan_pipeline.parameters import BenchmarkMethod
 
@@ -58,7 +58,7 @@ def relative_neighbours(
     """f-AnoGAN's neighbours on raw pixels, not on main components of what a network sees: training images in each pose,
     and the distance over what a normal image as lively has."""
     x = _tensor(train, device)
-    points = torch.stack([posed.flatten(1) for posed in in_poses(x, poses)])
+    points = torch.stack([x.flatten(1), *(posed(x, pose).flatten(1) for pose in poses)])
     distances = partial(_distances, points, points.square().sum(2))
     count = min(ours.NEIGHBOURS, len(train) - 1)
     # each training image is its own nearest, at no distance: of one more the mean is too small by that one

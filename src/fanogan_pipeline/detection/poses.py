@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 Pose = tuple[float, float]  # degrees turned, share of the width moved to the side
-
-
-def in_poses(x: Tensor, poses: Sequence[Pose]) -> Iterator[Tensor]:
-    """x [N, C, H, W] as it is, then in each pose."""
-    yield x
-    yield from (posed(x, pose) for pose in poses)
 
 
 def posed(x: Tensor, pose: Pose) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from fanogan_pipeline.errors import InputError
 
@@ -17,31 +17,24 @@ _SHOWN = 6
 _ENDING = re.compile(r"[-_. ][^-_. /]*$")  # what may stand behind a picture's name in its mask's
 
 
+class Placed(NamedTuple):
+    """A picture with what its place says, as in the table of an `ImageSource`, and the path of its mask, or ""."""
+
+    path: str
+    label: str
+    part: str = ""
+    group: str = ""  # filled in by whoever knows the grouping
+    mask: str = ""
+
+
 @dataclass
 class Arrangement:
-    """Pictures with what their place says, in lists of one length.
+    """Pictures in their order, the label that counts as normal (as in an `ImageSource`), and path and reason of what
+    does not fit the layout."""
 
-    Attributes:
-        paths, labels, parts: as in the table of an `ImageSource`.
-        masks: path of each picture's mask, or "".
-        groups: as in the table; filled in by whoever knows the grouping.
-        normal_label: as in an `ImageSource`.
-        refused: path and reason of what does not fit the layout.
-    """
-
-    paths: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
-    masks: list[str] = field(default_factory=list)
-    groups: list[str] = field(default_factory=list)
-    normal_label: str = ""
+    normal_label: str
+    pictures: list[Placed] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, path: str, label: str, part: str = "", mask: str = "") -> None:
-        self.paths.append(path)
-        self.labels.append(label)
-        self.parts.append(part)
-        self.masks.append(mask)
 
 
 def detect_layout(paths: list[str], root: str) -> str:
@@ -89,12 +82,12 @@ def arrange(paths: list[str], layout: str) -> Arrangement:
     """Part, label and mask of each picture in the given layout ("flat", "defects" or "classes")."""
     if layout == "defects":
         return _arrange_defects(paths)
-    arrangement = Arrangement(normal_label=FLAT_LABEL if layout == "flat" else "")
+    arrangement = Arrangement(FLAT_LABEL if layout == "flat" else "")
     for path in paths:
         if layout == "flat":
-            arrangement.add(path, FLAT_LABEL)
+            arrangement.pictures.append(Placed(path, FLAT_LABEL))
         elif "/" in path:
-            arrangement.add(path, path.split("/", 1)[0])
+            arrangement.pictures.append(Placed(path, path.split("/", 1)[0]))
         else:
             arrangement.refused.append(
                 (path, "found a picture beside the class folders, expected it in one of them; move or remove it")
@@ -103,7 +96,7 @@ def arrange(paths: list[str], layout: str) -> Arrangement:
 
 
 def _arrange_defects(paths: list[str]) -> Arrangement:
-    arrangement = Arrangement(normal_label=DEFECTS_NORMAL_LABEL)
+    arrangement = Arrangement(DEFECTS_NORMAL_LABEL)
     masks: dict[str, str] = {}
     pictures: list[tuple[str, str, str, str]] = []
     for path in paths:
@@ -126,7 +119,7 @@ def _arrange_defects(paths: list[str]) -> Arrangement:
             continue
         if mask:
             used[mask] = path
-        arrangement.add(path, label, part, mask)
+        arrangement.pictures.append(Placed(path, label, part, mask=mask))
     keys = {key for _, _, part, key in pictures if part == "test"}
     for key, mask in masks.items():
         if mask in used:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fanogan_pipeline.datasets.decoding import DecodingSettings, Header, Opener, decode, decode_mask, picture_header
+from fanogan_pipeline.datasets.folder_layout import Placed
 from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.in_order import in_order
 
@@ -71,29 +72,29 @@ class FolderReader:
     """Row number -> picture or mask; safe to call from several threads, as each call opens its own file."""
 
     files: FolderFiles
-    paths: list[str]
-    masks: list[str]
+    pictures: Sequence[Placed]
 
     def read(self, row: int) -> np.ndarray:
-        return self.files.read(self.paths[row])
+        return self.files.read(self.pictures[row].path)
 
     def read_mask(self, row: int) -> np.ndarray:
-        return self.files.read_mask(self.masks[row])
+        return self.files.read_mask(self.pictures[row].mask)
 
     def looks(self, workers: int, is_full: bool) -> Iterator[Look]:
         """A look at each picture in turn, in so many threads; a full one decodes it, and not its header alone."""
-        total = len(self.paths)
+        total = len(self.pictures)
         found = in_order(partial(self.look, is_full=is_full), range(total), workers, _BATCH)
         # a bar where there is a terminal, silence elsewhere
         yield from tqdm(found, total=total, desc="checking pictures", unit="picture", disable=None, delay=1)
 
     def look(self, row: int, is_full: bool) -> Look:
-        name = self.files.name(self.paths[row])
+        picture = self.pictures[row]
+        name = self.files.name(picture.path)
         try:
             header = self._header(name)
             size = self.read(row).shape[:2] if is_full else header.size
-            if self.masks[row]:
-                mask = self.files.name(self.masks[row])
+            if picture.mask:
+                mask = self.files.name(picture.mask)
                 mask_size = self.read_mask(row).shape if is_full else self._header(mask).size
                 if mask_size != size:
                     return Look(

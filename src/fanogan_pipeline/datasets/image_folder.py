@@ -20,7 +20,7 @@ from fanogan_pipeline.datasets.folder_layout import LAYOUTS, Arrangement, arrang
 from fanogan_pipeline.datasets.folder_listing import Listing, list_pictures
 from fanogan_pipeline.datasets.folder_reader import FolderFiles, FolderReader, Look
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.images import ImageSource
+from fanogan_pipeline.images import SOURCE_COLUMNS, ImageSource
 
 logger = logging.getLogger(__name__)
 
@@ -108,9 +108,9 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
             if not look.reason:
                 good[row] = look
             elif self._on_error == "refuse":
-                self._refuse(arrangement.paths[row], look.reason)
+                self._refuse(arrangement.pictures[row].path, look.reason)
             else:
-                found.append((arrangement.paths[row], look.reason))
+                found.append((arrangement.pictures[row].path, look.reason))
         if not good:
             raise InputError(
                 f"{self._path}: found no picture that can be used, {_count(found, 'file')} skipped, such as "
@@ -126,7 +126,7 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
     def preview(self, pictures: int = 24) -> ImagePreview:
         """A contact sheet of some of the pictures for kedro-viz: a PNG in base64."""
         _, _, arrangement = self._arranged()
-        everything = dict.fromkeys(range(len(arrangement.paths)), Look())
+        everything = dict.fromkeys(range(len(arrangement.pictures)), Look())
         return ImagePreview(preview_of(self._source(arrangement, self._reader(arrangement), everything, []), pictures))
 
     def _arranged(self) -> tuple[Listing, str, Arrangement]:
@@ -140,7 +140,7 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
             )
         layout = detect_layout(listing.paths, self._path) if self._layout == "auto" else self._layout
         arrangement = arrange(listing.paths, layout)
-        arrangement.groups = [self._group(path) for path in arrangement.paths]
+        arrangement.pictures = [one._replace(group=self._group(one.path)) for one in arrangement.pictures]
         return listing, layout, arrangement
 
     def _listed(self) -> Listing:
@@ -148,29 +148,19 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
 
     def _reader(self, arrangement: Arrangement) -> FolderReader:
         files = FolderFiles(self._filesystem, self._root, self._settings)
-        return FolderReader(files, arrangement.paths, arrangement.masks)
+        return FolderReader(files, arrangement.pictures)
 
     def _source(
         self, arrangement: Arrangement, reader: FolderReader, good: dict[int, Look], skipped: list[tuple[str, str]]
     ) -> ImageSource:
         """The good rows and what a look at each has shown."""
-        paths = [arrangement.paths[row] for row in good]
-        masks = [arrangement.masks[row] for row in good]
-        table = pd.DataFrame(
-            {
-                "image_id": paths,
-                "label": [arrangement.labels[row] for row in good],
-                "part": [arrangement.parts[row] for row in good],
-                "group": [arrangement.groups[row] for row in good],
-                "has_mask": [bool(mask) for mask in masks],
-                "stamp": [look.stamp for look in good.values()],
-            }
-        )
-        kept = FolderReader(reader.files, paths, masks)
+        kept = FolderReader(reader.files, [arrangement.pictures[row] for row in good])
+        table = pd.DataFrame(kept.pictures, columns=SOURCE_COLUMNS)
+        table = table.assign(has_mask=table["has_mask"] != "", stamp=[look.stamp for look in good.values()])
         settings = np.array([look.setting for look in good.values()], dtype=str)
         decoding = {name: getattr(self._settings, name) for name in sorted({*settings.tolist()} - {""})}
         left_out = pd.DataFrame(sorted(skipped), columns=["image_id", "reason"])
-        read_mask = kept.read_mask if any(masks) else None
+        read_mask = kept.read_mask if table["has_mask"].any() else None
         normal = arrangement.normal_label
         return ImageSource(table, kept.read, read_mask, normal, left_out, kept.files, decoding, settings)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import itertools
 from typing import Any, NoReturn
 
 import fsspec
@@ -121,16 +121,8 @@ def _image_source(parts: list[tuple[str, np.ndarray, np.ndarray]]) -> ImageSourc
             "has_mask": False,
         }
     )
-    return ImageSource(table, partial(_picture, [images for _, images, _ in parts]))
-
-
-def _picture(arrays: list[np.ndarray], row: int) -> np.ndarray:
-    """Picture `row` of arrays [N, H, W] one behind the other."""
-    for array in arrays:
-        if row < len(array):
-            return array[row]
-        row -= len(array)
-    raise IndexError(row)
+    pictures = list(itertools.chain.from_iterable(images for _, images, _ in parts))
+    return ImageSource(table, pictures.__getitem__)
 
 
 def _find_files(folder: str | None, credentials: dict[str, Any]) -> dict[str, str]:

@@ -82,7 +82,7 @@ def picture_maps(
             ready = ready[missing:]
             missing -= len(parts[-1])
         values = np.concatenate(parts)
-        whole_map = smoothed(values[0] if tiles is None else stitched(values, tiles, run), smoothing)
+        whole_map = smoothed(stitched(values, tiles, run), smoothing)
         yield rim_levelled(whole_map, rim) if rim.size else whole_map
 
 

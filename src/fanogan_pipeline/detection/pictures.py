@@ -27,20 +27,19 @@ OF_A_KIND = 12  # pictures of each gallery
 MAPPED = 8  # pictures beside their residual maps
 
 
-def stitched(values: np.ndarray, tiles: Tiles, run: slice) -> np.ndarray:
-    """Values [T, ..., H, W] of one picture's tiles, those of rows `run`, as float32 [..., h, w]."""
+def stitched(values: np.ndarray, tiles: Tiles | None, run: slice) -> np.ndarray:
+    """Values [T, ..., H, W] of one picture's images, those of rows `run`, as [..., h, w]; of tiles as float32."""
+    if tiles is None:
+        return values[0]
     return stitch(values, tiles.corners[run], (int(tiles.height[run.start]), int(tiles.width[run.start])))
 
 
 def picture_table(image_set: ImageSet) -> pd.DataFrame:
     """`image_id`, `label` and `is_anomaly` of each picture, a row per picture in order of first appearance."""
-    table = pd.DataFrame(
-        {"image_id": image_set.image_id, "label": image_set.labels, "is_anomaly": image_set.is_anomaly}
-    )
-    if image_set.tiles is None:
-        return table
-    first = image_set.first_rows
-    return table.iloc[first].assign(image_id=image_set.tiles.picture_id[first]).reset_index(drop=True)
+    first, tiles = image_set.first_rows, image_set.tiles
+    names = image_set.image_id if tiles is None else tiles.picture_id
+    columns = {"image_id": names, "label": image_set.labels, "is_anomaly": image_set.is_anomaly}
+    return pd.DataFrame({name: values[first] for name, values in columns.items()})
 
 
 def take_pictures(image_set: ImageSet, positions: Iterable[int]) -> ImageSet:
@@ -51,19 +50,14 @@ def take_pictures(image_set: ImageSet, positions: Iterable[int]) -> ImageSet:
 
 
 def whole(values: np.ndarray, tiles: Tiles | None) -> list[np.ndarray]:
-    """Values [N, ..., H, W] of images as those of whole pictures, float32 [..., h, w] each."""
-    if tiles is None:
-        return list(values)
-    return [stitched(values[run], tiles, run) for run in tiles.runs()]
+    """Values [N, ..., H, W] of images as those of whole pictures, [..., h, w] each."""
+    return [stitched(values[run], tiles, run) for run in picture_runs(values, tiles)]
 
 
 def whole_masks(image_set: ImageSet) -> Iterator[np.ndarray]:
     """The mask of each picture, bool [h, w], in the order of `picture_table`; the set has masks."""
     assert image_set.masks is not None
-    if image_set.tiles is None:
-        yield from image_set.masks
-        return
-    for run in image_set.tiles.runs():
+    for run in picture_runs(image_set.masks, image_set.tiles):
         yield stitched(image_set.masks[run], image_set.tiles, run) >= 0.5
 
 

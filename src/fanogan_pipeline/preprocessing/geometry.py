@@ -39,8 +39,7 @@ class Geometry:
     decoding: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        tiling = None if self.tiling is None else self.tiling.to_json()
-        return {**asdict(self), "image_size": list(self.image_size), "tiling": tiling}
+        return asdict(self)
 
     def to_text(self) -> str:
         """The same as JSON text, as image sets, models and detectors hold it."""

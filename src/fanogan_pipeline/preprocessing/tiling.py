@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from fanogan_pipeline.errors import InputError
-
 SEAM_FLOOR = 1e-3  # weight at a tile's rim, so that the picture's own rim, which one tile covers, has some
 
 
@@ -24,22 +22,13 @@ class Tiling:
     stride: tuple[int, int]
     picture_size: int | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        return {"stride": list(self.stride), "picture_size": self.picture_size}
-
     @classmethod
     def from_json(cls, values: dict[str, Any] | None) -> Tiling | None:
-        """The tiling that `to_json` wrote, None where there is none. Raises InputError on anything else."""
+        """That of a geometry's JSON, None where nothing is cut. Raises KeyError, TypeError, ValueError."""
         if values is None:
             return None
-        try:
-            down, across = (int(step) for step in values["stride"])
-            size = values["picture_size"]
-            return cls((down, across), None if size is None else int(size))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"model header: found tiling {values!r}, expected stride [down, across] and picture_size"
-            ) from error
+        (down, across), size = map(int, values["stride"]), values["picture_size"]
+        return cls((down, across), None if size is None else int(size))
 
     def scaled_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) that a picture of `size` is scaled to."""

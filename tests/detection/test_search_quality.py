@@ -45,16 +45,19 @@ def judge() -> AnomalyDetector:
     return AnomalyDetector(restorer, fitted, detector)
 
 
-def test_each_way_gets_the_auroc_of_a_detector_fitted_with_it(judge):
+@pytest.mark.parametrize("kind", ["standardised", "article"])
+def test_each_way_gets_the_auroc_of_a_detector_fitted_with_it(judge, kind):
+    rule = ScoreRule({"image_residual": 1.0, "feature_residual": 50.0}, {}, {})
+    judge = replace(judge, detector=replace(judge.detector, rule=rule))
     selection, test = image_set(20, 0, 2), image_set(24, 12, 3)
     ways = {"encoder": [0, 4], "iterative": [4]}
-    table = search_quality.quality_against_time(ways, judge, "standardised", 1.0, selection, test)
+    table = search_quality.quality_against_time(ways, judge, kind, selection, test)
     assert table["images"].tolist() == [24, 24, 24]
     assert (table["seconds"] > 0).all()
     for row in table.itertuples():
         restorer = replace(judge.restorer, refinement=refinement.Refinement(row.method, row.steps, 0.05))
         fitted = fit_statistics(selection.images, restorer, judge.statistics.training_set, 16)
-        rule = fit_rule("standardised", 1.0, residual_terms(selection.images, restorer, fitted, 16))
+        rule = fit_rule(kind, 50.0, residual_terms(selection.images, restorer, fitted, 16))
         scores = rule.score(residual_terms(test.images, restorer, fitted, 16))
         assert (row.auroc, row.ci_low, row.ci_high) == pytest.approx(auroc_with_interval(scores, test.is_anomaly))
 
@@ -69,7 +72,7 @@ def test_a_search_is_made_once_for_each_image(judge, monkeypatch):
 
     monkeypatch.setattr(refinement, "search", counted)
     selection, test = image_set(20, 0, 2), image_set(24, 12, 3)
-    search_quality.quality_against_time({"encoder": [3]}, judge, "standardised", 1.0, selection, test)
+    search_quality.quality_against_time({"encoder": [3]}, judge, "standardised", selection, test)
     batches = [16, 4, 16, 8]  # of the two sets, each image in one of them
     assert len(searched) == len(batches)
 

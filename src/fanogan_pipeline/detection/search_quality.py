@@ -59,7 +59,6 @@ def quality_against_time(
     steps: Mapping[str, Iterable[int]],
     judge: AnomalyDetector,
     kind: str,
-    kappa: float,
     selection: ImageSet,
     test: ImageSet,
     confidence: float = 0.95,
@@ -71,9 +70,8 @@ def quality_against_time(
 
     Args:
         steps: `Refinement.method` -> numbers of gradient steps to try.
-        judge: whose networks, step size, batch size and pooling are used.
+        judge: whose networks, step size, batch size, pooling and kappa are used.
         kind: of the score, as for `fit_rule`.
-        kappa: as for `fit_rule`.
         selection: normal pictures to fit on.
         test: pictures to score, of both kinds; without, the AUROC is NaN.
         confidence: of the interval.
@@ -87,7 +85,7 @@ def quality_against_time(
     for method, counts in steps.items():
         for count in counts:
             way = Remembered(method, count, judge.restorer.refinement.rate)
-            scores, seconds = _scores(way, judge, kind, kappa, selection, test)
+            scores, seconds = _scores(way, judge, kind, selection, test)
             rows.append((method, count, *auroc_with_interval(scores, truth, confidence), seconds, len(truth)))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
@@ -99,7 +97,7 @@ def some_pictures(image_set: ImageSet, count: int, seed: int) -> ImageSet:
 
 
 def _scores(
-    way: Refinement, judge: AnomalyDetector, kind: str, kappa: float, selection: ImageSet, test: ImageSet
+    way: Refinement, judge: AnomalyDetector, kind: str, selection: ImageSet, test: ImageSet
 ) -> tuple[np.ndarray, float]:
     settings = judge.detector.settings
     size, pooling = int(settings["batch_size"]), Pooling.from_settings(settings)
@@ -109,6 +107,7 @@ def _scores(
     def terms(some: ImageSet) -> pd.DataFrame:
         return picture_terms(some.images, some.tiles, restorer, fitted, size, pooling, settings["score"] == "map")
 
+    kappa = judge.detector.rule.weight.get("feature_residual", 0.0)  # what the article's score weighs it by
     rule = fit_rule(kind, kappa, terms(selection))
     start = time.perf_counter()
     scores = rule.score(terms(test))

@@ -3,14 +3,7 @@
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import (
-    EncoderParameters,
-    ReportingParameters,
-    TrainingParameters,
-    dotted,
-    masked,
-    plain,
-)
+from fanogan_pipeline.parameters import ReportingParameters, TrainingParameters, dotted, masked, plain
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet
 
 with lazily():
@@ -83,7 +76,6 @@ def measure_refinement(
     residual_statistics: Checkpoint,
     detector: dict,
     score_choice: DataFrame,
-    encoder: EncoderParameters,
     parameters: ReportingParameters,
     training: TrainingParameters,
     device: str,
@@ -100,7 +92,6 @@ def measure_refinement(
         parameters.refinement_ways.model_dump(),
         judge,
         choice.chosen_mix(score_choice),
-        encoder.kappa,
         search_quality.some_pictures(selection_set, parameters.refinement_sample, seed),
         search_quality.some_pictures(test_set, parameters.refinement_sample, seed),
         parameters.confidence,

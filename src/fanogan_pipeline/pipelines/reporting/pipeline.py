@@ -41,7 +41,6 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "residual_statistics",
                     "detector",
                     "score_choice",
-                    "params:encoder",
                     "params:reporting",
                     "params:training",
                     "params:device",

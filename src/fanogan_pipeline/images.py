@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ import pandas as pd
 from fanogan_pipeline.errors import InputError
 
 SOURCE_COLUMNS = ("image_id", "label", "part", "group", "has_mask")
+KINDS = {np.str_: "text", np.bool_: "bool", np.int32: "int32"}
 
 
 class PictureFiles(Protocol):
@@ -83,13 +83,10 @@ class Tiles:
     NUMBERS: ClassVar = ("top", "left", "height", "width")
 
     def __post_init__(self) -> None:
-        n = len(self.picture_id)
-        if self.picture_id.ndim != 1 or (n and self.picture_id.dtype.kind != "U"):
-            raise InputError(f"tiles: found picture_id {self.picture_id.dtype}, expected text [N]")
+        shape = (len(self.picture_id),)
+        _expect("tiles.picture_id", self.picture_id, np.str_, shape)
         for name in self.NUMBERS:
-            array = getattr(self, name)
-            if array.shape != (n,) or array.dtype != np.int32:
-                raise InputError(f"tiles: found {name} {array.dtype} {list(array.shape)}, expected int32 [{n}]")
+            _expect(f"tiles.{name}", getattr(self, name), np.int32, shape)
 
     def __len__(self) -> int:
         return len(self.picture_id)
@@ -156,23 +153,16 @@ class ImageSet:
                 f"images: found {self.images.dtype} {list(self.images.shape)}, expected uint8 [N, C, H, W]"
             )
         n, _, height, width = self.images.shape
-        for name, kinds in (("labels", "U"), ("is_anomaly", "b"), ("image_id", "U")):
-            array = getattr(self, name)
-            if array.shape != (n,) or (n and array.dtype.kind not in kinds):
-                expected = "text" if kinds == "U" else "bool"
-                raise InputError(f"{name}: found {array.dtype} {list(array.shape)}, expected {expected} [{n}]")
-        if self.masks is not None and (self.masks.shape != (n, height, width) or self.masks.dtype != bool):
-            raise InputError(
-                f"masks: found {self.masks.dtype} {list(self.masks.shape)}, expected bool [{n}, {height}, {width}]"
-            )
-        if self.sizes is not None and (self.sizes.shape != (n, 2) or self.sizes.dtype != np.int32):
-            raise InputError(f"sizes: found {self.sizes.dtype} {list(self.sizes.shape)}, expected int32 [{n}, 2]")
+        _expect("labels", self.labels, np.str_, (n,))
+        _expect("is_anomaly", self.is_anomaly, np.bool_, (n,))
+        _expect("image_id", self.image_id, np.str_, (n,))
+        _expect("masks", self.masks, np.bool_, (n, height, width))
+        _expect("sizes", self.sizes, np.int32, (n, 2))
+        _expect("group", self.group, np.str_, (n,))
         if self.sizes is not None and (self.sizes < 1).any():
             raise InputError(f"sizes: found {self.sizes.min()}, expected 1 and up")
         if self.tiles is not None and len(self.tiles) != n:
             raise InputError(f"tiles: found {len(self.tiles)}, expected one an image, {n}")
-        if self.group is not None and (self.group.shape != (n,) or self.group.dtype.kind != "U"):
-            raise InputError(f"group: found {self.group.dtype} {list(self.group.shape)}, expected text [{n}]")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -187,21 +177,11 @@ class ImageSet:
         """Row number of each picture's first image."""
         return [run.start for run in picture_runs(self.images, self.tiles)]
 
-    def digest(self) -> str:
-        """SHA-256 (hex) over every array, the same for the same content wherever it was read from."""
-        sha = hashlib.sha256()
-        for name in ("images", "is_anomaly", "masks", "sizes"):
-            array = getattr(self, name)
-            if array is not None:
-                sha.update(f"{name} {array.dtype} {array.shape}".encode())
-                sha.update(np.ascontiguousarray(array).tobytes())
-        for texts in (self.labels, self.image_id, self.group):
-            if texts is not None:
-                sha.update("\0".join(texts.tolist()).encode())
-        if self.tiles is not None:
-            for name in Tiles.NUMBERS:
-                sha.update(np.ascontiguousarray(getattr(self.tiles, name)).tobytes())
-        return sha.hexdigest()
+
+def _expect(name: str, array: np.ndarray | None, kind: type[np.generic], shape: tuple[int, ...]) -> None:
+    """Refuse an array, if there is one, of another kind or shape (InputError); an empty one may be of any kind."""
+    if array is not None and (array.shape != shape or (array.size and not np.issubdtype(array.dtype, kind))):
+        raise InputError(f"{name}: found {array.dtype} {list(array.shape)}, expected {KINDS[kind]} {list(shape)}")
 
 
 def picture_runs(images: np.ndarray, tiles: Tiles | None) -> list[slice]:

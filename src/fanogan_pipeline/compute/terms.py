@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -101,7 +102,7 @@ def measure(
         if cluster is None:
             with threads(torch.get_num_threads() if settings.device == "cpu" else 1) as pool:
                 return shards.table(cuts, local, pool)
-        work = [image_set.digest(), asdict(settings), compute.shard_size, torch.__version__]
+        work = [joblib.hash(image_set, "sha1"), asdict(settings), compute.shard_size, torch.__version__]
         # of other models or code than these, unfinished work is of no use any more
         with held(place, "scoring", [own_code.code_digest(), *(models[name].digest for name in MODELS)]) as root:
             folder = root / digest(work)

@@ -30,7 +30,8 @@ def expect(data: Any, kind: type) -> None:
         raise InputError(f"found {type(data).__name__}, expected {kind.__name__}")
 
 
-def expect_keys(data: dict[str, Any], names: Iterable[str]) -> None:
+def expect_keys(data: Any, names: Iterable[str], kind: type = dict) -> None:
+    expect(data, kind)
     if missing := [name for name in names if name not in data]:
         raise InputError(f"lacks {', '.join(missing)}, found {', '.join(map(str, data))[:200]}")
 
@@ -45,9 +46,7 @@ def expect_finite(data: dict[str, Any], names: Iterable[str]) -> None:
 def expect_columns(
     data: pd.DataFrame, expected: dict[str, str], names: Iterable[str] = (), may_be_empty: bool = False
 ) -> None:
-    expect(data, pd.DataFrame)
-    if missing := [name for name in (*names, *expected) if name not in data.columns]:
-        raise InputError(f"lacks {', '.join(missing)}, found {', '.join(map(str, data.columns))[:200]}")
+    expect_keys(data, (*names, *expected), pd.DataFrame)
     if len(data) == 0 and not may_be_empty:
         raise InputError("found no rows, expected at least one")
     for name, kind in expected.items():

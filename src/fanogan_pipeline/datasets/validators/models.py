@@ -27,7 +27,6 @@ def checkpoint(data: networks.Checkpoint) -> None:
 
 def detector(data: dict[str, Any]) -> None:
     """The rule from residuals to verdicts."""
-    expect(data, dict)
     expect_keys(data, DETECTOR_KEYS)
     expect_finite(data, ("threshold", "promised_false_alarm_rate"))
     if not 0 < data["promised_false_alarm_rate"] < 1:

@@ -38,7 +38,6 @@ def normal_set(data: ImageSet) -> None:
 
 def residual_maps(data: dict[str, np.ndarray]) -> None:
     """Maps [N, H, W] with the names of their images [N]; their dataset checks dtypes and shapes."""
-    expect(data, dict)
     expect_keys(data, ("maps", "image_id"))
 
 

@@ -27,21 +27,18 @@ MANIFEST_KEYS = (
 
 def metrics(data: dict[str, Any]) -> None:
     """The numbers of the report; null where a number does not exist."""
-    expect(data, dict)
     expect_keys(data, METRICS)
     expect_finite(data, [name for name in METRICS if data[name] is not None])
 
 
 def pixel_quality(data: dict[str, Any]) -> None:
     """How well the maps find the anomalous pixels, null where a number does not exist; and their detector's digest."""
-    expect(data, dict)
     expect_keys(data, ("pixel_auroc", "n_regions"))
     expect_finite(data, [name for name, value in data.items() if value is not None and name != "detector"])
 
 
 def new_summary(data: dict[str, Any]) -> None:
     """What is said of new pictures as a batch."""
-    expect(data, dict)
     expect_keys(data, ("pictures", "flagged", "threshold", "drift_p_value", "drifted", "skipped", "detector"))
 
 
@@ -54,5 +51,4 @@ def report(data: str) -> None:
 
 def run_manifest(data: dict[str, Any]) -> None:
     """What a run was and how it is repeated."""
-    expect(data, dict)
     expect_keys(data, MANIFEST_KEYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -71,17 +72,9 @@ def picture_maps(
         smoothing: standard deviation of the Gaussian, pixels.
     """
     rim = statistics.maps.rim.cpu().numpy()
-    ready = np.empty((0, *images.shape[2:]), np.float32)
-    batches = residual_maps(images, restorer, statistics.maps, batch_size)
+    each = itertools.chain.from_iterable(residual_maps(images, restorer, statistics.maps, batch_size))
     for run in picture_runs(images, tiles):
-        parts, missing = [], run.stop - run.start
-        while missing > 0:
-            if not len(ready):
-                ready = next(batches)
-            parts.append(ready[:missing])
-            ready = ready[missing:]
-            missing -= len(parts[-1])
-        values = np.concatenate(parts)
+        values = np.stack(list(itertools.islice(each, run.stop - run.start)))
         whole_map = smoothed(stitched(values, tiles, run), smoothing)
         yield rim_levelled(whole_map, rim) if rim.size else whole_map
 

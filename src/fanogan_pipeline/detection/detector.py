@@ -104,13 +104,13 @@ class Detector:
 def expect_judged(name: str, table: pd.DataFrame, detector: Detector, mend: str = MEND) -> None:
     """Refuse a table whose images another detector has judged (MismatchError)."""
     judged = digest_of(name, table, "detector", mend)
-    expect_same(f"{name} was judged by the detector", judged, detector.digest, "", "", mend)
+    expect_same(f"{name} was judged by the detector", judged, detector.digest, mend)
 
 
 def expect_measured(name: str, facts: Mapping[str, Any], digest: str, mend: str = MEND) -> None:
     """Refuse what was measured with another detector (MismatchError), by the digest among its facts."""
     found = str(facts.get("detector", "unknown"))
-    expect_same(f"{name} was measured with the detector", found, digest, "", "", mend)
+    expect_same(f"{name} was measured with the detector", found, digest, mend)
 
 
 def expect_shown(name: str, belongs_to: Mapping[str, str], detector: Detector) -> None:
@@ -118,18 +118,18 @@ def expect_shown(name: str, belongs_to: Mapping[str, str], detector: Detector) -
     used = {**detector.belongs_to, "detector": detector.digest}
     for kind, mend in SHOWN.items():
         if kind in belongs_to and kind in used:
-            expect_same(f"{name} shows the {kind}", belongs_to[kind], used[kind], "", "detector", mend)
+            expect_same(f"{name} shows the {kind}", belongs_to[kind], used[kind], mend, found_in="detector")
 
 
 def expect_scores_of(name: str, table: pd.DataFrame, image_set: ImageSet) -> None:
     """Refuse a score table of another split than the data's (MismatchError)."""
-    expect_same(f"{name} was made on a split", digest_of(name, table, "split"), image_set.split_digest, "", "", AGAIN)
+    expect_same(f"{name} was made on a split", digest_of(name, table, "split"), image_set.split_digest, AGAIN)
 
 
 def expect_same_detector(one: pd.DataFrame, other: pd.DataFrame) -> None:
     """Refuse two score tables that different detectors have judged (MismatchError)."""
     judged, found = digest_of("test_scores", one, "detector"), digest_of("calibration_scores", other, "detector")
-    expect_same("test_scores was judged by the detector", judged, found, "", "calibration_scores", MEND)
+    expect_same("test_scores was judged by the detector", judged, found, MEND, found_in="calibration_scores")
 
 
 def digest_of(name: str, table: pd.DataFrame, kind: str, mend: str = MEND) -> str:

@@ -60,23 +60,23 @@ def load_encoder(model: Checkpoint, wgan_model: Checkpoint, device: torch.device
         "encoder_model was trained on the wgan_model",
         str(model.header.get("wgan_digest")),
         wgan_model.digest,
+        "kedro run --pipelines encoder",
         model.origin,
         wgan_model.origin,
-        "kedro run --pipelines encoder",
     )
     spec = NetworkSpec.from_json(model.header.get("network", {}))
     head = str(model.header.get("parameters", {}).get("head", "linear"))
     return _filled(build_encoder(spec, head), model, "encoder", device)
 
 
-def expect_same(what: str, recorded: str, found: str, recorded_by: str, found_in: str, mend: str) -> None:
+def expect_same(what: str, recorded: str, found: str, mend: str, recorded_by: str = "", found_in: str = "") -> None:
     """Refuse a set of files that do not belong together.
 
     Args:
         what: the claim, as the start of a sentence.
         recorded, found: digests that should be the same.
-        recorded_by, found_in: where they stand: the path of a version, or any name; "" where unknown.
         mend: the command that makes a set that fits.
+        recorded_by, found_in: where they stand: the path of a version, or any name; "" where unknown.
 
     Raises:
         MismatchError: the digests differ.
@@ -91,27 +91,21 @@ def expect_same(what: str, recorded: str, found: str, recorded_by: str, found_in
 
 def expect_member(owner: str, belongs_to: dict[str, str], name: str, member: Checkpoint, mend: str) -> None:
     """Refuse a model that is not the one whose digest its `owner` names (MismatchError)."""
-    expect_same(f"{owner} was made with the {name}", str(belongs_to.get(name)), member.digest, "", member.origin, mend)
+    recorded = str(belongs_to.get(name))
+    expect_same(f"{owner} was made with the {name}", recorded, member.digest, mend, found_in=member.origin)
 
 
 def expect_split(model: Checkpoint, split_digest: str) -> None:
     """Refuse a model and data of different splits (MismatchError)."""
-    kind = str(model.header.get("kind"))
-    expect_same(
-        f"{kind}_model was trained on a split",
-        str(model.header.get("split_digest")),
-        split_digest,
-        model.origin,
-        "the data sets",
-        AGAIN,
-    )
+    what, recorded = f"{model.header.get('kind')}_model was trained on a split", str(model.header.get("split_digest"))
+    expect_same(what, recorded, split_digest, AGAIN, model.origin, "the data sets")
 
 
 def expect_one_split(split_digests: dict[str, str]) -> None:
     """Refuse data sets, name -> `split_digest`, of different splits (MismatchError)."""
     (name, first), *others = split_digests.items()
     for other, digest in others:
-        expect_same(f"{name} is of a split", first, digest, "", other, "kedro run --pipelines data_prep")
+        expect_same(f"{name} is of a split", first, digest, "kedro run --pipelines data_prep", found_in=other)
 
 
 def _place(origin: str) -> str:

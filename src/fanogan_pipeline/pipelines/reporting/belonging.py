@@ -17,7 +17,7 @@ def expect_made_of(
     for name, model in {"wgan_model": wgan_model, "encoder_model": encoder_model}.items():
         models.expect_member("detector", judged.belongs_to, name, model, detectors.SHOWN[name])
     digest, of_split = splits.split_digest(split_manifest, judged.geometry), str(judged.belongs_to.get("split"))
-    models.expect_same("detector was calibrated on a split", of_split, digest, "", "split_manifest", models.AGAIN)
+    models.expect_same("detector was calibrated on a split", of_split, digest, models.AGAIN, found_in="split_manifest")
 
 
 def expect_together(

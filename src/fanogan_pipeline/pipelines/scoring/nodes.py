@@ -211,9 +211,8 @@ def _calibrated_on(
 ) -> "detectors.Detector":
     """The detector, checked to be of this set's split and of these statistics."""
     judged = detectors.Detector.from_json(detector)
-    models.expect_same(
-        "detector was calibrated on a split", judged.belongs_to["split"], image_set.split_digest, "", "", detectors.MEND
-    )
+    split = judged.belongs_to["split"]
+    models.expect_same("detector was calibrated on a split", split, image_set.split_digest, detectors.MEND)
     if residual_statistics is not None:
         name = "residual_statistics"
         models.expect_member("detector", judged.belongs_to, name, residual_statistics, detectors.MEND)

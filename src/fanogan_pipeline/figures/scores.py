@@ -54,12 +54,8 @@ def score_boxplot(
         text.set_fontweight("bold" if label in normal else "normal")
     axis.invert_yaxis()
     axis.grid(False, axis="y")
-    _score_axis(
-        axis,
-        scores["score"],
-        scores.loc[scores["label"].astype(str).isin(normal), "score"],
-        [threshold, three_sigma_threshold],
-    )
+    values, is_normal = scores["score"].to_numpy(np.float64), scores["label"].astype(str).isin(normal).to_numpy()
+    _score_axis(axis, values, values[is_normal], [threshold, three_sigma_threshold])
     _draw_thresholds(axis, threshold, three_sigma_threshold)
     flagged = axis.secondary_yaxis("right")
     flagged.set_yticks(
@@ -74,10 +70,10 @@ def score_boxplot(
     lines, words = axis.get_legend_handles_labels()
     words = ["normal class"] * len(named) + ["other class"] * len(others) + words
     figure.legend([*named, *others, *lines], words, loc="outside lower center", ncols=2, fontsize=9)
-    missing = _missing(named, others)
-    axis.set_title(
-        f"Box: middle half and median; whiskers: 1st to 99th percentile. {missing}".strip(), fontsize=9, loc="left"
-    )
+    words_on_boxes = "Box: middle half and median; whiskers: 1st to 99th percentile."
+    if not (named and others):
+        words_on_boxes += f" The test set holds no {'normal' if others else 'anomalous'} class."
+    axis.set_title(words_on_boxes, fontsize=9, loc="left")
     return figure
 
 
@@ -96,7 +92,8 @@ def score_histogram(test_scores: pd.DataFrame, calibration_scores: pd.DataFrame,
     figure = style.new_figure(8.5, 5.2, "Scores of normal and anomalous images")
     upper, lower = figure.subplots(2, sharex=True)
     everything = np.concatenate([values, calibration])
-    edges = _bin_edges(everything, calibration if len(calibration) else values[~truth])
+    core = calibration if len(calibration) else values[~truth]
+    edges = _bin_edges(everything, core)
     for axis, part, name, look in (
         (upper, values[~truth], "normal test images", {"color": style.SKY}),
         (lower, values[truth], "anomalous test images", {"color": style.ORANGE, "hatch": style.HATCH}),
@@ -112,23 +109,14 @@ def score_histogram(test_scores: pd.DataFrame, calibration_scores: pd.DataFrame,
     for axis in (upper, lower):
         _draw_thresholds(axis, threshold)
         axis.legend(fontsize=9, loc="best")
-    _score_axis(
-        lower, pd.Series(everything), pd.Series(calibration if len(calibration) else values[~truth]), [threshold]
-    )
+    _score_axis(lower, everything, core, [threshold])
     return figure
 
 
-def _missing(normal: Collection, others: Collection) -> str:
-    if normal and others:
-        return ""
-    return f"The test set holds no {'normal' if others else 'anomalous'} class."
-
-
-def _score_axis(axis: Axes, values: pd.Series, core: pd.Series, marks: Sequence[float]) -> None:
+def _score_axis(axis: Axes, values: np.ndarray, core: np.ndarray, marks: Sequence[float]) -> None:
     """Scale, range and words of the axis of scores, so that values and marks (the thresholds) are on it."""
-    seen = values.to_numpy(np.float64)
-    width = style.stretch(seen, core.to_numpy(np.float64))
-    shown = np.concatenate([seen, marks])
+    width = style.stretch(values, core)
+    shown = np.concatenate([values, marks])
     if width is not None:
         axis.set_xscale("asinh", linear_width=width)
         ends = np.arcsinh(np.array([shown.min(), shown.max()]) / width)  # margins as wide as they look

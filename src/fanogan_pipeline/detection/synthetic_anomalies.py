@@ -36,14 +36,11 @@ def _box(image: np.ndarray, rng: np.random.Generator) -> tuple[slice, slice]:
     """A box with content in it, where one is found."""
     _, height, width = image.shape
     for _ in range(TRIES):
-        box = _any_box((height, width), rng)
+        sides = [max(2, round(side * rng.uniform(*SIDES))) for side in (height, width)]
+        box = _placed(sides, (height, width), rng)
         if image[:, box[0], box[1]].std() >= LIVELY * image.std():
             break
     return box
-
-
-def _any_box(size: tuple[int, int], rng: np.random.Generator) -> tuple[slice, slice]:
-    return _placed([max(2, round(side * rng.uniform(*SIDES))) for side in size], size, rng)
 
 
 def _elsewhere(box: tuple[slice, slice], size: tuple[int, int], rng: np.random.Generator) -> tuple[slice, slice]:

@@ -100,18 +100,14 @@ def prepare_split(
         sums[row] = picture_sum(images)
         if geometry.is_blank(images):
             blank.append(row)
-        return some_tiles(len(images), wanted[row], [seed, row])
+        count, few = len(images), wanted[row]
+        return np.sort(np.random.default_rng([seed, row]).permutation(count)[:few]) if 0 < few < count else slice(None)
 
     images, tiles, _ = _prepared(noted, rows, geometry, workers, "reading pictures", _refuse, choose)
     warn_of_darkness("raw_images", source, rows, brightest[rows])
     if blank:
         _warn_of_blank(source.table["image_id"].iloc[sorted(blank)].tolist())
     return images, tiles, [sums[row] for row in rows.tolist()], sizes[rows]
-
-
-def some_tiles(count: int, most: int, seed: int | list[int]) -> Kept:
-    """Which of a picture's `count` tiles to keep: at most `most` at random, ascending; with 0 all of them."""
-    return np.sort(np.random.default_rng(seed).permutation(count)[:most]) if 0 < most < count else slice(None)
 
 
 def warn_of_darkness(

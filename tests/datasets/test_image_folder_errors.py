@@ -201,6 +201,20 @@ def test_names_that_no_table_can_hold_are_refused(tmp_path, name):
     assert len(ImageFolderDataset(filepath=str(tmp_path), on_error="skip").load().skipped) == 1
 
 
+@pytest.mark.parametrize("name", [b"a\nb", b"caf\xe9"])
+@pytest.mark.parametrize("kind", ["to nowhere", "to the outside", "to a folder outside"])
+def test_links_of_such_names_stop_nothing_but_themselves(tmp_path, name, kind):
+    outside = {"to nowhere": "gone.png", "to the outside": "../b.png", "to a folder outside": "../out"}
+    put(tmp_path, "in/a.png", "b.png", "out/c.png")
+    link = os.path.join(os.fsencode(tmp_path / "in"), name + (b"" if kind == "to a folder outside" else b".png"))
+    os.symlink(outside[kind], link)
+    shown = ascii(os.fsdecode(os.path.basename(link)))[1:-1]
+    dataset = ImageFolderDataset(filepath=str(tmp_path / "in"))
+    assert message_of(dataset).startswith(f"{tmp_path}/in/{shown}: found a symbolic link that leads ")
+    skipped = ImageFolderDataset(filepath=str(tmp_path / "in"), on_error="skip").load().skipped
+    assert skipped["image_id"].tolist() == [shown]
+
+
 @contextlib.contextmanager
 def without_privileges():
     """As a user who may not read everything, where the tests run as one who may."""
@@ -252,14 +266,15 @@ def test_a_file_that_goes_while_the_folder_is_checked_costs_itself_alone(tmp_pat
     assert message == f"{tmp_path}/b.png: {gone} (on_error: skip leaves such files out)"
 
 
-def test_a_subfolder_that_may_not_be_read_is_named(open_folder):
-    (put(open_folder, "a.png", "sub/b.png") / "sub").chmod(0)
+@pytest.mark.parametrize(("name", "shown"), [("sub", "sub"), ("s\nb", r"s\nb"), ("s\udcfcb", r"s\udcfcb")])
+def test_a_subfolder_that_may_not_be_read_is_named(open_folder, name, shown):
+    (put(open_folder, "a.png", f"{name}/b.png") / name).chmod(0)
     with without_privileges():
         message = message_of(ImageFolderDataset(filepath=str(open_folder)))
         skipped = ImageFolderDataset(filepath=str(open_folder), on_error="skip").load().skipped
-    (open_folder / "sub").chmod(0o755)
-    assert "sub: the folder cannot be read (Permission denied)" in message
-    assert skipped["image_id"].tolist() == ["sub"]
+    (open_folder / name).chmod(0o755)
+    assert f"{shown}: the folder cannot be read (Permission denied)" in message
+    assert skipped["image_id"].tolist() == [shown]
 
 
 def test_an_empty_missing_or_wrong_folder_is_named(tmp_path):

@@ -79,9 +79,7 @@ def _walk(root: str, listing: Listing) -> None:
                     else:
                         listing.n_ignored += 1
         except OSError as error:
-            listing.refused.append(
-                (folder or ".", f"the folder cannot be read ({error.strerror}); check its permissions")
-            )
+            _refuse(listing, folder or ".", f"the folder cannot be read ({error.strerror}); check its permissions")
 
 
 def _take_link(root: str, relative: str, listing: Listing) -> None:
@@ -91,32 +89,32 @@ def _take_link(root: str, relative: str, listing: Listing) -> None:
     if not is_folder and not _is_picture(relative):
         listing.n_ignored += 1
     elif target != root and not target.startswith(root.rstrip(os.sep) + os.sep):
-        listing.refused.append(
-            (
-                relative,
-                "found a symbolic link that leads outside of the folder, expected a file; copy what it points to",
-            )
-        )
+        reason = "found a symbolic link that leads outside of the folder, expected a file; copy what it points to"
+        _refuse(listing, relative, reason)
     elif is_folder:
         listing.n_ignored += 1
     elif not os.path.isfile(target):
-        listing.refused.append((relative, "found a symbolic link that leads nowhere, expected a file; remove it"))
+        _refuse(listing, relative, "found a symbolic link that leads nowhere, expected a file; remove it")
     else:
         _take(relative, listing)
 
 
 def _take(relative: str, listing: Listing) -> None:
-    shown = ascii(relative)[1:-1] if (is_unfit := _UNFIT_CHARACTERS.search(relative)) else relative
     if not _is_picture(relative):
         if listing.with_others and _ending(relative) in _others():
             found = f"found .{_ending(relative)}, expected PNG, JPEG, BMP, TIFF or WebP; convert or rename the file"
-            listing.refused.append((shown, found))
+            _refuse(listing, relative, found)
         else:
             listing.n_ignored += 1
-    elif is_unfit:
-        listing.refused.append((shown, "found a name with control characters or not in UTF-8; rename the file"))
+    elif _UNFIT_CHARACTERS.search(relative):
+        _refuse(listing, relative, "found a name with control characters or not in UTF-8; rename the file")
     else:
         listing.paths.append(relative)
+
+
+def _refuse(listing: Listing, relative: str, reason: str) -> None:
+    shown = ascii(relative)[1:-1] if _UNFIT_CHARACTERS.search(relative) else relative
+    listing.refused.append((shown, reason))
 
 
 def _is_picture(relative: str) -> bool:

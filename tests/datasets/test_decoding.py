@@ -1,6 +1,7 @@
 """Every format becomes the array it should, and damaged bytes an error with words."""
 
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_files import defects_folder, encoded, grey, message_of, put, read_one
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin
 
 from fanogan_pipeline.datasets.decoding import DecodingSettings, decode, decode_mask, picture_header
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
@@ -28,6 +29,42 @@ def test_sixteen_bits_scale_by_a_fixed_maximum(tmp_path):
     Image.fromarray(np.array([[0, 2048, 4095, 4095]], dtype=np.uint16)).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_one(tmp_path, sixteen_bit_maximum=4095), [[0, 128, 255, 255]])
     np.testing.assert_array_equal(read_one(tmp_path), [[0, 8, 16, 16]])
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Of a PNG."""
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+def deep(kind: str) -> bytes:
+    """A picture of 4 x 5 (height x width) whose every channel has 16 bits and is 4095 throughout."""
+    if kind == "TIFF":
+        tags = {256: 5, 257: 4, 258: 8, 259: 1, 262: 2, 273: 14, 277: 3, 278: 4, 279: 120}
+        entries = [struct.pack("<HHII", tag, *((3, 3) if tag == 258 else (4, 1)), at) for tag, at in tags.items()]
+        parts = [b"II*\0", struct.pack("<IHHH", 134, 16, 16, 16), b"\xff\x0f" * 60, struct.pack("<H", len(entries))]
+        return b"".join([*parts, *entries, b"\0" * 4])
+    colour, channels = {"L": (0, 1), "RGB": (2, 3), "LA": (4, 2), "RGBA": (6, 4)}[kind]
+    lines = (b"\0" + b"\x0f\xff" * 5 * channels) * 4
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, colour, 0, 0, 0)),
+        (b"IDAT", zlib.compress(lines)),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("kind", ["LA", "RGB", "RGBA", "TIFF"])
+def test_colour_of_sixteen_bits_is_refused_where_another_white_is_set(tmp_path, kind):
+    (tmp_path / "a.png").write_bytes(deep(kind))
+    assert (read_one(tmp_path, background=15) == 15).all()  # the upper eight bits
+    (tmp_path / "b.png").write_bytes(deep("L"))
+    for verify in ("header", "full"):
+        twelve = {"verify": verify, "sixteen_bit_maximum": 4095}
+        said = "a.png: found colour or transparency of 16 bits, which no sixteen_bit_maximum but 65535 is for, expected"
+        assert said in message_of(ImageFolderDataset(filepath=str(tmp_path), **twelve))
+        source = ImageFolderDataset(filepath=str(tmp_path), on_error="skip", **twelve).load()
+        assert source.table["image_id"].tolist() == ["b.png"]
+        assert (source.read(0) == 255).all()
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32])
@@ -126,8 +163,7 @@ def png_with(kind: bytes, data: bytes, before: bytes) -> bytes:
     """A PNG of 6 x 9 (height x width) with one chunk more, before the first of another kind."""
     whole = encoded("PNG", grey())
     place = whole.index(before) - 4
-    chunk = len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-    return whole[:place] + chunk + whole[place:]
+    return whole[:place] + chunk(kind, data) + whole[place:]
 
 
 def turning(how: str) -> tuple[bytes, bytes]:
@@ -140,6 +176,34 @@ def turning(how: str) -> tuple[bytes, bytes]:
         return b"iTXt", b'XML:com.adobe.xmp\0\0\0\0\0<rdf:Description tiff:Orientation="6"/>'
     profile = f"\nexif\n{len(exif.tobytes()):8}\n{exif.tobytes().hex()}\n"
     return b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(profile.encode())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_as_pillow_turns_it(orientation):
+    exif, stream = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(grey()).save(stream, "PNG", exif=exif)
+    with Image.open(stream) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(decode(lambda: io.BytesIO(stream.getvalue()), "x.png", DecodingSettings()), expected)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("exif", [b"junkjunkjunk", b"II*\0\x08\0\0\0\x05\0", b"MM\0*\0\0\xff\xff", b"x"])
+@pytest.mark.parametrize("before", [b"IDAT", b"IEND"])
+def test_an_orientation_that_cannot_be_read_is_none(exif, before):
+    content = png_with(b"eXIf", exif, before)
+    np.testing.assert_array_equal(decode(lambda: io.BytesIO(content), "x.png", DecodingSettings()), grey())
+    assert picture_header(lambda: io.BytesIO(content), "x.png", DecodingSettings()).size == (6, 9)
+    assert decode_mask(lambda: io.BytesIO(content), "x.png", DecodingSettings()).shape == (6, 9)
+
+
+def test_an_orientation_counts_whatever_is_damaged_beside_it():
+    kind, exif = turning("EXIF")
+    whole = exif[:9] + b"\2" + exif[10:22] + struct.pack(">HHII", 0x011A, 2, 2, 0) + exif[22:]  # a text, not a number
+    content = png_with(kind, whole, b"IDAT")
+    upright = decode(lambda: io.BytesIO(content), "x.png", DecodingSettings())
+    np.testing.assert_array_equal(upright, np.rot90(grey(), -1))
 
 
 @pytest.mark.parametrize("how", ["EXIF", "XMP", "raw profile"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from fanogan_pipeline.errors import InputError, one_line
 
@@ -23,7 +23,11 @@ EXTENSIONS = frozenset({"png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"})
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP"})
 _GREY = frozenset({"1", "L", "LA", "La"})
 _ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-_TURNED_SIDEWAYS = (5, 6, 7, 8)
+_TURN = Image.Transpose
+_TURNS = {  # orientation -> what makes the picture upright; from 5 on it swaps the sides
+    **{2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM, 5: _TURN.TRANSPOSE},
+    **{6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90},
+}
 _PNG_SIGNATURE, _PNG_KEYWORD, _PNG_CHECKSUM = 8, 22, 4  # bytes; of a keyword the longest that is looked for
 _ORIENTATION_CHUNKS = (
     b"eXIf",
@@ -45,7 +49,8 @@ class DecodingSettings:
 
     Attributes:
         sixteen_bit_maximum: grey value of a 16-bit (or integer) picture that becomes 255, in [1, 2**31 - 1];
-            4095 for a 12-bit camera. Colour of 16 bits keeps its upper eight.
+            4095 for a 12-bit camera. Colour of 16 bits keeps its upper eight, and is refused with any other value
+            than 65535.
         float_maximum: value of a floating-point picture that becomes 255, above 0.
         background: grey level in [0, 255] behind what is transparent.
         animated: "refuse" or "first_frame", for files of more than one picture.
@@ -90,7 +95,7 @@ def decode(opener: Opener, name: str, settings: DecodingSettings) -> np.ndarray:
         InputError: as `picture_header`, and a file cut short or damaged, or values out of their range.
     """
     with _opened(opener, name, settings) as image:
-        return _to_uint8(ImageOps.exif_transpose(image), name, settings)
+        return _to_uint8(_upright(image), name, settings)
 
 
 def decode_mask(opener: Opener, name: str, settings: DecodingSettings) -> np.ndarray:
@@ -102,7 +107,7 @@ def decode_mask(opener: Opener, name: str, settings: DecodingSettings) -> np.nda
     """
     with _opened(opener, name, settings) as opened:
         threshold = 127 if opened.format in _LOSSY else 0
-        image = ImageOps.exif_transpose(opened)
+        image = _upright(opened)
         values = _wide_values(image, name) if _is_wide(image) else _to_uint8(image, name, DecodingSettings())
         return (values if values.ndim == 2 else values.max(axis=2)) > threshold
 
@@ -156,6 +161,18 @@ def _check_header(image: Image.Image, name: str, settings: DecodingSettings) -> 
             f"{name}: found an animated or multi-page file, expected a single picture; split it, or set "
             "animated: first_frame"
         )
+    maximum = DecodingSettings.sixteen_bit_maximum
+    if settings.sixteen_bit_maximum != maximum and _is_deep_colour(image):
+        raise InputError(
+            f"{name}: found colour or transparency of 16 bits, which no sixteen_bit_maximum but {maximum} is for, "
+            f"expected grey; convert the file to 8 bits or to grey, or set sixteen_bit_maximum: {maximum}"
+        )
+
+
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether Pillow gives the upper eight bits of channels that have sixteen."""
+    tiles: Any = getattr(image, "tile", [])
+    return image.format in ("PNG", "TIFF") and not _is_wide(image) and any(";16" in str(tile[3]) for tile in tiles)
 
 
 def _tile_pixels(image: Image.Image) -> int:
@@ -165,13 +182,28 @@ def _tile_pixels(image: Image.Image) -> int:
 
 
 def _is_turned(image: ImageFile.ImageFile) -> bool:
-    """Whether the EXIF or XMP orientation swaps the sides that the header gives."""
+    """Whether the orientation swaps the sides that the header gives."""
     if image.format == "TIFF":  # Pillow swaps a TIFF's itself
         return False
-    # Pillow would decode the whole of a PNG to look for an orientation behind the pixels
-    is_known = image.format != "PNG" or "exif" in image.info or (image.fp and _is_orientation_behind(image.fp))
-    found = image.getexif() if is_known else Image.Image.getexif(image)
-    return found.get(ExifTags.Base.Orientation) in _TURNED_SIDEWAYS
+    if image.format == "PNG" and "exif" not in image.info and image.fp and _is_orientation_behind(image.fp):
+        image.load()
+    return _orientation(image) >= 5
+
+
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """By EXIF or XMP data; 1, upright, where they say none or cannot be read, as the pixels can all the same."""
+    try:
+        # a PNG's own `getexif` would decode the whole of it to look behind the pixels
+        found = Image.Image.getexif(image).get(ExifTags.Base.Orientation)
+        return found if found in _TURNS else 1
+    except Exception:  # as in `_opened`
+        return 1
+
+
+def _upright(image: ImageFile.ImageFile) -> Image.Image:
+    image.load()  # what is wrong with the pixels shows here
+    turn = _TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
 
 
 def _is_orientation_behind(stream: IO[bytes]) -> bool:

@@ -70,6 +70,7 @@ class CSVDataset(_TableDataset):
     """A pandas DataFrame as comma-separated text that any spreadsheet opens.
 
     UTF-8 with the mark by which spreadsheets know it: without it they show names in other scripts as gibberish.
+    Nothing stands for a missing value but an empty cell among numbers: "NA" and "null" are names as others are.
 
     Args:
         filepath, version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.
@@ -78,8 +79,21 @@ class CSVDataset(_TableDataset):
     _FORM = "CSV file"
 
     def _read(self, path: str) -> pd.DataFrame:
-        return pd.read_csv(io.BytesIO(self._read_bytes(path)), encoding=_ENCODING)
+        file = io.BytesIO(self._read_bytes(path))
+        table = pd.read_csv(file, encoding=_ENCODING, keep_default_na=False)
+        return table.apply(_with_gaps)
 
     def _write_table(self, path: Path, table: pd.DataFrame) -> None:
         table.to_csv(path, index=False, encoding=_ENCODING)
         check_size(path.stat().st_size, self._max_bytes)
+
+
+def _with_gaps(column: pd.Series) -> pd.Series:
+    """A column of numbers and empty cells as numbers, any other as it is."""
+    filled = column[column != ""]
+    if len(filled) in (0, len(column)):
+        return column
+    try:
+        return filled.astype(float).reindex(column.index)
+    except ValueError:
+        return column

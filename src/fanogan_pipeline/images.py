@@ -25,6 +25,9 @@ class PictureFiles(Protocol):
     def exists(self, image_id: str) -> bool:
         """Whether the picture is seen from here."""
 
+    def stamp(self, image_id: str) -> str:
+        """What the column `stamp` of their source would hold now: another one means another picture."""
+
     def facts(self) -> dict[str, Any]:
         """Where they lie and how they are decoded, as JSON holds it; no secrets."""
 

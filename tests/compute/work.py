@@ -68,6 +68,9 @@ class Watched:
     def exists(self, image_id: str) -> bool:
         return self.files.exists(image_id)
 
+    def stamp(self, image_id: str) -> str:
+        return self.files.stamp(image_id)
+
     def facts(self) -> dict[str, Any]:
         return self.files.facts()
 

@@ -74,25 +74,36 @@ def test_a_picture_that_is_gone_or_damaged_since_costs_its_own_overlay_alone(tmp
     assert "cut.png: found a picture that is cut short" in caplog.text
 
 
-def test_a_folder_that_changes_between_two_listings_stops_nothing(tmp_path, caplog):
-    """Each node that asks for the pictures lists them anew."""
+@pytest.mark.parametrize("is_emptied", [False, True])
+def test_a_folder_that_changes_before_its_overlays_are_drawn_costs_those_of_what_has_changed(
+    tmp_path, caplog, is_emptied
+):
     folder, detector, parameters = tmp_path / "new", scenes.detector(False), group("inference", workers=1)
-    folder_of(folder, ["gone.png", "late.png", "whole.png"])
+    folder_of(folder, ["gone.png", "late.png", "other.png", "whole.png"])
     whole = (folder / "late.png").read_bytes()
     (folder / "late.png").write_bytes(whole[:20])
     dataset = ImageFolderDataset(filepath=str(folder), layout="flat", on_error="skip")
     more = (parameters, group("compute", engine="local"), StateStore(tmp_path / "states"))
-    terms = nodes.measure_pictures(dataset.load(), detector[0], *detector[1].values(), *more)
-    (folder / "late.png").write_bytes(whole)
-    (folder / "gone.png").unlink()
+    terms, measured = nodes.measure_pictures(dataset.load(), detector[0], *detector[1].values(), *more)
     scores, summary, _ = nodes.judge_pictures(terms, detector[0], parameters)
-    assert scores["image_id"].tolist() == ["gone.png", "whole.png"]
+    assert scores["image_id"].tolist() == ["gone.png", "other.png", "whole.png"]
     assert [skipped["image_id"] for skipped in summary["skipped"]] == ["late.png"]
+    (folder / "late.png").write_bytes(whole)
+    Image.new("L", (24, 20)).save(folder / "other.png")  # under the name of one that was scored
+    (folder / "gone.png").unlink()
+    if is_emptied:
+        for picture in folder.iterdir():
+            picture.unlink()
     caplog.clear()
     with caplog.at_level(logging.WARNING):
-        overlays = nodes.draw_overlays(dataset.load(), scores.assign(is_flagged=True), detector[0], parameters)
-    assert list(overlays) == ["whole.png"]
-    assert caplog.messages == ["inference: no overlay of a picture that was scored, gone.png: no longer in the folder"]
+        overlays = nodes.draw_overlays(measured, scores.assign(is_flagged=True), detector[0], parameters)
+        drawn = [name for name, draw in overlays.items() if draw()]
+    assert drawn == ([] if is_emptied else ["whole.png"])
+    gone = ["gone.png", "other.png", "whole.png"] if is_emptied else ["gone.png"]
+    reasons = [f"{folder}/{name}: cannot be read (No such file or directory); check its place" for name in gone]
+    reasons += [] if is_emptied else ["other.png: the file has changed since"]
+    assert len(caplog.messages) == len(reasons)
+    assert all(f"inference: no overlay of a picture that was scored, {reason}" in caplog.text for reason in reasons)
 
 
 @pytest.mark.parametrize("tiled", [False, True], ids=["whole", "tiled"])
@@ -115,7 +126,7 @@ def test_maps_are_computed_for_some_pictures_at_a_time_and_are_those_of_each_alo
 def test_the_list_of_verdicts_is_there_whatever_becomes_of_the_overlays(tmp_path, monkeypatch):
     source, detector = folder_of(tmp_path / "new", ["a.png", "b.png"]), scenes.detector(False)[0]
     terms = pd.DataFrame({"image_id": ["a.png", "b.png"], "map_residual": [9.0, 0.0], "reason": ""})
-    inputs = {"new_images": source, "new_terms": terms, "anomaly_detector": detector}
+    inputs = {"measured_images": source, "new_terms": terms, "anomaly_detector": detector}
     catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()})
     catalog["params:inference"] = group("inference")
     catalog["new_verdicts"] = MemoryDataset()

@@ -41,6 +41,11 @@ class FolderFiles:
     def exists(self, path: str) -> bool:
         return bool(self.filesystem.exists(self.name(path)))
 
+    def stamp(self, path: str) -> str:
+        name = self.name(path)
+        self.filesystem.invalidate_cache(name)
+        return stamp_of(self.filesystem, name)
+
     def facts(self) -> dict[str, Any]:
         return {"root": self.root, **asdict(self.settings)}
 
@@ -101,21 +106,23 @@ class FolderReader:
                         f"found a mask of {_by(mask_size)} ({mask}), expected {_by(size)} (height x width) as its "
                         "picture has"
                     )
-            return Look(stamp=self._stamp(name), setting=header.setting)
+            return Look(stamp=stamp_of(self.files.filesystem, name), setting=header.setting)
         except InputError as error:
             return Look(str(error).removeprefix(f"{name}: "))
 
     def _header(self, name: str) -> Header:
         return picture_header(self.files.opener(name), name, self.files.settings)
 
-    def _stamp(self, name: str) -> str:
-        try:
-            facts = self.files.filesystem.info(name)
-        except OSError as error:  # gone since its header was read
-            reason = error.strerror or one_line(error)
-            raise InputError(f"{name}: cannot be read ({reason}); check its place and permissions") from error
-        changed = next((facts[key] for key in ("mtime", "LastModified", "updated", "ETag") if facts.get(key)), "")
-        return f"{facts.get('size')}-{changed}"
+
+def stamp_of(filesystem: fsspec.AbstractFileSystem, name: str) -> str:
+    """Size and time of change of a file; InputError where it has gone."""
+    try:
+        facts = filesystem.info(name)
+    except OSError as error:
+        reason = error.strerror or one_line(error)
+        raise InputError(f"{name}: cannot be read ({reason}); check its place and permissions") from error
+    changed = next((facts[key] for key in ("mtime", "LastModified", "updated", "ETag") if facts.get(key)), "")
+    return f"{facts.get('size')}-{changed}"
 
 
 def _by(size: tuple[int, ...]) -> str:

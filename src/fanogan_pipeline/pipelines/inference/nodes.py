@@ -48,12 +48,13 @@ def measure_pictures(
     parameters: InferenceParameters,
     compute: ComputeParameters,
     states: StateStore,
-) -> DataFrame:
-    """Residual terms of every picture, in shards; what cannot be read or judged has a reason instead."""
+) -> tuple[DataFrame, ImageSource]:
+    """Residual terms of every picture, in shards; what cannot be read or judged has a reason instead. And the pictures,
+    for they are listed anew for every node that asks for `new_images`."""
     found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
     table, folder = new_pictures.measure(new_images, anomaly_detector, found, parameters, compute, states.folder)
     table.attrs["parts"] = str(folder)
-    return table
+    return table, new_images
 
 
 def judge_pictures(
@@ -121,23 +122,21 @@ def _summary(terms: DataFrame, scores: DataFrame, anomaly_detector: Any, paramet
 
 
 def draw_overlays(
-    new_images: ImageSource, new_scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
+    measured_images: ImageSource, new_scores: DataFrame, anomaly_detector: Any, parameters: InferenceParameters
 ) -> dict[str, Callable[[], bytes | None]]:
     """A picture under its residual map for each one flagged, the highest scores first, `max_heatmaps` at most."""
     flagged = new_scores[new_scores["is_flagged"]].nlargest(parameters.max_heatmaps, "score")["image_id"].tolist()
-    rows = {image_id: row for row, image_id in enumerate(new_images.table["image_id"])}
-    for image_id in flagged:
-        if image_id not in rows:  # the pictures are listed anew for this node
-            logger.warning("inference: no overlay of a picture that was scored, %s: no longer in the folder", image_id)
-    there = [image_id for image_id in flagged if image_id in rows]
-    wanted, size = tuple(rows[image_id] for image_id in there), min(TOGETHER, parameters.shard_size)
+    rows = {image_id: row for row, image_id in enumerate(measured_images.table["image_id"])}
+    wanted, size = tuple(rows[image_id] for image_id in flagged), min(TOGETHER, parameters.shard_size)
     # pictures are drawn in their order, one by one; those of a chunk share its maps, and no other's are kept
-    maps = lru_cache(maxsize=1)(partial(_maps, new_images, anomaly_detector, parameters.workers))
+    maps = lru_cache(maxsize=1)(partial(_maps, measured_images, anomaly_detector, parameters.workers))
     chunks = [wanted[chunk] for chunk in shards.cut(len(wanted), size)]
     draws = [
-        partial(_overlay, new_images, anomaly_detector, partial(maps, chunk), row) for chunk in chunks for row in chunk
+        partial(_overlay, measured_images, anomaly_detector, partial(maps, chunk), row)
+        for chunk in chunks
+        for row in chunk
     ]
-    return dict(zip(figure.picture_names(there), draws, strict=True))
+    return dict(zip(figure.picture_names(flagged), draws, strict=True))
 
 
 def _maps(source: ImageSource, anomaly_detector: Any, workers: int, rows: tuple[int, ...]) -> dict[int, np.ndarray]:
@@ -151,14 +150,24 @@ def _maps(source: ImageSource, anomaly_detector: Any, workers: int, rows: tuple[
 def _overlay(
     source: ImageSource, anomaly_detector: Any, maps: Callable[[], dict[int, np.ndarray]], row: int
 ) -> bytes | None:
-    """A PNG; None, with a word in the log, for a picture that has been removed or damaged since it was scored."""
+    """A PNG; None, with a word in the log, for a picture that has been removed or changed since it was scored."""
+    found = maps().get(row)
     try:
         picture = source.read(row)
+        _expect_unchanged(source, row)  # after all reading
     except InputError as error:
         logger.warning("inference: no overlay of a picture that was scored, %s", error)
         return None
-    if (found := maps().get(row)) is None:  # damaged a moment ago, whole again now
+    if found is None:  # damaged a moment ago, whole again now
         return None
     inside, file = anomaly_detector.geometry.inside(picture.shape[:2]), io.BytesIO()
     overlay.overlay(picture, found[inside], anomaly_detector.detector.pixel_threshold).save(file, "PNG")
     return file.getvalue()
+
+
+def _expect_unchanged(source: ImageSource, row: int) -> None:
+    if source.files is None or "stamp" not in source.table:
+        return
+    image_id, stamp = source.table.loc[row, ["image_id", "stamp"]]
+    if source.files.stamp(image_id) != stamp:
+        raise InputError(f"{image_id}: the file has changed since")

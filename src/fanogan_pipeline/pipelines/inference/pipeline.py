@@ -33,7 +33,7 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "params:compute",
                     "training_states",
                 ],
-                "new_terms",
+                ["new_terms", "measured_images"],
                 name="measure_new_pictures",
             ),
             Node(
@@ -44,7 +44,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.draw_overlays,
-                ["new_images", "new_scores", "anomaly_detector", "params:inference"],
+                ["measured_images", "new_scores", "anomaly_detector", "params:inference"],
                 "new_heatmaps",
                 name="draw_overlays",
             ),

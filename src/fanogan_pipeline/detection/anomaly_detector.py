@@ -51,11 +51,12 @@ class AnomalyDetector:
             MismatchError: files of different sets.
         """
         judged = Detector.from_json(detector)
+        refinement = Refinement.from_settings(judged.settings)
+        # the models first: those that do not fit each other no scoring mends
+        restorer = load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], device, refinement)
         files = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
         for name, file in files.items():
             models.expect_member("detector", judged.belongs_to, name, file, MEND)
-        refinement = Refinement.from_settings(judged.settings)
-        restorer = load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], device, refinement)
         return cls(restorer, ResidualStatistics.from_checkpoint(residual_statistics).to(device), judged)
 
     @cached_property

@@ -19,6 +19,9 @@ size = np.array(geometry["image_size"])
 if geometry.get("local_contrast"):
     sys.exit("This detector levels local contrast first (data_prep.local_contrast), which this script does not.")
 folder = Path(sys.argv[2])
+if not folder.is_dir():
+    sys.exit(f"{folder}: found no folder of this name; correct the path.")
+sys.stdout.reconfigure(errors="backslashreplace")  # names need not be UTF-8
 for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS):
     if any(part.startswith(".") for part in path.relative_to(folder).parts):  # hidden
         continue
@@ -31,7 +34,7 @@ for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in 
         print(path, "-", f"not judged: {error}", sep="\t")
         continue
     if picture.mode not in MODES or "transparency" in picture.info:
-        print(path, "-", "not judged: transparent, or more than 8 bits a channel, or CMYK", sep="\t")
+        print(path, "-", "not judged: transparent, or grey of more than 8 bits, or CMYK", sep="\t")
         continue
     picture = picture.convert("L" if picture.mode in "1L" else "RGB").convert(
         "L" if geometry["channels"] == 1 else "RGB"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path, PurePath
@@ -143,10 +144,28 @@ def test_the_script_scores_a_folder(
 
 def told(model: PurePath, folder: Path) -> dict[str, list[str]]:
     """Of each picture what the script says."""
-    command = [sys.executable, str(ROOT / "docs/score_with_onnx.py"), str(model), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"})
+    done = scored(model, folder)
+    assert done.returncode == 0, done.stderr
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     return {Path(name).name: said for name, *said in rows}
+
+
+def scored(model: PurePath, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "docs/score_with_onnx.py"), str(model), str(folder)]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_the_script_goes_on_past_a_name_that_is_not_utf_8(model: OnnxDataset, tmp_path: Path) -> None:
+    for name in (b"b\xfc.png", b"z.png"):
+        Image.new("L", (28, 28)).save(tmp_path / os.fsdecode(name), "PNG")
+    assert sorted(told(model._filepath, tmp_path)) == [r"b\udcfc.png", "z.png"]
+
+
+def test_the_script_says_that_there_is_no_such_folder(model: OnnxDataset, tmp_path: Path) -> None:
+    done = scored(model._filepath, tmp_path / "gone")
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"{tmp_path}/gone: found no folder of this name; correct the path."
 
 
 def test_the_script_pads_as_the_pipeline_does(model: OnnxDataset, session: Any, tmp_path: Path) -> None:

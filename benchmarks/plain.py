@@ -149,7 +149,8 @@ class PlainEncoder:
         self.fill = float(some.median())
         with torch.no_grad():
             deepest = self.critic.features(some)[-1]
-        both = [float(part.var(0).mean()) for part in (some, deepest)]
+        pixels = some.var(0) if parameters.image_distance == "squared" else (some - some.mean(0)).abs()
+        both = [float(part.mean()) for part in (pixels, deepest.var(0))]
         self.image_unit, self.feature_unit = both if parameters.normalise else (1.0, 1.0)
 
     def step(self, number: int) -> dict[str, float]:

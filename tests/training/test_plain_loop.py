@@ -79,6 +79,7 @@ def test_phase_1_agrees_with_the_plain_loop(environment, objective):
     [
         ("base", {}),
         ("base", {"kappa": 0.3, "latent_weight": 0.1}),
+        ("base", {"image_distance": "absolute"}),
         ("base", {"objective": "ziz"}),
         ("reference", {}),
         ("reference", {"objective": "ziz"}),

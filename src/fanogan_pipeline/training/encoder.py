@@ -104,9 +104,11 @@ class EncoderPhase:
 
     @torch.no_grad()
     def _units(self, x: Tensor) -> tuple[float, float]:
-        """Mean variance of a pixel and of a deepest critic unit: in these units kappa weighs like with like."""
-        deepest = self.critic.features(x)[-1]
-        image, feature = (float(part.var(0).mean().clamp_min(1e-12)) for part in (x, deepest))
+        """Mean variance of a pixel, with an absolute distance its mean absolute deviation, and of a critic's deepest
+        unit: in these units kappa weighs like with like."""
+        pixels = x.var(0) if self.p.image_distance == "squared" else (x - x.mean(0)).abs()
+        features = self.critic.features(x)[-1].var(0)
+        image, feature = (float(part.mean().clamp_min(1e-12)) for part in (pixels, features))
         return image, feature
 
     def _corrupted(self, x: Tensor) -> Tensor:

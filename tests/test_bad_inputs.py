@@ -316,6 +316,11 @@ ROWS: dict[str, Row] = {
     "group that is a number": parameter("wgan=3", "wgan: expected a group of parameters, found int (3)"),
     "false alarms of two": parameter("scoring.false_alarm_rate=2", "scoring.false_alarm_rate:", "than 1; found 2"),
     "images too small": local("parameters", "data_prep: {image_size: [8, 28]}", "image_size.0:", "to 16; found 8"),
+    "images that the reference networks cannot halve twice": Row(
+        ("--pipelines", "data_prep,wgan"),
+        ("data_prep.image_size: found [30, 28], expected multiples of 4 with wgan.architecture: reference",),
+        local("parameters", "{data_prep: {image_size: [30, 28]}, wgan: {architecture: reference}}").prepare,
+    ),
     "batch larger than the data": Row(
         ("--env", "smoke", "--params", "wgan.batch_size=500"),
         ("wgan.batch_size: found 500, expected at most the 400 images there are to train on",),

@@ -21,7 +21,7 @@ from fanogan_pipeline.provenance import uncached, version_read
 with lazily():
     from fanogan_pipeline.datasets import image_set
     from fanogan_pipeline.detection import choice, scoring
-    from fanogan_pipeline.networks import models
+    from fanogan_pipeline.networks import models, reference
     from fanogan_pipeline.training import data, devices
 
 PHASES = ("wgan", "encoder")
@@ -31,9 +31,9 @@ SMALL = 64 << 20  # bytes
 class ForesightHooks:
     """What would stop a run late stops it before anything is computed or saved.
 
-    Checked at the start: that what is not kept is made first, versions asked for, the content of small inputs, that
-    data sets are of one split, the device; and as soon as the number of images is known, whether they suffice to train,
-    to choose a score and for the wished false-alarm rate.
+    Checked at the start: that what is not kept is made first, that networks fit the images, versions asked for, the
+    content of small inputs, that data sets are of one split, the device; and as soon as the number of images is known,
+    whether they suffice to train, to choose a score and for the wished false-alarm rate.
     """
 
     @hook_impl
@@ -44,6 +44,8 @@ class ForesightHooks:
         self._is_calibrated = "detector" in pipeline.all_outputs()
         _check_runner(str(run_params.get("runner")), bool(self._trained))
         _check_start(pipeline, whole, catalog)
+        if pipeline.all_outputs() >= {"train_set", "wgan_model"}:
+            _check_size(self._parameters)
         for name in run_params["load_versions"] or {}:
             if getattr(uncached(catalog[name]), "_version", None) is None:
                 raise InputError(f"--load-versions: found '{name}', which has no versions; leave it out")
@@ -106,6 +108,12 @@ def _passing(names: Iterable[str], catalog: CatalogProtocol) -> set[str]:
     """Of these datasets those that live only during a run and are not there."""
     here = {name: catalog[name] for name in names if name in catalog and not is_parameter(name)}
     return {name for name, dataset in here.items() if isinstance(dataset, MemoryDataset) and not dataset.exists()}
+
+
+def _check_size(parameters: dict[str, Any]) -> None:
+    """Images that are prepared for networks that cannot be built for them."""
+    if parameters["wgan"].architecture == "reference":
+        reference.quarter(parameters["data_prep"].image_size)
 
 
 def _try_out(name: str, catalog: CatalogProtocol) -> None:

@@ -29,9 +29,9 @@ def doubling(before: int, after: int) -> list[nn.Module]:
     ]
 
 
-def quarter(spec: NetworkSpec) -> tuple[int, int]:
+def quarter(image_size: tuple[int, int]) -> tuple[int, int]:
     """The innermost (H, W): two max-poolings below the image's own."""
-    height, width = spec.image_size
+    height, width = image_size
     if height % 4 or width % 4:
         raise InputError(
             f"data_prep.image_size: found {[height, width]}, expected multiples of 4 with wgan.architecture: reference"
@@ -51,7 +51,7 @@ def trunk(spec: NetworkSpec) -> nn.Sequential:
 
 def innermost_units(spec: NetworkSpec) -> int:
     """Activations an image after the last stage."""
-    height, width = quarter(spec)
+    height, width = quarter(spec.image_size)
     return 4 * spec.width * height * width
 
 
@@ -69,7 +69,7 @@ class ReferenceGenerator(nn.Module):
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
-        w, (height, width) = spec.width, quarter(spec)
+        w, (height, width) = spec.width, quarter(spec.image_size)
         self.start = (4 * w, height, width)
         self.linear = nn.Linear(spec.latent_dim, innermost_units(spec))
         self.norm = nn.Sequential(nn.BatchNorm1d(innermost_units(spec)), nn.ReLU(inplace=True))

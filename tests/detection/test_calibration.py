@@ -84,6 +84,15 @@ def test_of_other_groups_than_those_of_the_calibration_images_nothing_is_promise
     assert "calibration_groups" not in detector.to_json()  # so that older detectors keep their digest
 
 
+def test_a_stored_detector_of_sums_over_pixels_is_not_taken_for_one_of_means():
+    rule, scores = ScoreRule({"image_residual": 1.0}, {"image_residual": 0.0}, {"image_residual": 1.0}), np.arange(99.0)
+    made = Detector(rule, calibrate(scores, 0.05), tuple(scores), {"image_distance": "squared"}, {}, "", 1.0)
+    assert Detector.from_json(made.to_json()) == made
+    stored = made.to_json() | {"settings": {"image_distance": "absolute"}}
+    with pytest.raises(InputError, match=r"absolute.*run 'kedro run --pipelines scoring'"):
+        Detector.from_json(stored)
+
+
 @pytest.mark.parametrize("tiled", [False, True])
 def test_pictures_without_a_group_count_as_groups_of_one(tiled):
     images = image_set(np.zeros((24, 1, 16, 16), np.uint8), tiled)

@@ -34,7 +34,7 @@ class Detector:
         rule: residual terms -> score.
         calibration: thresholds and what they promise.
         calibration_scores: sorted ascending, for p-values.
-        settings: all of `params:scoring`, and the encoder's `image_distance`.
+        settings: all of `params:scoring`.
         belongs_to: digests of `wgan_model`, `encoder_model`, `residual_statistics` and `split`.
         geometry: how pictures are prepared, as JSON text of `preprocessing.geometry.Geometry`.
         pixel_threshold: a pixel is marked where its residual map is above it; at the promised rate a normal
@@ -93,6 +93,8 @@ class Detector:
             rule = ScoreRule(**values["rule"])
             geometry = json.dumps(values["geometry"], sort_keys=True) if values["geometry"] else ""
             settings, belongs_to = dict(values["settings"]), dict(values["belongs_to"])
+            if settings.get("image_distance") == "absolute":
+                raise ValueError("settings.image_distance 'absolute', a sum over pixels where it is a mean now")
             return cls(rule, calibration, scores, settings, belongs_to, geometry, float(values["pixel_threshold"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(

@@ -24,7 +24,7 @@ def terms(
 ) -> dict[str, Tensor]:
     """The residual terms of x [N, C, H, W], each [N]; those wanted, or all.
 
-    image_residual: 1/n ||x - G(E(x))||^2 (Schlegl et al. 2019, A_R), or the sum of |x - G(E(x))|;
+    image_residual: 1/n ||x - G(E(x))||^2 (Schlegl et al. 2019, A_R), or the mean of |x - G(E(x))|;
     feature_residual: 1/n_f ||f(x) - f(G(E(x)))||^2 over the critic's deepest layer (A_D);
     latent_residual: ||E(x) - E(G(E(x)))||^2;
     tolerant_residual: the image residual that a shift by one pixel does not count in, see `tolerant_residual`;
@@ -52,7 +52,7 @@ def terms(
 
 def _image_residual(x: Tensor, restored: Tensor, distance: str) -> Tensor:
     view = (x - restored).flatten(1)
-    return _mean_square(view) if distance == "squared" else view.abs().sum(1, dtype=torch.float64)
+    return _mean_square(view) if distance == "squared" else view.abs().mean(1, dtype=torch.float64)
 
 
 def _ratio(distance: Callable[[], Tensor], expectation: Expectation, lively: Callable[[], Tensor]) -> Tensor:

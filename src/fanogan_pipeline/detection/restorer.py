@@ -21,7 +21,7 @@ class Restorer:
     Attributes:
         wgan: generator and critic of phase 1.
         encoder: of phase 2.
-        image_distance: "squared" (mean over pixels) or "absolute" (sum over pixels, the reference's score).
+        image_distance: "squared" or "absolute": which difference of pixels the image residual is the mean of.
         device: where they compute.
         refinement: how z is found; without one it is E(x).
     """

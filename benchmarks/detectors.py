@@ -40,13 +40,13 @@ def detector_of(case: Case, trained: tuple[Wgan, Encoder] | None = None) -> Anom
     given, s = given_to_scoring(case, trained), case.scoring
     train, selection, calibration, *models = given.values()
     nodes, compute, nowhere = _nodes(), group("compute"), SimpleNamespace(folder=None)
-    restorer = nodes.load_restorer(*models, case.encoder, s, group("training"), case.device.type)
+    restorer = nodes.load_restorer(*models, s, group("training"), case.device.type)
     fitted = nodes.fit_residuals(train, selection, restorer, *models, s)
     selected = nodes.measure(selection, restorer, fitted, *models, s, compute, nowhere)
     calibrated = nodes.measure_with_map(calibration, restorer, fitted, *models, s, compute, nowhere)
     choice = nodes.choose_score(selection, restorer, fitted, models[0], s, 0)
     files = *models, fitted
-    detector = nodes.calibrate_detector(choice, selected, calibrated, calibration, *files, case.encoder, s)
+    detector = nodes.calibrate_detector(choice, selected, calibrated, calibration, *files, s)
     return AnomalyDetector.load(*files, detector, case.device)
 
 

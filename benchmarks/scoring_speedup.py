@@ -50,8 +50,8 @@ def prepare(folder: Path, count: int) -> terms.Settings:
     p, scoring = WganParameters(**parameters("wgan")), ScoringParameters(**parameters("scoring"))
     spec = NetworkSpec(p.architecture, images.shape[2:], images.shape[1], p.latent_dim, p.width)
     wgan = wgan_checkpoint(Wgan(spec, p.latent_prior, build_generator(spec), build_critic(spec)), {})
-    encoder = encoder_checkpoint(build_encoder(spec, "linear"), wgan, {})
-    restorer = load_restorer(wgan, encoder, "squared", torch.device("cpu"))
+    encoder = encoder_checkpoint(build_encoder(spec, "linear"), wgan, {"parameters": parameters("encoder")})
+    restorer = load_restorer(wgan, encoder, torch.device("cpu"))
     fitted = fit_statistics(
         images[:512],
         restorer,
@@ -64,7 +64,7 @@ def prepare(folder: Path, count: int) -> terms.Settings:
     pooling = Pooling.from_settings(scoring.model_dump())
     models = {"wgan_model": wgan, "encoder_model": encoder, "residual_statistics": fitted}
     terms.write(folder, some, models)
-    return terms.Settings("squared", "cpu", scoring.batch_size, pooling, scoring.score == "map")
+    return terms.Settings("cpu", scoring.batch_size, pooling, scoring.score == "map")
 
 
 def timed(folder: str, notes: str, settings: terms.Settings, pictures: slice) -> pd.DataFrame:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from tests.compute import jobs
+from tests.parts import encoder_parameters
 
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector, load_restorer
@@ -22,7 +24,6 @@ from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.tiling import Tiling
 
 SETTINGS = {
-    "image_distance": "squared",
     "method": "encoder",
     "refinement_steps": 0,
     "refinement_rate": 0.02,
@@ -34,13 +35,14 @@ SETTINGS = {
 }
 
 
-def scene(tiled: bool, architecture: str = "convolutional") -> tuple:
+def scene(tiled: bool, architecture: str = "convolutional", **encoder: Any) -> tuple:
     """A set of digits, whole or as tiles of bigger pictures, with models that have learnt nothing."""
     torch.manual_seed(3)
     spec, images = jobs.spec(architecture), jobs.digits()
     wgan_model = wgan_checkpoint(Wgan(spec, "normal", build_generator(spec), build_critic(spec)), {})
-    encoder_model = encoder_checkpoint(build_encoder(spec, "linear"), wgan_model, {})
-    restorer = load_restorer(wgan_model, encoder_model, "squared", jobs.CPU)
+    facts = {"parameters": encoder_parameters(**encoder).model_dump(mode="json")}
+    encoder_model = encoder_checkpoint(build_encoder(spec, "linear"), wgan_model, facts)
+    restorer = load_restorer(wgan_model, encoder_model, jobs.CPU)
     models = {"wgan_model": wgan_model, "encoder_model": encoder_model}
     models["residual_statistics"] = fit_statistics(
         images, restorer, fit_training_set(images, restorer, 16), 16, not tiled

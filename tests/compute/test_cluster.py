@@ -146,7 +146,7 @@ def test_cuts():
 @pytest.mark.parametrize("tiled", [False, True])
 def test_terms_are_the_same_bytes_on_every_engine(tiled, cluster, tmp_path):
     some, restorer, models = scene(tiled)
-    settings = terms.Settings("squared", "cpu", 16, Pooling("mean", 1.0, 1.0), True)
+    settings = terms.Settings("cpu", 16, Pooling("mean", 1.0, 1.0), True)
 
     def measured(**engine) -> bytes:
         compute = ComputeParameters(**{"engine": "dask", "scheduler": "", "workers": 2, "shard_size": 7, **engine})

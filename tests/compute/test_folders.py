@@ -121,9 +121,9 @@ def test_work_goes_on_where_the_file_system_knows_no_locks(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("tiled", [False, True])
 def test_a_worker_finds_in_a_folder_all_that_terms_depend_on(tiled, tmp_path):
-    some, restorer, models = scene(tiled)
-    searching = replace(restorer, image_distance="absolute", refinement=Refinement("encoder", 2, 0.1))
-    how = searching.image_distance, "cpu", 16, Pooling("top_share", 0.1, 2.0), True, searching.refinement
+    some, restorer, models = scene(tiled, image_distance="absolute")
+    searching = replace(restorer, refinement=Refinement("encoder", 2, 0.1))
+    how = "cpu", 16, Pooling("top_share", 0.1, 2.0), True, searching.refinement
     terms.write(tmp_path, some, models)
     fitted = ResidualStatistics.from_checkpoint(models["residual_statistics"])
     here = terms.Terms(some.images, some.tiles, searching, fitted, terms.Settings(*how))
@@ -142,7 +142,7 @@ def test_images_that_another_run_of_the_same_terms_has_removed_are_not_missed(tm
 
     monkeypatch.setattr(shards, "table_of_parts", overtaken)
     monkeypatch.setattr(terms, "cluster_of", lambda compute: threads(1))
-    settings = terms.Settings("squared", "cpu", 16, Pooling("mean", 1.0, 1.0), False)
+    settings = terms.Settings("cpu", 16, Pooling("mean", 1.0, 1.0), False)
     compute = ComputeParameters(engine="dask", scheduler="", workers=1, shard_size=30)
     assert len(terms.measure(some, restorer, models, settings, compute, tmp_path)) == 60
 
@@ -150,7 +150,7 @@ def test_images_that_another_run_of_the_same_terms_has_removed_are_not_missed(tm
 def measured_terms(folder: Path) -> Callable[[], pd.DataFrame]:
     """The terms of a set by way of parts, as on a cluster."""
     some, restorer, models = scene(False)
-    settings = terms.Settings("squared", "cpu", 16, Pooling("mean", 1.0, 1.0), False)
+    settings = terms.Settings("cpu", 16, Pooling("mean", 1.0, 1.0), False)
     compute = ComputeParameters(engine="dask", scheduler="", workers=1, shard_size=30)
     return lambda: terms.measure(some, restorer, models, settings, compute, folder)
 
@@ -227,7 +227,7 @@ def folder_of(tmp_path, monkeypatch) -> Callable[..., Path]:
 
 @pytest.fixture(scope="module")
 def work_on_a_set() -> dict:
-    settings = terms.Settings("squared", "cpu", 16, Pooling("mean", 1.0, 1.0), False)
+    settings = terms.Settings("cpu", 16, Pooling("mean", 1.0, 1.0), False)
     compute = ComputeParameters(engine="dask", scheduler="", workers=1, shard_size=30)
     return dict(zip(("image_set", "restorer", "models"), scene(False), strict=True), settings=settings, compute=compute)
 

@@ -32,7 +32,7 @@ from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.figures import style
 from fanogan_pipeline.images import ImageSet
 from fanogan_pipeline.networks import Checkpoint
-from fanogan_pipeline.pipelines.reporting import nodes
+from fanogan_pipeline.pipelines.reporting import belonging, nodes
 from fanogan_pipeline.preprocessing.splits import split_digest
 
 MAPS = {"maps": ["float16", 3], "height": ["int32", 1], "width": ["int32", 1]}
@@ -91,7 +91,7 @@ def test_the_report_lists_what_models_and_detector_were_made_with_and_no_passwor
     given = OmegaConf.from_dotlist(
         [
             *("data_prep.normal_classes=['8']", "data_prep.tiling.stride=[8, 8]", "wgan.steps=7", "encoder.kappa=3.0"),
-            *("scoring.false_alarm_rate=0.25", "reporting.title=Another"),
+            *("scoring.false_alarm_rate=0.25", "reporting.title=Another", "seed=3", "precision=bfloat16"),
         ]
     )
     OmegaConf.save(OmegaConf.merge(OmegaConf.load(place), given), place)
@@ -105,22 +105,39 @@ def test_the_report_lists_what_models_and_detector_were_made_with_and_no_passwor
     )
     assert shown == before | {"reporting.title": "Another", "tracking.uri": "https://***@host/db"}
     (said,) = re.findall("<caption>Of wgan, .* That run was given other values of (.*?).</caption>", page)
-    others = ["data_prep.normal_classes", "data_prep.tiling", "encoder.kappa", "scoring.false_alarm_rate", "wgan.steps"]
-    assert sorted(said.split(", ")) == others
+    others = ["data_prep.normal_classes", "data_prep.tiling", "encoder.kappa", "precision", "scoring.false_alarm_rate"]
+    assert sorted(said.split(", ")) == [*others, "seed", "wgan.steps"]
     manifest = newest(project, "run_manifest.json").read_text()
     assert manifest.count("https://***@host/db") == 3  # parameters, options and the command
     assert "pass@" not in page + manifest
 
 
+def test_globals_that_the_models_were_not_both_trained_with_are_told_of_each(smoke_project):
+    def load(kind, name):
+        return kind(filepath=str(newest(smoke_project, name))).load()
+
+    manifest = load(ParquetDataset, "split_manifest.parquet")
+    wgan_model, encoder_model = (load(CheckpointDataset, f"{name}.safetensors") for name in MODELS[:2])
+    judged = Detector.from_json(json.loads(newest(smoke_project, "detector.json").read_text()))
+    assert belonging.made_with(judged, manifest, wgan_model, encoder_model)["seed"] == 0
+    other = dataclasses.replace(encoder_model, header=encoder_model.header | {"seed": 3})
+    assert belonging.made_with(judged, manifest, wgan_model, other)["seed"] == "0 (wgan), 3 (encoder)"
+
+
 def test_without_residual_maps_there_is_a_report_all_the_same(smoke_project, tmp_path):
     project = copy_of(smoke_project, tmp_path / "project")
-    changes = "scoring.residual_maps=0,reporting.confidence=0.975"
+    changes = "scoring.residual_maps=0,reporting.confidence=0.975,scoring.score=article"
+    changes += ",encoder.kappa=0.1,encoder.image_distance=absolute"  # of no encoder that this run trains
     outcome = run_here(project, "--env", "smoke", "--pipelines", "scoring,reporting", "--params", changes)
     assert outcome.status == 0, outcome.line
     page = newest(project, "report.html").read_text()
     assert page.count("data:image/png;base64,") == len(nodes.FIGURES) - 1  # all but the search's
     assert "97.5% interval" in page
     assert "97.5% interval" in outcome.output
+    assert json.loads(newest(project, "detector.json").read_text())["rule"]["weight"]["feature_residual"] == 1
+    assert "<tr><td>encoder.kappa</td><td>1.0</td></tr>" in page
+    assert "<tr><td>encoder.image_distance</td><td>squared</td></tr>" in page
+    assert "other values of encoder.image_distance, encoder.kappa.</caption>" in page
 
 
 def test_the_heat_maps_show_the_restorations_that_the_detector_judges_by(made, monkeypatch):
@@ -152,7 +169,8 @@ def test_the_report_says_whether_the_score_was_chosen_and_what_it_is_made_of(cho
     monkeypatch.setattr(figures, "render_report", lambda *parts, **_: handed.extend(parts))
     rule = fit_rule("article", 2.5, pd.DataFrame())
     manifest = pd.DataFrame({"image_id": ["a"], "split": "train", "label": "1", "is_anomaly": False, "sha256": "0"})
-    models = {name: Checkpoint({}, {"parameters": {}}) for name in ("wgan_model", "encoder_model")}
+    header = {"parameters": {}, "seed": 0, "precision": "float32"}
+    models = {name: Checkpoint({}, header) for name in ("wgan_model", "encoder_model")}
     belongs_to = {name: model.digest for name, model in models.items()} | {"split": split_digest(manifest, "")}
     detector = Detector(rule, Calibration(1.0, 0.1, 2.0, 2), (0.0, 1.0), {}, belongs_to, "", 1.0)
     parameters = {"reporting": group("reporting")}

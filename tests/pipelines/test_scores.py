@@ -45,7 +45,7 @@ def case(encoder: EncoderParameters | None = None, **scoring: Any) -> Case:
 
 def piped(case: Case) -> AnomalyDetector:
     """The detector that the whole scoring pipeline makes."""
-    parameters = {"encoder": case.encoder, "scoring": case.scoring, "seed": 0, "device": "cpu"}
+    parameters = {"scoring": case.scoring, "seed": 0, "device": "cpu"}
     parameters |= {name: group(name) for name in ("training", "compute")}
     known = given_to_scoring(case) | {f"params:{name}": value for name, value in parameters.items()}
     known["test_set"] = known["train_set"].take(np.arange(4))
@@ -105,9 +105,9 @@ def test_the_scoring_nodes_go_by_the_groups_of_their_sets(caplog):
     assert "3 groups to select by are too few" in caplog.text
     terms = pd.DataFrame(np.random.default_rng(0).random((60, 4)), columns=[*TERMS, "map_maximum"])
     given = (choice.as_given("image"), terms, terms)
-    found = nodes.calibrate_detector(*given, grouped, *models.values(), encoder_parameters(), scoring)
+    found = nodes.calibrate_detector(*given, grouped, *models.values(), scoring)
     assert found["calibration_groups"] == 3
-    alone = nodes.calibrate_detector(*given, whole, *models.values(), encoder_parameters(), scoring)
+    alone = nodes.calibrate_detector(*given, whole, *models.values(), scoring)
     assert alone == {name: value for name, value in found.items() if name != "calibration_groups"}
     assert len(chosen) == 1
 

@@ -65,7 +65,7 @@ def test_what_is_restored_is_of_all_classes(train_set, tmp_path, monkeypatch):
         encoder.figures, "restoration", lambda images, restored, labels: shown.extend(labels) or Figure()
     )
     labels = np.repeat(["a", "b"], COUNT // 2)
-    encoder.draw_restoration(dataclasses.replace(train_set, labels=labels), plain, trained, encoder_parameters())
+    encoder.draw_restoration(dataclasses.replace(train_set, labels=labels), plain, trained)
     assert shown == ["a"] * 4 + ["b"] * 4
 
 

@@ -32,7 +32,6 @@ class Settings:
     """What terms depend on besides images and models; small, for it travels with the work.
 
     Attributes:
-        image_distance: as `Restorer`'s.
         device: "cpu" or "cuda".
         batch_size: images computed at once.
         pooling: of tiles and maps.
@@ -40,7 +39,6 @@ class Settings:
         refinement: how z is found.
     """
 
-    image_distance: str
     device: str
     batch_size: int
     pooling: Pooling
@@ -133,7 +131,7 @@ def _read(folder: str, settings: Settings) -> Terms:
     return Terms(
         np.load(place / "images.npy", mmap_mode="c", allow_pickle=False),
         tiles,
-        load_restorer(wgan, encoder, settings.image_distance, device, settings.refinement),
+        load_restorer(wgan, encoder, device, settings.refinement),
         ResidualStatistics.from_checkpoint(fitted).to(device),
         settings,
     )

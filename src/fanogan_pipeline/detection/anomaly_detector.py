@@ -53,7 +53,7 @@ class AnomalyDetector:
         judged = Detector.from_json(detector)
         refinement = Refinement.from_settings(judged.settings)
         # the models first: those that do not fit each other no scoring mends
-        restorer = load_restorer(wgan_model, encoder_model, judged.settings["image_distance"], device, refinement)
+        restorer = load_restorer(wgan_model, encoder_model, device, refinement)
         files = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
         for name, file in files.items():
             models.expect_member("detector", judged.belongs_to, name, file, MEND)
@@ -89,10 +89,9 @@ class AnomalyDetector:
 def load_restorer(
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
-    image_distance: str,
     device: torch.device,
     refinement: Refinement = UNREFINED,
 ) -> Restorer:
-    """The networks, checked to belong together."""
-    wgan = models.load_wgan(wgan_model, device)
-    return Restorer.of(wgan, models.load_encoder(encoder_model, wgan_model, device), image_distance, device, refinement)
+    """The networks, checked to belong together; they measure images as the encoder was trained to restore them."""
+    wgan, encoder = models.load_wgan(wgan_model, device), models.load_encoder(encoder_model, wgan_model, device)
+    return Restorer.of(wgan, encoder, encoder_model.header["parameters"]["image_distance"], device, refinement)

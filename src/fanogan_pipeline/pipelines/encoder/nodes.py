@@ -60,11 +60,9 @@ def draw_restoration(
     selection_set: ImageSet,
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
-    encoder: EncoderParameters,
 ) -> Figure:
     """Kept-apart normal images, what they are restored to, and the difference."""
-    cpu = devices.choose_device("cpu")
-    networks = anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, cpu)
+    networks = anomaly_detector.load_restorer(wgan_model, encoder_model, devices.choose_device("cpu"))
     some = selection_set.take(evenly(len(selection_set), galleries.IN_A_ROW))
     drawn = figures.restoration(some.images, restorer.restore(some.images, networks, 64), some.labels.tolist())
     return origin.signed(drawn, {"encoder_model": encoder_model.digest})

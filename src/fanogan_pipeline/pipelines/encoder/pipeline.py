@@ -30,7 +30,7 @@ def create_pipeline(**kwargs) -> Pipeline:
             ),
             Node(
                 nodes.draw_restoration,
-                ["selection_set", "wgan_model", "encoder_model", "params:encoder"],
+                ["selection_set", "wgan_model", "encoder_model"],
                 "restoration",
                 name="draw_restoration",
             ),

@@ -38,13 +38,17 @@ def expect_together(
 
 def made_with(
     judged: detectors.Detector, split_manifest: DataFrame, wgan_model: Checkpoint, encoder_model: Checkpoint
-) -> dict[str, dict[str, Any]]:
-    """The groups of parameters that split, models and detector tell they were made with."""
-    found = {
+) -> dict[str, Any]:
+    """The groups of parameters and the globals that split, models and detector tell they were made with."""
+    found: dict[str, Any] = {
         "wgan": wgan_model.header["parameters"],
         "encoder": encoder_model.header["parameters"],
+        # detectors hold the image distance as well that were stored before it was the encoder's
         "scoring": {name: value for name, value in judged.settings.items() if name != "image_distance"},
     }
     if split := split_manifest.attrs.get("data_prep"):  # none tells of it that was stored before they did
         found["data_prep"] = {**split, "augmentation": wgan_model.header.get("augmentation")}
+    for name in ("seed", "precision"):
+        of_wgan, of_encoder = (model.header[name] for model in (wgan_model, encoder_model))
+        found[name] = of_wgan if of_wgan == of_encoder else f"{of_wgan} (wgan), {of_encoder} (encoder)"
     return found

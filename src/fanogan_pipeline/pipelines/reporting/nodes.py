@@ -200,7 +200,8 @@ def write_report(
     else:
         del shown["refinement_curve"]
     made, run = belonging.made_with(judged, split_manifest, wgan_model, encoder_model), plain(parameters)
-    used = dotted(run | {name: {**run.get(name, {}), **group} for name, group in made.items()})
+    groups = {name: {**run.get(name, {}), **group} for name, group in made.items() if isinstance(group, dict)}
+    used = dotted(run | made | groups)
     given = dotted(run)
     return figures.render_report(
         parameters["reporting"].title,

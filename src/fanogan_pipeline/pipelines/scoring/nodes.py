@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import ComputeParameters, EncoderParameters, ScoringParameters, TrainingParameters
+from fanogan_pipeline.parameters import ComputeParameters, ScoringParameters, TrainingParameters
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSet, Restorer, StateStore
 
 with lazily():
@@ -31,7 +31,6 @@ with lazily():
 def load_restorer(
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
-    encoder: EncoderParameters,
     parameters: ScoringParameters,
     training: TrainingParameters,
     device: str,
@@ -40,7 +39,7 @@ def load_restorer(
     devices.settle_in(training.threads)
     how = refinement.Refinement.from_settings(parameters.model_dump())
     where = devices.choose_device(device)
-    return anomaly_detector.load_restorer(wgan_model, encoder_model, encoder.image_distance, where, how)
+    return anomaly_detector.load_restorer(wgan_model, encoder_model, where, how)
 
 
 def fit_residuals(
@@ -80,7 +79,6 @@ def measure(
     models.expect_member("residual_statistics", belongs_to, "wgan_model", wgan_model, detectors.MEND)
     found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
     settings = terms.Settings(
-        restorer.image_distance,
         restorer.device.type,
         parameters.batch_size,
         picture_maps.Pooling.from_settings(parameters.model_dump()),
@@ -122,17 +120,17 @@ def calibrate_detector(
     wgan_model: Checkpoint,
     encoder_model: Checkpoint,
     residual_statistics: Checkpoint,
-    encoder: EncoderParameters,
     parameters: ScoringParameters,
 ) -> dict:
     """Score rule from the selection set, thresholds from the calibration set, as JSON."""
-    rule = scoring.fit_rule(choice.chosen_mix(score_choice), encoder.kappa, selection_terms)
+    kappa = encoder_model.header["parameters"]["kappa"]
+    rule = scoring.fit_rule(choice.chosen_mix(score_choice), kappa, selection_terms)
     scores = rule.score(calibration_terms)
     detector = detectors.Detector(
         rule=rule,
         calibration=scoring.calibrate(scores, parameters.false_alarm_rate, groups.group_count(calibration_set)),
         calibration_scores=tuple(np.sort(scores).tolist()),
-        settings={**parameters.model_dump(mode="json"), "image_distance": encoder.image_distance},
+        settings=parameters.model_dump(mode="json"),
         belongs_to={
             "wgan_model": wgan_model.digest,
             "encoder_model": encoder_model.digest,

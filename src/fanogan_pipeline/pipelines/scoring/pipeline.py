@@ -36,7 +36,7 @@ def create_pipeline(**kwargs) -> Pipeline:
         [
             Node(
                 nodes.load_restorer,
-                ["wgan_model", "encoder_model", "params:encoder", "params:scoring", "params:training", "params:device"],
+                ["wgan_model", "encoder_model", "params:scoring", "params:training", "params:device"],
                 "restorer",
                 name="load_restorer",
             ),
@@ -65,7 +65,6 @@ def create_pipeline(**kwargs) -> Pipeline:
                     "wgan_model",
                     "encoder_model",
                     "residual_statistics",
-                    "params:encoder",
                     "params:scoring",
                 ],
                 "detector",

@@ -109,7 +109,8 @@ FIGURES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "Phase 2: the encoder's training",
         "Term izi says how far restored images are from their originals, term ziz the same of latent vectors, term "
         "features the critic's view of the former. Those that are part of the objective should fall and level off. "
-        "Loss E is their weighted sum, with encoder.normalise each over the variance of what it restores.",
+        "Loss E is their weighted sum, with encoder.normalise terms izi and features each over how much real images "
+        "vary.",
         "A loss that never falls (learning rate too low, generator collapsed) or one that still falls steeply at the "
         "last step (train longer).",
         ("encoder_history",),

@@ -22,6 +22,7 @@ from tests.parts import group
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.foresight import ForesightHooks
+from fanogan_pipeline.parameters import plain
 
 FOLDER = "fanogan_pipeline.datasets.ImageFolderDataset"
 IDX = "fanogan_pipeline.datasets.IdxImageDataset"
@@ -354,6 +355,13 @@ ROWS: dict[str, Row] = {
     "unknown pipeline": Row(("--pipelines", "wgann"), ("--pipelines: found 'wgann'", "did you mean 'wgan'?")),
     "unknown environment": Row(("--env", "smok"), ("--env: found 'smok'", "did you mean 'smoke'?")),
     "unknown runner": Row(("--runner", "ThreadRuner"), ("--runner: found 'ThreadRuner'", "mean 'ThreadRunner'?")),
+    "runner of no module": Row(("--runner", "nope.Runner"), ("--runner: found 'nope.Runner', no such runner",)),
+    "runner of no module of the package": Row(
+        ("--runner", "fanogan_pipeline.nope.Runner"), ("--runner: found 'fanogan_pipeline.nope.Runner'",)
+    ),
+    "runner that a module lacks": Row(
+        ("--runner", "fanogan_pipeline.errors.Runner"), ("--runner: found 'fanogan_pipeline.errors.Runner'",)
+    ),
     "unknown node": Row(("--nodes", "wgan.trian"), ("does not contain nodes named ['wgan.trian']",)),
     "broken YAML": local(
         "parameters",
@@ -403,10 +411,14 @@ def test_one_line_says_what_is_wrong_and_nothing_changes(name: str, project: Pat
     assert "Traceback" not in outcome.output
 
 
-def test_a_rate_that_cannot_be_promised_is_said_before_anything_is_trained(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("typed", [True, False])  # Kedro types the groups that the requested pipelines hint
+def test_a_rate_that_cannot_be_promised_is_said_before_anything_is_trained(
+    typed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     configure_project("fanogan_pipeline")
     hooks = ForesightHooks()
     groups = {name: group(name) for name in ("wgan", "encoder", "scoring")}
+    groups = groups if typed else plain(groups)
     catalog = DataCatalog({"parameters": MemoryDataset({**groups, "device": "cpu"})})
     hooks.before_pipeline_run({"pipeline_names": None, "load_versions": None}, pipelines["__default__"], catalog)
     tiled, whole = (

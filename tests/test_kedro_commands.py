@@ -13,12 +13,16 @@ import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
+from kedro.pipeline import Node, Pipeline
 from kedro.runner import ParallelRunner, SequentialRunner
 from tests.in_process import copy_of, run_here
 from tests.project import kedro, newest
 
+from fanogan_pipeline import pipeline_registry
+from fanogan_pipeline.datasets import StateStoreDataset
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.hooks import MANIFEST_HOOKS, SummaryHooks
+from fanogan_pipeline.hooks import MANIFEST_HOOKS, StateHooks, SummaryHooks
+from fanogan_pipeline.networks import Checkpoint
 
 
 def test_ipython_gives_the_catalog(smoke_project: Path) -> None:
@@ -101,6 +105,29 @@ def test_the_summary_names_the_report_of_this_run_alone(smoke_project: Path, tmp
     assert done.status == 0, done.output
     assert f"report: {project / 'data/08_reporting/one.html'}\n" in done.output
     assert json.loads((project / "data/08_reporting/one.json").read_text())["is_complete"]
+
+
+def test_a_pipeline_of_ones_own_may_write_metrics_without_a_word_of_parameters(
+    smoke_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = copy_of(smoke_project, tmp_path / "project")
+    metrics = json.loads(newest(project, "metrics.json").read_text())
+    own = {"own": Pipeline([Node(lambda scores: metrics, "test_scores", "metrics")])}
+    monkeypatch.setattr(pipeline_registry, "register_pipelines", lambda: own)
+    done = run_here(project, "--env", "smoke", "--pipelines", "own")
+    assert done.status == 0, done.output
+    assert "AUROC" in done.output
+
+
+def test_states_go_once_all_of_their_training_is_stored_under_a_namespace_too(tmp_path: Path) -> None:
+    states, hooks = StateStoreDataset(filepath=str(tmp_path)), StateHooks()
+    hooks.before_pipeline_run(DataCatalog({"training_states": states}))
+    for namespace in ("", "first.", "second."):
+        states.load().save("wgan-0", Checkpoint({}, {}))
+        hooks.after_dataset_saved(f"{namespace}wgan_model", None)
+        assert states.load().keys() == ["wgan-0"]
+        hooks.after_dataset_saved(f"{namespace}wgan_history", None)
+        assert states.load().keys() == []
 
 
 def test_keys_that_kedros_templates_use_are_no_unknown_parameters(smoke_project: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from kedro.validation.exceptions import DataValidationError
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
+from fanogan_pipeline.manifest import typed_parameters
 from fanogan_pipeline.provenance import uncached, version_read
 
 with lazily():
@@ -38,7 +39,7 @@ class ForesightHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        self._parameters = catalog["parameters"].load()
+        self._parameters = typed_parameters(catalog)
         whole = sum((pipelines[name] for name in run_params["pipeline_names"] or ["__default__"]), Pipeline([]))
         self._trained = [name for name in PHASES if f"{name}_model" in pipeline.all_outputs()]
         self._is_calibrated = "detector" in pipeline.all_outputs()

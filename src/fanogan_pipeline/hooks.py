@@ -22,7 +22,7 @@ from fanogan_pipeline.errors import InputError, MismatchError
 from fanogan_pipeline.foresight import PHASES, ForesightHooks
 from fanogan_pipeline.freshness import FreshnessHooks
 from fanogan_pipeline.log import show
-from fanogan_pipeline.manifest import ManifestHooks
+from fanogan_pipeline.manifest import ManifestHooks, typed_parameters
 from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, Group, complaint, did_you_mean
 from fanogan_pipeline.provenance import version_read
 from fanogan_pipeline.saved import saved_at
@@ -126,8 +126,9 @@ class StateHooks:
         if dataset_name == "new_terms":
             self._parts = data.attrs.get("parts", "")
         self._stored.add(dataset_name)
+        namespace, dot, name = dataset_name.rpartition(".")
         for work, results in RESULTS.items():
-            if dataset_name in results and results <= self._stored:
+            if name in results and {f"{namespace}{dot}{one}" for one in results} <= self._stored:
                 self._tidy(work)
 
     def _tidy(self, work: str) -> None:
@@ -171,7 +172,7 @@ class SummaryHooks:
 
         if metrics := self._saved.pop("metrics", None):
             report = saved_at(catalog["report"]) if "report" in self._saved else None
-            confidence = catalog["parameters"].load()["reporting"].confidence
+            confidence = typed_parameters(catalog)["reporting"].confidence
             show(summary_table(metrics, report, confidence))
         if summary := self._saved.pop("new_summary", None):
             places = {kind: saved_at(catalog[name]) for name, kind in VERDICTS.items() if name in self._saved}

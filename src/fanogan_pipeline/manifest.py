@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fanogan_pipeline import own_code, provenance
 from fanogan_pipeline.datasets.json_file import JSONDataset
 from fanogan_pipeline.errors import InputError, one_line
-from fanogan_pipeline.parameters import dotted, masked, plain
+from fanogan_pipeline.parameters import GROUPS, dotted, masked, plain
 from fanogan_pipeline.refusals import plain_line
 from fanogan_pipeline.saved import is_kept, saved_at, version_saved, written_versions
 
@@ -203,20 +203,27 @@ class ManifestHooks:
     def _tracked(self, stated: dict[str, Any]) -> dict[str, Any]:
         """The parameters of the tracked configuration with others stated over it."""
         loader = self._loader()
-        tracked = type(loader)(
-            conf_source=loader.conf_source,
-            env=loader.base_env if self._context.env in (None, loader.default_run_env) else self._context.env,
-            runtime_params=provenance.nested(stated),
-            base_env=loader.base_env,
-            default_run_env=loader.base_env,
-            merge_strategy=loader.merge_strategy,
-        )
-        return tracked["parameters"]
+        try:
+            tracked = type(loader)(
+                conf_source=loader.conf_source,
+                env=loader.base_env if self._context.env in (None, loader.default_run_env) else self._context.env,
+                runtime_params=provenance.nested(stated),
+                **settings.CONFIG_LOADER_ARGS | {"default_run_env": loader.base_env},
+            )
+            return tracked["parameters"]
+        finally:
+            loader._register_globals_resolver()  # the whole process's, which the last loader made gives
 
 
 def parameters_of(catalog: CatalogProtocol) -> dict[str, Any]:
     """A run's parameters as its manifest holds them."""
     return masked(plain(catalog["parameters"].load()))
+
+
+def typed_parameters(catalog: CatalogProtocol) -> dict[str, Any]:
+    """A run's parameters, each group as its model: Kedro types only those that a pipeline of the run hints."""
+    parameters = catalog["parameters"].load()
+    return {name: GROUPS[name].model_validate(one) if name in GROUPS else one for name, one in parameters.items()}
 
 
 def manifest_dataset(catalog: CatalogProtocol) -> JSONDataset | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 from kedro.config import MissingConfigException
 from kedro.framework.project import pipelines, settings
 from kedro.io import DatasetError, DatasetNotFoundError
@@ -55,8 +56,8 @@ def _from_kedro(error: BaseException) -> str | None:
             return None
         pipelines.set_requested(None)
         return f"--pipelines: found '{found[1]}', no such pipeline; {did_you_mean(found[1], list(pipelines))}"
-    if isinstance(error, AttributeError) and (found := re.match("module 'kedro.runner' has no attribute '(.*)'", text)):
-        return f"--runner: found '{found[1]}', no such runner; {did_you_mean(found[1], _RUNNERS)}"
+    if (runner := _runner()) and _is_not_there(runner, error):
+        return f"--runner: found '{runner}', no such runner; {did_you_mean(runner, _RUNNERS)}"
     if isinstance(error, DatasetNotFoundError) and (found := re.search(r"'load_versions' keys \[(.*?)\]", text)):
         return f"--load-versions: found '{found[1]}', no such dataset; 'kedro catalog describe-datasets' lists them"
     if isinstance(error, MissingConfigException) and (found := re.search(r"directory: (.+?)(?:\. Error: .*)?$", text)):
@@ -70,6 +71,20 @@ def _from_kedro(error: BaseException) -> str | None:
         return line
     is_speaking = isinstance(error, _SPEAKING) or (type(error) is ValueError and text.startswith("Pipeline "))
     return _joined(text) if is_speaking else None
+
+
+def _runner() -> str:
+    """What `--runner` says; "" without a command."""
+    context = click.get_current_context(silent=True)
+    return (context.params.get("runner") if context else None) or ""
+
+
+def _is_not_there(runner: str, error: BaseException) -> bool:
+    """Whether it is what importing a runner ended in; one that is there and cannot import others is no such mistake."""
+    module, _, name = runner.rpartition(".")
+    if isinstance(error, ModuleNotFoundError):
+        return f"{module}.".startswith(f"{error.name}.")
+    return str(error).startswith(f"module '{module or 'kedro.runner'}' has no attribute '{name}'")
 
 
 def _of_disk(error: BaseException) -> str | None:

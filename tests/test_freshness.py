@@ -14,6 +14,7 @@ import yaml
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.io import AbstractDataset
 from tests.in_process import Outcome, copy_of, run_here
 from tests.project import newest
 
@@ -156,6 +157,26 @@ def test_what_is_made_from_an_input_without_a_sum_is_made_again(
     project: Path, stale: Callable[..., dict[str, str]]
 ) -> None:
     with raw_images_from(project, type="pandas.CSVDataset", filepath="data/01_raw/pictures.csv"):
+        assert stale()["train_set"] == "nothing tells whether raw_images is the same"
+
+
+class OwnPictures(AbstractDataset):
+    """A source of a contributor's own, in the package where such belong, without `contents`."""
+
+    __module__ = "fanogan_pipeline.datasets.own"
+
+    def load(self) -> Any: ...
+
+    def save(self, data: Any) -> None: ...
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+
+def test_a_source_of_ones_own_that_gives_no_contents_is_not_taken_for_the_same(
+    project: Path, stale: Callable[..., dict[str, str]]
+) -> None:
+    with raw_images_from(project, type="tests.test_freshness.OwnPictures"):
         assert stale()["train_set"] == "nothing tells whether raw_images is the same"
 
 

@@ -14,14 +14,18 @@ import click
 import pytest
 import yaml
 from kedro.framework.cli.utils import _split_params
+from kedro.framework.project import settings
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner, ThreadRunner
+from omegaconf import OmegaConf
+from omegaconf.resolvers import oc
 from tests.damage import VERSION
 from tests.in_process import copy_of, run_here, stored_files
 from tests.project import newest
 
-from fanogan_pipeline import provenance
+from fanogan_pipeline import pipeline_registry, provenance
 
 TABLES = ("calibration_scores.parquet", "test_scores.parquet")
 
@@ -300,6 +304,46 @@ def test_the_command_repeats_parameters_from_globals_of_the_users_own(smoke_proj
     (local / "globals.yml").write_text("my_seed: 8")
     (local / "parameters.yml").unlink()
     expect_repeated(project, first)
+
+
+def test_a_run_leaves_the_process_with_the_configuration_that_it_had(smoke_project, tmp_path):
+    project = copy_of(smoke_project, tmp_path / "project")
+    (project / "conf/local").mkdir(exist_ok=True)
+    (project / "conf/local/globals.yml").write_text("place: data/08_reporting")
+    entry = "{type: json.JSONDataset, filepath: '${globals:place}/${oc.env:OWN_FILE}'}"
+    (project / "conf/local/catalog.yml").write_text(f"own: {entry}")
+    bootstrap_project(project)
+    with pytest.MonkeyPatch.context() as settled, KedroSession.create(project) as session:
+        settled.setenv("OWN_FILE", "own.json")
+        settled.setitem(settings.CONFIG_LOADER_ARGS, "custom_resolvers", {"oc.env": oc.env})
+        context = session.load_context()
+        session.run(pipeline_names=["reporting"], to_outputs=["metrics"])
+        assert str(context.catalog["own"]._filepath).endswith("data/08_reporting/own.json")
+        OmegaConf.clear_resolver("oc.env")
+
+
+def test_versions_of_kedros_own_datasets_are_told_too(smoke_project, tmp_path, monkeypatch):
+    project = copy_of(smoke_project, tmp_path / "project")
+    table = {"type": "pandas.CSVDataset", "filepath": "data/08_reporting/own.csv"}
+    entries = {
+        "own_notes": {"type": "json.JSONDataset", "filepath": "data/01_raw/notes.json", "versioned": True},
+        "own_table": {"type": "CachedDataset", "versioned": True, "dataset": table},
+    }
+    (project / "conf/smoke/catalog.yml").write_text(yaml.safe_dump(entries))
+    for version in ("2020-01-01T00.00.00.000Z", "2020-01-02T00.00.00.000Z"):
+        file = project / f"data/01_raw/notes.json/{version}/notes.json"
+        file.parent.mkdir(parents=True)
+        file.write_text('"of this version"')
+    nodes = [Node(lambda notes, table, logs: table, ["own_notes", "test_scores", "tensorboard"], "own_table")]
+    monkeypatch.setattr(pipeline_registry, "register_pipelines", lambda: {"own": Pipeline(nodes)})
+    outcome = run_here(project, "--env", "smoke", "--pipelines", "own")
+    assert outcome.status == 0, outcome.output
+    found = manifest_of(project)
+    assert found["read"]["own_notes"] == {"version": version, "sha256": None}
+    assert f"--load-versions own_notes:{version},test_scores:" in found["command"]
+    assert set(found["read"]) == {"own_notes", "test_scores"}
+    (written,) = (path.parent.name for path in project.glob("data/08_reporting/own.csv/*/own.csv"))
+    assert found["written"] == {"own_table": {"version": written, "sha256": None}}
 
 
 def test_the_catalog_may_take_a_key_of_its_own_from_what_was_said(smoke_project, tmp_path):

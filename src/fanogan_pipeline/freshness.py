@@ -13,7 +13,7 @@ from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from fanogan_pipeline import datasets, own_code, provenance
+from fanogan_pipeline import own_code, provenance
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.manifest import NAME as MANIFEST
 from fanogan_pipeline.manifest import manifest_dataset, parameters_of
@@ -100,7 +100,7 @@ class Freshness:
     def _is_known(self, name: str) -> bool:
         """Whether an input has a sum, or is one of the folders that runs write into, which make no difference."""
         dataset = self._catalog[name]
-        return provenance.has_sum(dataset) or type(dataset).__module__.startswith(datasets.__name__)
+        return provenance.has_sum(dataset) or isinstance(provenance.uncached(dataset), provenance.WRITTEN_INTO)
 
     def _is_stored(self, name: str) -> bool:
         """Whether a manifest may tell of it: the dataset is one of this project's own."""

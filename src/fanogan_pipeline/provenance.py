@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import joblib
-from kedro.io import AbstractDataset, CachedDataset
+from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset
 from kedro.io.core import get_filepath_str
 from kedro.pipeline import Pipeline
 from omegaconf import OmegaConf
@@ -24,12 +24,15 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
+from fanogan_pipeline.datasets.state_store import StateStoreDataset
+from fanogan_pipeline.datasets.tensorboard import TensorBoardDataset
 from fanogan_pipeline.errors import PlainError
 from fanogan_pipeline.in_order import in_order
 
 logger = logging.getLogger(__name__)
 
 MANY = 1000  # files, whose reading is told
+WRITTEN_INTO = (StateStoreDataset, TensorBoardDataset)  # folders that runs write into and read no result from
 _READERS = 8  # files read at a time: a network's delays add up otherwise
 _BATCH = 2048  # files handed out at a time
 # Kedro's names of what narrows a run down, and the options that say it.
@@ -83,12 +86,14 @@ def has_sum(dataset: AbstractDataset) -> bool:
 
 
 def sha256(dataset: Any, version: str | None) -> str | None:
-    """SHA-256 (hex) of what a dataset holds, or None where not all of that can be read; None equals no other.
+    """SHA-256 (hex) of what a dataset holds, or None where it has none or not all can be read; None equals no other.
 
     Of a result in one file, over its bytes; of one in a folder, over the names and sums of its files; of raw
     pictures, over those of the files that are loaded, whatever lies beside them, and over how they are read.
     """
     dataset = uncached(dataset)
+    if not has_sum(dataset):
+        return None
     try:
         if not isinstance(dataset, AtomicFileDataset):
             files, how = dataset.contents()
@@ -126,7 +131,9 @@ def _file_sum(fs: Any, path: str) -> str:
 def version_read(dataset: AbstractDataset) -> str | None:
     """The version a load gives now. Raises Kedro's `VersionNotFoundError` where there is none."""
     dataset = uncached(dataset)
-    return dataset.resolve_load_version() if isinstance(dataset, AtomicFileDataset) else None
+    if isinstance(dataset, WRITTEN_INTO) or not isinstance(dataset, AbstractVersionedDataset):
+        return None
+    return dataset.resolve_load_version()
 
 
 def as_called(run_params: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kedro.io import CatalogProtocol
+from kedro.io import AbstractVersionedDataset, CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
+from fanogan_pipeline.provenance import uncached
 
 
 def saved_at(dataset: Any) -> str:
@@ -30,8 +31,11 @@ def written_versions(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, 
 
 def version_saved(dataset: Any) -> str | None:
     """The version of a persisted output that this run has saved; None where it has not, or there are no versions."""
-    version = dataset.resolve_save_version() if isinstance(dataset, AtomicFileDataset) else None
-    return version if version and dataset._is_complete(version) else None
+    dataset = uncached(dataset)
+    version = dataset.resolve_save_version() if isinstance(dataset, AbstractVersionedDataset) else None
+    if version is None or isinstance(dataset, AtomicFileDataset):
+        return version if version and dataset._is_complete(version) else None
+    return version if dataset._exists_function(str(dataset._get_versioned_path(version))) else None
 
 
 def is_kept(name: str, catalog: CatalogProtocol) -> bool:

@@ -147,6 +147,23 @@ def test_an_interrupt_is_answered_within_a_shard(source, plain_detector, tmp_pat
     assert done == ({"reading": 2, "computing": 0} if while_ == "reading" else {"reading": COUNT, "computing": 2})
 
 
+@pytest.mark.parametrize(
+    ("images", "found"),
+    [
+        (np.ones((2, 1, 16, 16), np.float32), r"float32 \[2, 1, 16, 16\]"),
+        (np.ones((2, 16, 16), np.uint8), r"uint8 \[2, 16, 16\]"),
+        (np.ones((2, 1, 20, 20), np.uint8), r"uint8 \[2, 1, 20, 20\]"),
+        (np.ones((0, 1, 16, 16), np.uint8), r"uint8 \[0, 1, 16, 16\]"),
+    ],
+)
+def test_images_that_a_detector_was_not_made_for_are_refused(images, found, plain_detector):
+    with pytest.raises(InputError, match=rf"^images: found {found}, expected uint8 \[N, 1, 16, 16\] with N at least 1"):
+        plain_detector[0].terms(images)
+    if len(images):
+        with pytest.raises(InputError, match=rf"^images: found {found}"):
+            plain_detector[0].maps(images)
+
+
 def that_learnt(detector: tuple, decoding: dict[str, float]) -> tuple:
     """The same detector, of pictures whose files were read in this way."""
     judge, models = detector

@@ -20,6 +20,13 @@ from fanogan_pipeline.detection.synthetic_anomalies import LIVELY, MAKERS, _box,
 from fanogan_pipeline.errors import InputError
 
 
+def test_a_family_that_nobody_measures_is_no_part_of_a_mix(monkeypatch):
+    terms = pd.DataFrame({"tolerant_residual": [1.0, 2.0], "neighbour_ratio_early": [1.0, 2.0]})
+    monkeypatch.setitem(MIXES, "own", {"tolerant_residual": 1.0, "neighbor_ratio": 2.0})
+    with pytest.raises(InputError, match=r"own: found the family 'neighbor_ratio'.* expected .*neighbour_ratio_early"):
+        fit_mix("own", terms)
+
+
 @pytest.mark.parametrize(("channels", "size"), [(1, (28, 28)), (3, (17, 40))])
 def test_every_kind_changes_images_and_keeps_their_form(channels, size):
     images = np.random.default_rng(0).integers(0, 256, (6, channels, *size)).astype(np.uint8)

@@ -15,14 +15,14 @@ import pytest
 import yaml
 from kedro.framework.project import configure_project, pipelines
 from PIL import Image
+from tests.compute import scenes
 from tests.project import ROOT
 from tests.test_contract import configuration
 
 from fanogan_pipeline.datasets import FigureDataset
-from fanogan_pipeline.detection.expectation import ratio_name
-from fanogan_pipeline.detection.residuals import TERMS
+from fanogan_pipeline.detection.picture_maps import Pooling, picture_terms
 from fanogan_pipeline.detection.scoring import MAP_MIXES, MIXES, fit_rule
-from fanogan_pipeline.detection.training_set import DISTANCES
+from fanogan_pipeline.detection.statistics import ResidualStatistics
 from fanogan_pipeline.figures import encoder_curves, render_report, report_notes, report_text, style, summary_table
 from fanogan_pipeline.pipelines.reporting.nodes import FIGURES
 
@@ -163,8 +163,10 @@ def test_the_rule_of_the_score_stands_with_its_terms_as_it_is():
 
 
 def test_each_term_that_a_score_may_be_made_of_is_told_in_words():
-    names = [*TERMS, "tolerant_residual", *map(ratio_name, DISTANCES), "map_residual", "map_contrast"]
-    terms = pd.DataFrame({name: [1.0, 2.0] for name in names})
+    selection, restorer, models = scenes.scene(tiled=False)
+    statistics = ResidualStatistics.from_checkpoint(models["residual_statistics"])
+    pooling = Pooling("mean", 1.0, 1.0)
+    terms = picture_terms(selection.images, None, restorer, statistics, 16, pooling, with_map=True)
     rules = [fit_rule(kind, 1.0, terms) for kind in (*MIXES, *MAP_MIXES, "standardised", "article", "image")]
     assert set(report_notes.TERMS) == {name for rule in rules for name in rule.weight}
 

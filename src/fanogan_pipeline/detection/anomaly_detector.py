@@ -17,6 +17,7 @@ from fanogan_pipeline.detection.refinement import UNREFINED, Refinement
 from fanogan_pipeline.detection.residuals import TERMS
 from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.statistics import ResidualStatistics
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import Tiles
 from fanogan_pipeline.networks import Checkpoint, models
 from fanogan_pipeline.preprocessing.geometry import Geometry
@@ -68,7 +69,11 @@ class AnomalyDetector:
         """Residual terms of images uint8 [N, C, H, W], whole pictures or their tiles, a row per picture.
 
         The three of every score table and those that this detector's score is made of.
+
+        Raises:
+            InputError: images of another type or shape, or none.
         """
+        self._check(images, least=1)
         settings = self.detector.settings
         with_map = settings["score"] == "map"
         size, pooling = int(settings["batch_size"]), Pooling.from_settings(settings)
@@ -76,10 +81,17 @@ class AnomalyDetector:
         return picture_terms(images, tiles, self.restorer, self.statistics, size, pooling, with_map, wanted)
 
     def maps(self, images: np.ndarray, tiles: Tiles | None = None) -> Iterator[np.ndarray]:
-        """Residual map of each picture in turn, float32 [h, w], the prepared picture's size."""
+        """Residual map of each picture in turn, float32 [h, w], the prepared picture's size; `images` as in `terms`."""
+        self._check(images, least=0)
         settings = self.detector.settings
         size, smoothing = int(settings["batch_size"]), float(settings["map_smoothing"])
         return picture_maps(images, tiles, self.restorer, self.statistics, size, smoothing)
+
+    def _check(self, images: np.ndarray, least: int) -> None:
+        shape = (self.restorer.wgan.spec.channels, *self.restorer.wgan.spec.image_size)
+        if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) < least:
+            expected = f"uint8 [N, {', '.join(map(str, shape))}] with N at least {least}"
+            raise InputError(f"images: found {images.dtype} {list(images.shape)}, expected {expected}")
 
     def judge(self, terms: pd.DataFrame) -> pd.DataFrame:
         """Residual terms with `score`, `p_value` and `is_flagged` added."""

@@ -88,6 +88,11 @@ def fit_mix(mix: str, selection_terms: pd.DataFrame) -> ScoreRule:
     """
     shares = (MIXES | MAP_MIXES)[mix]
     families = {family: [family + end for end in MEMBERS if family + end in selection_terms] for family in shares}
+    if none := [family for family, terms in families.items() if not terms]:
+        raise InputError(
+            f"{mix}: found the family '{none[0]}' in this mix, of which no term is measured; expected families of "
+            f"{', '.join(selection_terms.columns)}; correct it in MIXES of detection/scoring.py"
+        )
     weight = {name: share / len(families[family]) for family, share in shares.items() for name in families[family]}
     centre, scale = _moments(np.log(selection_terms[list(weight)].clip(lower=LOG_FLOOR)))
     return ScoreRule(weight, centre, scale, logarithmic=True)

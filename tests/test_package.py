@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -10,6 +11,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from kedro.framework.cli import project as kedro_project
+from kedro.framework.startup import bootstrap_project
 from tests.project import ROOT, copy_project, newest
 
 pytest.importorskip("build")
@@ -17,20 +21,25 @@ pytest.importorskip("build")
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what `kedro package` makes: the unpacked wheel (`site`) and the archive `conf.tar.gz`.
-
-    Built with the setuptools that is installed, since `kedro package` itself would fetch one.
-    """
+    """A folder with what `kedro package` makes: the unpacked wheel (`site`) and the archive `conf.tar.gz`."""
     folder = tmp_path_factory.mktemp("package")
     project = copy_project(folder / "project")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(project)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    (wheel,) = folder.glob("*.whl")
+    (project / "conf/local").mkdir(exist_ok=True)
+    (project / "conf/local/credentials.yml").write_text("mine: {key: secret}")
+
+    def call(command: list[str], **_: str) -> None:
+        """Kedro's, in the project, with the setuptools that is installed: it would fetch one."""
+        command = [*command, *(["--no-isolation"] if "build" in command else [])]
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kedro_project, "call", call)
+        CliRunner().invoke(kedro_project.package, obj=bootstrap_project(project), catch_exceptions=False)
+    (wheel,) = project.glob("dist/*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
-    with tarfile.open(folder / "conf.tar.gz", "w:gz") as archive:
-        archive.add(project / "conf", "conf")
+    shutil.move(project / "dist/conf-fanogan_pipeline.tar.gz", folder / "conf.tar.gz")
     return folder
 
 
@@ -40,6 +49,13 @@ def test_the_wheel_holds_every_module(package: Path) -> None:
     assert "fanogan_pipeline = fanogan_pipeline.__main__:main" in next(
         (package / "site").glob("*.dist-info/entry_points.txt")
     ).read_text().replace("\n", " ")
+
+
+def test_credentials_stay_at_home(package: Path) -> None:
+    with tarfile.open(package / "conf.tar.gz") as archive:
+        names = archive.getnames()
+    assert "conf/base/catalog.yml" in names
+    assert "conf/local/credentials.yml" not in names
 
 
 def run(package: Path, place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -29,6 +29,7 @@ LIKEWISE: dict[str, dict[str, Any]] = {
     "training": {
         **{"processes": 2, "machines": 2, "rendezvous": "here:1", "restarts": 0, "threads": 3, "cuda_graph": False},
         **{"save_every_seconds": 0.5, "save_every_steps": 7, "keep_unfinished": 0, "fresh_start": True},
+        "on_failure": "warn",
     },
     "compute": {"engine": "dask", "scheduler": "here:1", "workers": 7, "shard_size": 7},
     "tracking": {},

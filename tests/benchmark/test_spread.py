@@ -101,6 +101,7 @@ OTHERS = {
             "fresh_start": True,
         },
         **{"save_every_seconds": 0.0, "save_every_steps": 1, "keep_unfinished": 0},
+        **{"log_every": 3, "on_failure": "warn"},
     },
 }
 

@@ -33,7 +33,7 @@ WITHOUT_EFFECT_ON_CELLS = {
     "benchmark": {"classes", "seeds", "resamples", "confidence"},
     "data_prep": {"normal_classes", *WITHOUT_EFFECT["data_prep"]},
     "scoring": {"false_alarm_rate", "pooling", "top_share", "map_smoothing", "residual_maps"},
-    "training": set(WITHOUT_EFFECT["training"]),
+    "training": {"log_every", *WITHOUT_EFFECT["training"]},
 }
 A_GPU = 4  # processes that share one: much of a cell, such as PCA or an SVM, is a core's work
 

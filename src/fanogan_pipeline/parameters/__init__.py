@@ -23,14 +23,15 @@ GROUPS: dict[str, type[Group]] = {
 }
 GLOBALS = tuple(Globals.model_fields)
 
-# Group -> its parameters that change no result: who computes it, what is saved on the way, where it is logged.
+# Group -> its parameters that change no result: who computes it, what is saved on the way, where it is logged, whether
+# a training that goes wrong has one.
 # Threads, processes and machines change the order in which sums are taken, and so last bits; left at 0 or auto they are
 # what the machine has, which no manifest is judged by either. `device` is none of them: a GPU draws other noise.
 WITHOUT_EFFECT: dict[str, frozenset[str]] = {
     "data_prep": frozenset({"workers"}),
     "inference": frozenset({"workers", "shard_size"}),
     "training": frozenset({"threads", "processes", "machines", "rendezvous", "restarts", "cuda_graph"})
-    | {"save_every_seconds", "save_every_steps", "keep_unfinished", "fresh_start"},
+    | {"save_every_seconds", "save_every_steps", "keep_unfinished", "fresh_start", "on_failure"},
     "compute": frozenset(ComputeParameters.model_fields),
     "tracking": frozenset(TrackingParameters.model_fields),
 }

@@ -122,8 +122,8 @@ def test_what_no_score_depends_on_leaves_finished_cells_as_they_are(pictures):
 def test_other_settings_code_groups_or_libraries_start_afresh(pictures, local, tmp_path, monkeypatch, change):
     place = shutil.copytree(local[1], tmp_path / "place")
     before = set(place.glob("benchmark-*"))
-    changed = settings().model_copy(update={"benchmark": group("benchmark", methods=["pca"])})
-    ours = changed if change == "settings" else settings()
+    ours = with_methods("pca") if change == "settings" else settings()
+    ours = ours.model_copy(update={"training": group("training", keep_unfinished=0)})
     code = "other code" if change == "code" else "code"
     monkeypatch.setattr(benchmark, "processes", threads)  # sooner there
     if change == "libraries":
@@ -135,6 +135,29 @@ def test_other_settings_code_groups_or_libraries_start_afresh(pictures, local, t
     after = set(place.glob("benchmark-*"))
     assert len(after - before) == 1
     assert (before <= after) == (change == "groups")  # other pictures' cells stay, those of other settings go
+
+
+def with_methods(*methods: str) -> Settings:
+    return settings().model_copy(update={"benchmark": group("benchmark", methods=list(methods))})
+
+
+def test_neither_the_way_back_to_other_settings_nor_the_order_of_methods_costs_a_cell(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "processes", threads)  # sooner there
+    work = group("compute", workers=1)
+
+    def score(*methods: str) -> pd.Series:
+        cells = benchmark.run_cells(*pictures, [("1", 0)], with_methods(*methods), work, tmp_path, "code")
+        return cells.set_index("method")["score"]
+
+    score("pca", "isolation_forest")
+    (folder,) = tmp_path.glob("benchmark-*")
+    spoil(next((folder / "parts").glob("*.parquet")))
+    assert (score("pca") != 0).any()
+    assert (score("isolation_forest", "pca") == 0).all()
+    for name in ("one_class_svm", "nearest_neighbours", "relative_neighbours"):
+        score(name)
+    assert folder.exists()  # as it was used later than that of PCA alone
+    assert len(list(tmp_path.glob("benchmark-*"))) == 1 + settings().training.keep_unfinished
 
 
 @pytest.mark.parametrize(
@@ -188,6 +211,7 @@ def filed(pictures, tmp_path, monkeypatch):
 
 def test_a_cell_keeps_its_part_whatever_cells_are_before_it(pictures, filed):
     folder, (one,) = filed(pictures[1], ("1", 0))
+    assert not (folder.parent / "images.npy").exists()  # nor does a run that stopped keep pictures twice
     again, several = filed(pictures[1], ("1", 1), ("7", 0), ("1", 0))
     assert again == folder
     assert several[2] == one

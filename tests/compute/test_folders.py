@@ -103,6 +103,17 @@ def test_a_folder_made_again_before_it_is_removed_is_another_runs(tmp_path, monk
         assert folder.exists()
 
 
+def test_the_last_folders_of_other_facts_stay_and_the_log_names_what_goes(tmp_path, caplog):
+    folders = []
+    for second, fact in enumerate("abc"):
+        with held(tmp_path, "benchmark", [fact], most=5) as folder:
+            folders.append(folder)
+        os.utime(folder, (second, second))
+    with caplog.at_level("INFO"), held(tmp_path, "benchmark", ["d"], most=2) as folder:
+        assert set(tmp_path.iterdir()) == {folder, *folders[1:]}
+    assert caplog.messages == [f"{folders[0]}: removed, 2 later ones are kept"]
+
+
 def test_a_folder_of_work_that_is_a_link_stays_and_so_does_what_it_leads_to(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     link = tmp_path / "inference-link"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import scipy
 import sklearn
 import torch
 
-from fanogan_pipeline.benchmark.cells import Cell, run_cell
+from fanogan_pipeline.benchmark.cells import METHODS, Cell, run_cell
 from fanogan_pipeline.benchmark.shared import Settings
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, processes
@@ -63,8 +63,8 @@ def run_cells(
         cells: what to compute.
         settings: parameters.
         compute: the engine.
-        place: a local folder, seen by all workers; finished cells stay there until settings, code or libraries change.
-            Cells of other pictures are never removed.
+        place: a local folder, seen by all workers, where finished cells stay: those of `training.keep_unfinished` other
+            settings, codes or libraries too, and of other pictures all.
         code: digest of the code that scores are made by.
 
     Returns:
@@ -73,7 +73,9 @@ def run_cells(
     pictures = digest(table[["image_id", "label", "part", "group", "sha256"]].to_numpy(str).tolist())[:12]
     versions = [library.__version__ for library in (torch, sklearn, scipy, np)]
     facts = [_what_counts(settings), versions, code]
-    with held(place, f"benchmark-{pictures}", facts) as folder:
+    most = settings.training.keep_unfinished
+    with held(place, f"benchmark-{pictures}", facts, most) as folder, ExitStack() as at_the_end:
+        at_the_end.callback((folder / "images.npy").unlink, missing_ok=True)
         _write(folder, images, table)
         work = partial(cells_from, str(folder), settings, cells)
         cuts, names = shards.cut(len(cells), 1), [digest(cell) for cell in cells]
@@ -82,7 +84,6 @@ def run_cells(
             own = nullcontext(cluster) if cluster is not None else _own_processes(compute, settings, len(cells))
             with own as executor:
                 found = shards.table_of_parts(cuts, work, folder / "parts", executor, tell, names)
-        (folder / "images.npy").unlink(missing_ok=True)
     for name in ("normal_class", "method", "part", "label", "detail"):
         found[name] = found[name].astype("category")  # millions of rows of a few words
     return found
@@ -90,8 +91,10 @@ def run_cells(
 
 def _what_counts(settings: Settings) -> dict[str, Any]:
     """The parameters that a cell depends on: all but which cells there are, how they are summed up, and what has no
-    place where one process trains one class from beginning to end."""
-    return settings.model_dump(mode="json", exclude=WITHOUT_EFFECT_ON_CELLS)
+    place where one process trains one class from beginning to end. The order of methods is none of it."""
+    found: dict[str, Any] = settings.model_dump(mode="json", exclude=WITHOUT_EFFECT_ON_CELLS)
+    found["benchmark"]["methods"] = sorted(settings.benchmark.methods or METHODS)
+    return found
 
 
 def _own_processes(compute: ComputeParameters, settings: Settings, count: int) -> AbstractContextManager:

@@ -1,10 +1,12 @@
-"""Folders of unfinished work: one for the same work, whoever takes it up; others go unless a living run holds them."""
+"""Folders of unfinished work: one for the same work, whoever takes it up; of others the last few stay, and those that
+a living run holds."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +15,10 @@ from typing import Any
 
 from fanogan_pipeline.compute.files import telling, work_file
 from fanogan_pipeline.datasets import safetensors_format
-from fanogan_pipeline.datasets.staging import lock_directory, remove_unless_held
+from fanogan_pipeline.datasets.staging import but_the_latest, lock_directory, remove_unless_held
 from fanogan_pipeline.networks import Checkpoint
+
+logger = logging.getLogger(__name__)
 
 MODELS = ("wgan_model", "encoder_model", "residual_statistics")
 
@@ -25,13 +29,15 @@ def digest(facts: Any) -> str:
 
 
 @contextmanager
-def held(place: Path, kind: str, facts: Any) -> Iterator[Path]:
+def held(place: Path, kind: str, facts: Any, most: int = 0) -> Iterator[Path]:
     """The folder of the work that the facts name, held while the caller is at it.
 
     Args:
         place: a local folder, seen by all workers.
-        kind: of work; folders of the same kind and other facts are removed, unless a living run holds them.
+        kind: of work.
         facts: what the work depends on.
+        most: folders of the same kind and other facts that stay, the last ones; the rest is removed, unless a living
+            run holds it.
 
     Raises:
         InputError: the folder cannot be made or written to.
@@ -39,9 +45,10 @@ def held(place: Path, kind: str, facts: Any) -> Iterator[Path]:
     root = place.resolve() / f"{kind}-{digest(facts)}"
     lock = _claim(root)
     try:
-        for other in place.resolve().glob(f"{kind}-*"):
-            if other != root:
-                remove_unless_held(other)
+        others = [other for other in place.resolve().glob(f"{kind}-*") if other != root]
+        for other in but_the_latest(others, most):
+            if remove_unless_held(other):
+                logger.info("%s: removed, %d later ones are kept", other, most)
         yield root
     finally:
         os.close(lock)

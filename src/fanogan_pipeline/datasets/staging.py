@@ -17,7 +17,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,6 +95,18 @@ def remove_unless_held(folder: Path) -> bool:
         os.close(lock)  # before the file goes: NFS keeps one that is open under another name
     shutil.rmtree(doomed, ignore_errors=True)
     return not doomed.exists()
+
+
+def but_the_latest(paths: Iterable[Path], count: int) -> list[Path]:
+    """All but so many of those that were changed last."""
+    return sorted(paths, key=_age)[count:]
+
+
+def _age(path: Path) -> float:
+    try:
+        return -path.stat().st_mtime
+    except OSError:
+        return 0.0  # gone in the meantime
 
 
 def lock_directory(folder: Path, kind: int) -> int | None:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
-from fanogan_pipeline.datasets.staging import sweep, whole_file
+from fanogan_pipeline.datasets.staging import but_the_latest, sweep, whole_file
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
 
@@ -104,17 +104,11 @@ class StateStore:
     def sweep(self, prefix: str, keep: str, most: int) -> None:
         """Remove stale states: those whose key starts with `prefix`, but for `keep`, the `most` last saved of the
         rest, and whatever a living process holds or may hold."""
-        others = [key for key in self.keys() if key.startswith(prefix) and key != keep]
-        for key in sorted(others, key=self._age)[most:]:
-            if self._is_held(key) is False:
-                self.discard(key)
-                logger.info("%s: removed, %d later unfinished ones are kept", self._path(key), most)
-
-    def _age(self, key: str) -> float:
-        try:
-            return -self._path(key).stat().st_mtime
-        except OSError:
-            return 0.0  # gone in the meantime
+        others = [self._path(key) for key in self.keys() if key.startswith(prefix) and key != keep]
+        for path in but_the_latest(others, most):
+            if self._is_held(path.stem) is False:
+                self.discard(path.stem)
+                logger.info("%s: removed, %d later unfinished ones are kept", path, most)
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

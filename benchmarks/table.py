@@ -24,6 +24,7 @@ from fanogan_pipeline.benchmark.auroc import holm
 from fanogan_pipeline.benchmark.tables import OURS
 from fanogan_pipeline.datasets import FigureDataset
 from fanogan_pipeline.detection.scoring import MIXES
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.figures.benchmark import benchmark_aurocs, method_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,12 +53,21 @@ class Results:
 
     @classmethod
     def load(cls, environment: str) -> Results:
-        """From the newest complete version of each table."""
+        """From the newest complete version of each table.
+
+        Raises:
+            InputError: they are of a run of another environment.
+        """
         with KedroSession.create(ROOT, env=environment) as session:
             catalog = session.load_context().catalog
             tables = [catalog.load(f"benchmark_{name}") for name in ("table", "summary", "comparisons")]
             version = catalog["benchmark_table"].resolve_load_version()
             manifest = json.loads(Path(catalog["run_manifest"]._get_versioned_path(version)).read_text())
+        if (made_in := manifest["environment"]) not in {"base": ("base", "local")}.get(environment, (environment,)):
+            raise InputError(
+                f"benchmark_table: the newest, {version}, was made with --env {made_in}, expected {environment}; first "
+                f"{command(environment)}"
+            )
         name, design = DATA.get(environment, (environment, ()))
         texts = {"normal_class": str, "method": str}
         found = [table.astype({key: kind for key, kind in texts.items() if key in table}) for table in tables]
@@ -223,15 +233,19 @@ def chance_error(table: pd.DataFrame) -> float:
     return float(variances.sum() ** 0.5 / len(variances))
 
 
+def command(environment: str) -> str:
+    """What makes an environment's tables."""
+    return f"kedro run {'' if environment == 'base' else f'--env {environment} '}--pipelines benchmark"
+
+
 def made_by(manifest: dict[str, Any], environment: str) -> str:
     """The command of the tables' run, what it was told besides, its day, code and torch."""
-    command = f"kedro run {'' if environment == 'base' else f'--env {environment} '}--pipelines benchmark"
     stated = {"params": manifest["run"]["params"]} if manifest["run"].get("params") else {}
     told = f" --config told.yml` with `run: {json.dumps(stated)}` in told.yml" if stated else "`"
     git = manifest["git"] or {}
     commit = f"{git.get('commit', 'unknown')[:10]}{'' if git.get('is_clean', True) else ' with changes'}"
     torch = manifest["packages"].get("torch")
-    return f"`{command}{told} on {manifest['started'][:10]}, commit {commit}, torch {torch}"
+    return f"`{command(environment)}{told} on {manifest['started'][:10]}, commit {commit}, torch {torch}"
 
 
 def section(results: Results) -> str:
@@ -353,7 +367,10 @@ def main() -> None:
     parser.add_argument("environments", nargs="*", default=list(DATA))
     asked = parser.parse_args()
     bootstrap_project(ROOT)
-    found = [Results.load(environment) for environment in asked.environments]
+    try:
+        found = [Results.load(environment) for environment in asked.environments]
+    except InputError as error:
+        parser.exit(1, f"{error}\n")
     PAGE.write_text("\n".join([HEAD, *map(section, found), TAIL]))
     README.write_text(with_head(README.read_text(), head(found)))
     print(f"{PAGE.relative_to(ROOT)} and the README's head of it: {', '.join(asked.environments)}")

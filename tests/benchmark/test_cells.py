@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from benchmarks import table as page
+from kedro.framework.startup import bootstrap_project
 from sklearn.metrics import roc_auc_score
 from tests.compute.scenes import scene
 from tests.parts import encoder_parameters, group, mnist, ones, wgan_parameters
@@ -132,6 +134,14 @@ def test_finished_cells_stay_for_later_tables_and_pictures_do_not(done, tables):
     cells = tables["scores"].drop_duplicates(["normal_class", "seed"])
     assert len(list((folder / "parts").glob("*.parquet"))) == len(cells)
     assert not (folder / "images.npy").exists()
+
+
+def test_the_results_page_takes_the_numbers_of_the_environment_that_it_names(done, monkeypatch):
+    monkeypatch.setattr(page, "ROOT", done[0])
+    bootstrap_project(done[0])
+    assert set(page.Results.load("smoke").whole["method"]) == set(cells.METHODS)
+    with pytest.raises(InputError, match=r"made with --env smoke, expected base; first kedro run --pipelines bench"):
+        page.Results.load("base")
 
 
 def test_the_benchmarks_f_anogan_is_that_of_the_pipelines(done, smoke_project, tables):

@@ -30,8 +30,7 @@ def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[C
     """Class and seed of every cell.
 
     Raises:
-        InputError: a class that the source does not have, that is its only one, or whose test part has images of one
-            kind only.
+        InputError: a class that the source does not have, that is its only one, or that its test part has alone.
     """
     labels = sorted(table["label"].unique())
     for name in parameters.classes or []:
@@ -46,18 +45,18 @@ def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[C
             f"benchmark.classes: found '{labels[0]}', the only class of raw_images, beside which nothing is anomalous; "
             "expected images of two classes or more, each in a folder of its own, or a test part with anomalies"
         )
-    for name in names if tested else ():
-        if tested == {name} or name not in tested:
-            lacking = "others" if name in tested else "its own"
+    for name in names:
+        if tested == {name}:
             raise InputError(
-                f"benchmark.classes: found '{name}', whose test images would be without any of {lacking}; expected "
-                "images of both kinds in raw_images' test part, or no test part: then test_fraction draws one"
+                f"benchmark.classes: found '{name}', the only class of raw_images' test part, beside which nothing is "
+                "anomalous; expected images of others in it, or no test part: then test_fraction draws one"
             )
     return [(name, seed) for seed in parameters.seeds for name in names]
 
 
 def expect_sound(table: pd.DataFrame, wanted: Sequence[Cell], settings: Settings) -> None:
-    """Refuse, before anything is trained, pictures that one of the cells cannot be made of.
+    """Refuse, before anything is trained, pictures that one of the cells cannot be made of; say which methods would be
+    one and the same.
 
     Args:
         table: as for `split_class`.

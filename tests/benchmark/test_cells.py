@@ -28,6 +28,7 @@ from fanogan_pipeline.pipelines.benchmark import nodes
 from fanogan_pipeline.preprocessing import prepare, splits
 
 BASELINES = baselines.baselines(group("scoring").poses)
+UNCORRUPTED = {"corruption": {"noise": 0.0, "blank": 0.0, "block": 4}}
 KEYS = ["normal_class", "seed", "method"]
 
 
@@ -430,6 +431,26 @@ def test_each_variant_trains_its_own_encoder_and_all_count_the_wgan_s_time(monke
         ),
     }
     assert [(each.fit_seconds, each.score_seconds) for each in found.values()] == [(110, 1)] * 4
+
+
+@pytest.mark.parametrize(
+    ("configured", "left_out"),
+    [
+        ({"objective": "izi", **UNCORRUPTED}, ["f_anogan_izi", "f_anogan_uncorrupted"]),  # as conf/reference
+        ({"objective": "izi_f", **UNCORRUPTED}, ["f_anogan_uncorrupted"]),  # as conf/paper
+        ({"objective": "ziz"}, ["f_anogan_ziz"]),
+        ({}, []),
+    ],
+)
+def test_an_encoder_that_two_methods_share_is_trained_once_and_the_log_says_so(configured, left_out, caplog):
+    """Its copy would count in Holm's correction too."""
+    settings = small_settings(encoder=encoder_parameters(batch_size=8, **configured))
+    trained = list(fanogan.encoders(settings.encoder, cells.METHODS))
+    assert trained == [name for name in fanogan.ENCODERS if name not in left_out]
+    with caplog.at_level("INFO"):
+        cells.expect_sound(pictures(good=200, bad=90), [("good", 0), ("good", 1)], settings)
+    told = "benchmark: without {}, whose encoder is that of a method before it"
+    assert caplog.messages == ([told.format(", ".join(left_out))] if left_out else [])
 
 
 def test_a_cell_s_score_is_chosen_with_its_groups_kept_together(monkeypatch):

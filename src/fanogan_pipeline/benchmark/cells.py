@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +22,8 @@ from fanogan_pipeline.preprocessing import copies, splits
 from fanogan_pipeline.preprocessing.geometry import channels_first, channels_last
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
 from fanogan_pipeline.training.data import check_batch_size
+
+logger = logging.getLogger(__name__)
 
 Cell = tuple[str, int]  # the normal class, the seed
 METHODS: tuple[BenchmarkMethod, ...] = get_args(BenchmarkMethod)
@@ -67,6 +70,8 @@ def expect_sound(table: pd.DataFrame, wanted: Sequence[Cell], settings: Settings
         InputError: a side of too few images or, of the test side, of one kind only, or fewer than a batch to train on.
     """
     methods, sizes = set(settings.benchmark.methods or METHODS), {}
+    if same := sorted(methods & fanogan.ENCODERS.keys() - fanogan.encoders(settings.encoder, methods).keys()):
+        logger.info("benchmark: without %s, whose encoder is that of a method before it", ", ".join(same))
     if methods & fanogan.ENCODERS.keys():
         sizes["wgan.batch_size"] = settings.wgan.batch_size
     if methods & (fanogan.ENCODERS | autoencoders.AUTOENCODERS).keys():
@@ -165,7 +170,7 @@ def run_cell(images: np.ndarray, table: pd.DataFrame, normal_class: str, seed: i
 
 def _all_methods(split: Split, seed: int, settings: Settings) -> Iterator[tuple[str, Scored]]:
     wanted = settings.benchmark.methods or METHODS
-    yield from fanogan.score_all(split, seed, settings, [name for name in wanted if name in fanogan.ENCODERS])
+    yield from fanogan.score_all(split, seed, settings, wanted)
     for name, fit in baselines(settings.scoring.poses, torch.device(settings.device)).items():
         if name in wanted:
             yield name, _timed(partial(fit, split.train, seed), split, settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,29 +83,41 @@ class Judge:
         return scoring.fit_rule(kind, self.settings.encoder.kappa, self.selection_terms).score(terms)
 
 
+def encoders(
+    configured: EncoderParameters, wanted: Collection[BenchmarkMethod]
+) -> dict[BenchmarkMethod, EncoderParameters]:
+    """What the wanted of `ENCODERS` are trained by, in their order; of several by the very same the first alone."""
+    found: dict[BenchmarkMethod, EncoderParameters] = {}
+    for name, changes in ENCODERS.items():
+        parameters = EncoderParameters.model_validate(_merged(configured.model_dump(), changes))
+        if name in wanted and parameters not in found.values():
+            found[name] = parameters
+    return found
+
+
 def score_all(
-    split: Split, seed: int, settings: Settings, wanted: Sequence[BenchmarkMethod]
+    split: Split, seed: int, settings: Settings, wanted: Collection[BenchmarkMethod]
 ) -> Iterator[tuple[str, Scored]]:
-    """Train one WGAN and each wanted encoder; score calibration and test images.
+    """Train one WGAN and each of `encoders`; score calibration and test images.
 
     Args:
         split: images of each side.
         seed: of every training and of the synthetic anomalies.
         settings: parameters.
-        wanted: names of `ENCODERS`.
+        wanted: methods, of which others than those of `ENCODERS` are left alone.
 
     Returns:
         Method -> what it says; of the configured f-AnoGAN also every mix and term by itself.
     """
-    if not wanted:
+    trained = encoders(settings.encoder, wanted)
+    if not trained:
         return
     now = clock(settings.device)
     start = now()
     wgan = _train_wgan(split, seed, settings)
     wgan_seconds = now() - start
-    for name in wanted:
+    for name, parameters in trained.items():
         start = now()
-        parameters = EncoderParameters.model_validate(_merged(settings.encoder.model_dump(), ENCODERS[name]))
         judge = Judge.fit(split, wgan, parameters, seed, settings)
         fit_seconds = wgan_seconds + now() - start
         start = now()

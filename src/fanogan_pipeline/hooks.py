@@ -32,7 +32,7 @@ VERDICTS = {"new_verdicts": "verdicts", "new_heatmaps": "overlays"}  # what peop
 # Work that can be gone on with, and all that its node stores, in whatever order.
 RESULTS = {
     **{phase: {f"{phase}_model", f"{phase}_history"} for phase in PHASES},
-    "inference": {"new_scores", "new_summary", "new_verdicts"},
+    "inference": {"new_scores", "new_summary", *VERDICTS},
 }
 
 
@@ -117,26 +117,26 @@ class StateHooks:
 
     @hook_impl
     def before_pipeline_run(self, catalog: CatalogProtocol) -> None:
-        self._catalog, self._parts = catalog, ""
-        self._stored: set[str] = set()
+        self._catalog, self._stored = catalog, set[str]()
+        self._parts: dict[str, str] = {}  # namespace -> the folder of its inference
         self._let_go()
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        if dataset_name == "new_terms":
-            self._parts = data.attrs.get("parts", "")
         self._stored.add(dataset_name)
         namespace, dot, name = dataset_name.rpartition(".")
+        if name == "new_terms" and "parts" in data.attrs:
+            self._parts[namespace] = data.attrs["parts"]
         for work, results in RESULTS.items():
             if name in results and {f"{namespace}{dot}{one}" for one in results} <= self._stored:
-                self._tidy(work)
+                self._tidy(work, namespace)
 
-    def _tidy(self, work: str) -> None:
+    def _tidy(self, work: str, namespace: str) -> None:
         if work in PHASES and (states := self._states()):
             for key in states.held(f"{work}-"):  # of this training alone: one that was stopped is held no longer
                 states.discard(key)
-        if work == "inference" and self._parts:
-            remove_unless_held(Path(self._parts))  # another run may be at the same pictures
+        if work == "inference" and namespace in self._parts:
+            remove_unless_held(Path(self._parts[namespace]))  # another run may be at the same pictures
 
     @hook_impl
     def on_pipeline_error(self) -> None:

@@ -176,9 +176,9 @@ class ImageSet:
         return replace(self, **arrays, tiles=None if self.tiles is None else self.tiles.take(rows))
 
     @property
-    def first_rows(self) -> list[int]:
+    def first_rows(self) -> np.ndarray:
         """Row number of each picture's first image."""
-        return [run.start for run in picture_runs(self.images, self.tiles)]
+        return np.arange(len(self)) if self.tiles is None else np.array([run.start for run in self.tiles.runs()], int)
 
 
 def _expect(name: str, array: np.ndarray | None, kind: type[np.generic], shape: tuple[int, ...]) -> None:

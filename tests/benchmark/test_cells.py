@@ -134,7 +134,7 @@ def test_finished_cells_stay_for_later_tables_and_pictures_do_not(done, tables):
     (folder,) = (done[0] / "data/06_models/.training_states").glob("benchmark-*")
     cells = tables["scores"].drop_duplicates(["normal_class", "seed"])
     assert len(list((folder / "parts").glob("*.parquet"))) == len(cells)
-    assert not (folder / "images.npy").exists()
+    assert not list(folder.rglob("images.npy"))
 
 
 def test_the_results_page_takes_the_numbers_of_the_environment_that_it_names(done, monkeypatch):

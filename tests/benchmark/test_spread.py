@@ -14,6 +14,7 @@ from fanogan_pipeline.benchmark.cells import run_cell
 from fanogan_pipeline.benchmark.shared import Settings
 from fanogan_pipeline.compute import benchmark, shards
 from fanogan_pipeline.compute.executors import threads
+from fanogan_pipeline.compute.folders import held
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.prepare import picture_sum
 
@@ -78,7 +79,7 @@ def test_another_seed_adds_to_the_cells_there_are(pictures, local, tmp_path):
     run(pictures, tmp_path, seeds=SEEDS[:1], engine="local")
     (folder,) = tmp_path.glob("benchmark-*")
     (part,) = (folder / "parts").glob("*.parquet")
-    assert not (folder / "images.npy").exists()  # pictures are not kept twice
+    assert not list(folder.rglob("images.npy"))  # pictures are not kept twice
     spoil(part)
     both = run(pictures, tmp_path, engine="local")
     assert (both.loc[both["seed"] == SEEDS[0], "score"] == 0).all()
@@ -209,13 +210,27 @@ def filed(pictures, tmp_path, monkeypatch):
     return found
 
 
-def test_a_cell_keeps_its_part_whatever_cells_are_before_it(pictures, filed):
+def test_a_cell_keeps_its_part_whatever_cells_are_before_it(pictures, filed, tmp_path):
     folder, (one,) = filed(pictures[1], ("1", 0))
-    assert not (folder.parent / "images.npy").exists()  # nor does a run that stopped keep pictures twice
+    assert not list(tmp_path.rglob("images.npy"))  # nor does a run that stopped keep pictures twice
     again, several = filed(pictures[1], ("1", 1), ("7", 0), ("1", 0))
     assert again == folder
     assert several[2] == one
     assert len(set(several)) == 3
+
+
+def test_pictures_of_a_killed_run_go_with_the_next_run_on_them_and_those_of_a_living_one_stay(
+    pictures, filed, tmp_path
+):
+    folder, _ = filed(pictures[1], ("1", 0))
+    killed = folder.parent.with_name(f"{folder.parent.name[:-1]}x") / "pictures-1"
+    killed.mkdir(parents=True)
+    (killed / "images.npy").touch()
+    with held(killed.parent, "pictures", "of a living run") as living:
+        filed(pictures[1], ("1", 0))
+        assert living.exists()
+    assert killed.parent.exists()
+    assert not killed.exists()
 
 
 @pytest.mark.parametrize("column", ["image_id", "label", "part", "group", "sha256"])

@@ -40,11 +40,18 @@ def saved_terms(folder) -> pd.DataFrame:
     return terms
 
 
-def stored_in_order(folder) -> Iterator[str]:
+def stored_in_order(folder, namespace: str = "") -> Iterator[str]:
     """The results of the pictures whose parts lie in the folder, each after a run has stored it."""
     hooks = StateHooks()
     hooks.before_pipeline_run(DataCatalog())
-    results = {"new_terms": saved_terms(folder), "new_scores": None, "new_summary": {}, "new_verdicts": None}
+    results = {
+        "new_terms": saved_terms(folder),
+        "new_scores": None,
+        "new_summary": {},
+        "new_verdicts": None,
+        "new_heatmaps": {},
+    }
+    results = {f"{namespace}{name}": data for name, data in results.items()}
     for name, data in results.items():
         hooks.after_dataset_saved(name, data)
         yield name
@@ -55,7 +62,9 @@ def test_parts_stay_while_another_run_is_at_the_same_pictures(tmp_path):
         (folder / "part-000000.parquet").write_bytes(b"finished")
         for name in stored_in_order(folder):
             assert (folder / "part-000000.parquet").exists(), name
-    assert [folder.exists() for _ in stored_in_order(folder)] == [True, True, True, False]  # all three come of them
+    assert [folder.exists() for _ in stored_in_order(folder)] == [True, True, True, True, False]  # all come of them
+    folder.mkdir()
+    assert [folder.exists() for _ in stored_in_order(folder, "night.")] == [True, True, True, True, False]
 
 
 def test_a_folder_that_another_run_has_removed_is_gone_and_no_more(tmp_path):

@@ -67,6 +67,16 @@ def test_colour_of_sixteen_bits_is_refused_where_another_white_is_set(tmp_path, 
         assert (source.read(0) == 255).all()
 
 
+def test_a_mask_may_be_of_any_depth_whatever_white_its_picture_has(tmp_path):
+    for place in ("train/good/a.png", "test/dent/b.png", "ground_truth/dent/b.png"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_bytes(deep("RGB" if "truth" in place else "L"))
+    for verify in ("header", "full"):
+        source = ImageFolderDataset(filepath=str(tmp_path), sixteen_bit_maximum=4095, verify=verify).load()
+        (row,) = np.flatnonzero(source.table["has_mask"])
+        assert source.read_mask(int(row)).all()
+
+
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32])
 def test_wide_tiffs_scale_too(tmp_path, dtype):
     Image.fromarray(np.array([[0, 65535]], dtype=dtype)).save(tmp_path / "a.tif")

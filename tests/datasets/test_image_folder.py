@@ -5,7 +5,9 @@ import io
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import fsspec
 import numpy as np
@@ -14,6 +16,7 @@ from kedro.io import DatasetError
 from picture_files import defects_folder, grey, message_of, put
 from PIL import Image
 
+from fanogan_pipeline.datasets.folder_reader import stamp_of
 from fanogan_pipeline.datasets.image_folder import ImageFolderDataset
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import SOURCE_COLUMNS
@@ -170,6 +173,16 @@ def test_a_remote_folder_reads_like_a_local_one(tmp_path):
         np.testing.assert_array_equal(remote.read_mask(0), local.read_mask(0))
     finally:
         filesystem.rm("/parts", recursive=True)
+
+
+def test_a_file_that_a_store_lists_with_milliseconds_and_shows_without_is_the_same_file():
+    when = datetime(2026, 11, 27, 4, 5, 43, 821000, tzinfo=UTC)
+    listed, shown = (
+        stamp_of(SimpleNamespace(info=lambda name, there=there: {"size": 73, "LastModified": there}), "a.png")
+        for there in (when, when.replace(microsecond=0))
+    )
+    later = SimpleNamespace(info=lambda name: {"size": 73, "LastModified": when.replace(second=44)})
+    assert listed == shown != stamp_of(later, "a.png")
 
 
 def test_it_is_read_only(tmp_path):

@@ -91,6 +91,7 @@ def test_a_stored_detector_of_sums_over_pixels_is_not_taken_for_one_of_means():
     stored = made.to_json() | {"settings": {"image_distance": "absolute"}}
     with pytest.raises(InputError, match=r"absolute.*run 'kedro run --pipelines scoring'"):
         Detector.from_json(stored)
+    Detector.from_json(stored | {"rule": {**stored["rule"], "weight": {"critic": 1.0}}})  # that has no such sum in it
 
 
 @pytest.mark.parametrize("tiled", [False, True])

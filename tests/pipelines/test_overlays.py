@@ -74,6 +74,14 @@ def test_a_picture_that_is_gone_or_damaged_since_costs_its_own_overlay_alone(tmp
     assert "cut.png: found a picture that is cut short" in caplog.text
 
 
+def test_a_picture_that_is_scored_and_not_listed_any_more_is_told_of(tmp_path, caplog):
+    source, (detector, _) = folder_of(tmp_path / "new", ["whole.png"]), scenes.detector(False)
+    scores = pd.DataFrame({"image_id": ["moved.png", "whole.png"], "score": [2.0, 1.0], "is_flagged": True})
+    overlays = nodes.draw_overlays(source, scores, detector, group("inference"))
+    assert list(overlays) == ["whole.png"]
+    assert "moved.png: no longer in the folder" in caplog.text
+
+
 @pytest.mark.parametrize("is_emptied", [False, True])
 def test_a_folder_that_changes_before_its_overlays_are_drawn_costs_those_of_what_has_changed(
     tmp_path, caplog, is_emptied

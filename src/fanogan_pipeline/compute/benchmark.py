@@ -23,6 +23,7 @@ from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of, processes
 from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.compute.folders import digest, held
+from fanogan_pipeline.datasets.staging import remove_unless_held
 from fanogan_pipeline.parameters import WITHOUT_EFFECT, ComputeParameters
 from fanogan_pipeline.training import devices
 
@@ -74,10 +75,12 @@ def run_cells(
     versions = [library.__version__ for library in (torch, sklearn, scipy, np)]
     facts = [_what_counts(settings), versions, code]
     most = settings.training.keep_unfinished
-    with held(place, f"benchmark-{pictures}", facts, most) as folder, ExitStack() as at_the_end:
-        at_the_end.callback((folder / "images.npy").unlink, missing_ok=True)
-        _write(folder, images, table)
-        work = partial(cells_from, str(folder), settings, cells)
+    with ExitStack() as at_the_end:
+        folder = at_the_end.enter_context(held(place, f"benchmark-{pictures}", facts, most))
+        at_the_end.callback(_clear, folder.parent, f"benchmark-{pictures}")
+        shown = at_the_end.enter_context(held(folder, "pictures", pictures))
+        _write(shown, images, table)
+        work = partial(cells_from, str(shown), settings, cells)
         cuts, names = shards.cut(len(cells), 1), [digest(cell) for cell in cells]
         tell = Teller(cells, folder)
         with cluster_of(compute) as cluster:
@@ -122,6 +125,12 @@ def _write(folder: Path, images: np.ndarray, table: pd.DataFrame) -> None:
         np.save(draft, images, allow_pickle=False)
     with work_file(folder / "table.parquet") as draft:
         table.to_parquet(draft, index=False)
+
+
+def _clear(place: Path, kind: str) -> None:
+    """Pictures are not kept beside finished cells, those of a run that was killed neither."""
+    for left in place.glob(f"{kind}-*/pictures-*"):
+        remove_unless_held(left)
 
 
 @lru_cache(maxsize=1)

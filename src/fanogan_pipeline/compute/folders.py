@@ -47,7 +47,7 @@ def held(place: Path, kind: str, facts: Any, most: int = 0) -> Iterator[Path]:
     try:
         others = [other for other in place.resolve().glob(f"{kind}-*") if other != root]
         for other in but_the_latest(others, most):
-            if remove_unless_held(other):
+            if remove_unless_held(other) and most:
                 logger.info("%s: removed, %d later ones are kept", other, most)
         yield root
     finally:

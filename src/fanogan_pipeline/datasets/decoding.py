@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
@@ -63,6 +63,11 @@ class DecodingSettings:
     animated: str = "refuse"
     max_pixels: int = 80_000_000
 
+    @property
+    def of_masks(self) -> DecodingSettings:
+        """The same for masks, which have no white: any value marks."""
+        return replace(self, sixteen_bit_maximum=DecodingSettings.sixteen_bit_maximum)
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -105,7 +110,7 @@ def decode_mask(opener: Opener, name: str, settings: DecodingSettings) -> np.nda
     Raises:
         InputError: as `decode`.
     """
-    with _opened(opener, name, settings) as opened:
+    with _opened(opener, name, settings.of_masks) as opened:
         threshold = 127 if opened.format in _LOSSY else 0
         image = _upright(opened)
         values = _wide_values(image, name) if _is_wide(image) else _to_uint8(image, name, DecodingSettings())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -96,11 +97,13 @@ class FolderReader:
         picture = self.pictures[row]
         name = self.files.name(picture.path)
         try:
-            header = self._header(name)
+            header = self._header(name, self.files.settings)
             size = self.read(row).shape[:2] if is_full else header.size
             if picture.mask:
                 mask = self.files.name(picture.mask)
-                mask_size = self.read_mask(row).shape if is_full else self._header(mask).size
+                mask_size = (
+                    self.read_mask(row).shape if is_full else self._header(mask, self.files.settings.of_masks).size
+                )
                 if mask_size != size:
                     return Look(
                         f"found a mask of {_by(mask_size)} ({mask}), expected {_by(size)} (height x width) as its "
@@ -110,8 +113,8 @@ class FolderReader:
         except InputError as error:
             return Look(str(error).removeprefix(f"{name}: "))
 
-    def _header(self, name: str) -> Header:
-        return picture_header(self.files.opener(name), name, self.files.settings)
+    def _header(self, name: str, settings: DecodingSettings) -> Header:
+        return picture_header(self.files.opener(name), name, settings)
 
 
 def stamp_of(filesystem: fsspec.AbstractFileSystem, name: str) -> str:
@@ -122,6 +125,8 @@ def stamp_of(filesystem: fsspec.AbstractFileSystem, name: str) -> str:
         reason = error.strerror or one_line(error)
         raise InputError(f"{name}: cannot be read ({reason}); check its place and permissions") from error
     changed = next((facts[key] for key in ("mtime", "LastModified", "updated", "ETag") if facts.get(key)), "")
+    if isinstance(changed, datetime):
+        changed = changed.replace(microsecond=0)  # a store may list milliseconds and tell of one file in whole seconds
     return f"{facts.get('size')}-{changed}"
 
 

@@ -93,7 +93,7 @@ class Detector:
             rule = ScoreRule(**values["rule"])
             geometry = json.dumps(values["geometry"], sort_keys=True) if values["geometry"] else ""
             settings, belongs_to = dict(values["settings"]), dict(values["belongs_to"])
-            if settings.get("image_distance") == "absolute":
+            if settings.get("image_distance") == "absolute" and "image_residual" in rule.weight:
                 raise ValueError("settings.image_distance 'absolute', a sum over pixels where it is a mean now")
             return cls(rule, calibration, scores, settings, belongs_to, geometry, float(values["pixel_threshold"]))
         except (KeyError, TypeError, ValueError) as error:

@@ -127,7 +127,11 @@ def draw_overlays(
     """A picture under its residual map for each one flagged, the highest scores first, `max_heatmaps` at most."""
     flagged = new_scores[new_scores["is_flagged"]].nlargest(parameters.max_heatmaps, "score")["image_id"].tolist()
     rows = {image_id: row for row, image_id in enumerate(measured_images.table["image_id"])}
-    wanted, size = tuple(rows[image_id] for image_id in flagged), min(TOGETHER, parameters.shard_size)
+    for image_id in flagged:
+        if image_id not in rows:  # of scores that another run has stored
+            logger.warning("inference: no overlay of a picture that was scored, %s: no longer in the folder", image_id)
+    there = [image_id for image_id in flagged if image_id in rows]
+    wanted, size = tuple(rows[image_id] for image_id in there), min(TOGETHER, parameters.shard_size)
     # pictures are drawn in their order, one by one; those of a chunk share its maps, and no other's are kept
     maps = lru_cache(maxsize=1)(partial(_maps, measured_images, anomaly_detector, parameters.workers))
     chunks = [wanted[chunk] for chunk in shards.cut(len(wanted), size)]
@@ -136,7 +140,7 @@ def draw_overlays(
         for chunk in chunks
         for row in chunk
     ]
-    return dict(zip(figure.picture_names(flagged), draws, strict=True))
+    return dict(zip(figure.picture_names(there), draws, strict=True))
 
 
 def _maps(source: ImageSource, anomaly_detector: Any, workers: int, rows: tuple[int, ...]) -> dict[int, np.ndarray]:

@@ -29,8 +29,8 @@ class Length:
     """How long it all takes.
 
     Attributes:
-        repeats: of every comparison; the paper's networks get half.
-        seconds: of each part of a repeat.
+        repeats: of every comparison; the paper's networks and AnoGAN's search get half, the start half and one.
+        seconds: of each part of a repeat, the matrix product half of it.
         search_steps: of AnoGAN's 500 that are really taken.
         scored: numbers of images for the table of scale; a GPU scores the first after a whole training.
         patches: that are trained on from a mapped file.

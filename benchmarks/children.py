@@ -19,7 +19,7 @@ def peak_gigabytes() -> float:
 
 
 def environment() -> dict[str, str]:
-    """For a child: this project's modules, no colours."""
+    """For a child: this project's modules, no colours, no telemetry."""
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),

@@ -14,7 +14,7 @@ from fanogan_pipeline.training.wgan import WganPhase
 
 
 def main(name: str) -> dict[str, float]:
-    """The peak so far after a few scores, after steps of phase 2 and after steps of phase 1."""
+    """The peak so far, GB: of the libraries, after scoring, after steps of phase 2 and after steps of phase 1."""
     settle_in(0)
     one, peaks = case(name), {"libraries": peak_gigabytes()}
     detector = detector_of(one)

@@ -162,7 +162,8 @@ def networks_of(case: Case) -> tuple[nn.Module, Critic, Encoder]:
 
 
 def measure(case: Case, task: Task, repeats: int, seconds: float) -> Rates:
-    """`repeats` times, for about so many seconds each: ours, the plain loop, the matrix product."""
+    """`repeats` times, for about so many seconds each: ours, the plain loop, ours in its other ways; the matrix product
+    for half as long."""
     matmul = ceiling.Matmul(case.device)
 
     def speed(do: Callable[[], object] | None) -> float:

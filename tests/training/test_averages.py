@@ -18,17 +18,18 @@ def test_the_average_halves_its_distance_every_half_life():
     nn.init.constant_(model.weight, 1.0)
     nn.init.constant_(average.weight, 0.0)
     for _ in range(10):  # 10 batches of 100 images are one half-life
-        update_average(average, model, images_seen=10**9, batch_size=100, half_life=1000.0)
+        update_average(average, model, images_seen=10**9, images_a_step=100, half_life=1000.0)
     assert average.weight.item() == pytest.approx(0.5, abs=1e-6)
 
 
 def test_no_half_life_means_a_copy_and_the_start_is_not_held_on_to():
     model, average = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, 3.0)
-    update_average(average, model, images_seen=64, batch_size=64, half_life=0.0)
+    update_average(average, model, images_seen=64, images_a_step=64, half_life=0.0)
     assert average.weight.item() == 3.0
     nn.init.constant_(average.weight, 0.0)
-    update_average(average, model, images_seen=64, batch_size=64, half_life=1e6)  # ramped up from 5% of what was seen
+    # ramped up from 5% of what was seen
+    update_average(average, model, images_seen=64, images_a_step=64, half_life=1e6)
     assert average.weight.item() == pytest.approx(3.0 * (1 - 0.5**20))
 
 

@@ -56,7 +56,7 @@ class VariationalAutoencoder(nn.Module):
         return x[0].numel() / 2 * error.log() + _divergence(mean, log_variance).mean()
 
     def score(self, x: Tensor) -> Tensor:
-        """x [N, C, H, W] -> [N], restored from the mean of q(z|x)."""
+        """x [N, C, H, W] -> [N], -ELBO but for a constant, restored from the mean of q(z|x)."""
         mean, log_variance = self.encoder(x).chunk(2, 1)
         error = (x - self.decoder(mean)).square().flatten(1).sum(1)
         return error / (2 * self.error) + _divergence(mean, log_variance)

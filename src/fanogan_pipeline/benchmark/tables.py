@@ -59,8 +59,8 @@ def summary(table: pd.DataFrame, scores: pd.DataFrame, resamples: int, seed: int
 
     The test images are shared by all classes, so their sampling error is taken over whole tables at once: images
     are drawn again within their label, the same draw for every class, seed and method. Where no official test part
-    is shared, they are drawn among those of their label that are test images under the very same seeds, so that every
-    sample has each cell's number of normal images.
+    is shared, they are drawn among those of their label that are normal test images under the very same seeds, so that
+    every sample has each cell's number of them.
 
     Args:
         table: of `benchmark_table`.
@@ -72,9 +72,9 @@ def summary(table: pd.DataFrame, scores: pd.DataFrame, resamples: int, seed: int
     Returns:
         `method, auroc, test_spread` (standard deviation over samples of the test images), `seed_spread` (over
         seeds of the mean over classes; NaN with one seed), the means of the table's other numbers, and against
-        `f_anogan`: `difference` (its AUROC less the method's), `difference_low`, `difference_high`, `p_value`
-        (normal, two-sided) and `p_holm` (corrected over whole methods; NaN for parts of one), all of which hold
-        for these trainings and other test images, and `difference_seed_spread` (over seeds); best first.
+        `f_anogan`, where it was run: `difference` (its AUROC less the method's), `difference_low`, `difference_high`,
+        `p_value` (normal, two-sided) and `p_holm` (corrected over whole other methods; NaN for the rest), all of which
+        hold for these trainings and other test images, and `difference_seed_spread` (over seeds); best first.
     """
     samples = resampled_means(scores, resamples, seed)
     means = table.groupby("method", sort=False).mean(numeric_only=True).drop(columns=["seed", "ci_low", "ci_high"])
@@ -135,7 +135,8 @@ def comparisons(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `normal_class, seed, method, difference` (f-AnoGAN's AUROC less the method's), `p_value` (DeLong, two-sided)
-        and `p_holm` (corrected over the whole table); no rows where only one of the methods was run.
+        and `p_holm` (corrected over the whole table); no rows of cells without `f_anogan` or with fewer than two test
+        images of a kind.
     """
     test = scores[(scores["part"] == "test") & ~scores["method"].str.contains(":")]
     rows = []

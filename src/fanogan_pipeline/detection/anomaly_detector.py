@@ -50,6 +50,7 @@ class AnomalyDetector:
 
         Raises:
             MismatchError: files of different sets.
+            InputError: one that is not of its kind, or not as this version of the project writes it.
         """
         judged = Detector.from_json(detector)
         refinement = Refinement.from_settings(judged.settings)
@@ -68,7 +69,7 @@ class AnomalyDetector:
     def terms(self, images: np.ndarray, tiles: Tiles | None = None) -> pd.DataFrame:
         """Residual terms of images uint8 [N, C, H, W], whole pictures or their tiles, a row per picture.
 
-        The three of every score table and those that this detector's score is made of.
+        The three of every score table and those that this detector's score is made of; of the map, where one is, all.
 
         Raises:
             InputError: images of another type or shape, or none.

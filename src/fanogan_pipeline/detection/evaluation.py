@@ -122,7 +122,7 @@ def per_class(scores: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
     Returns:
         Columns `label, is_anomaly, images, flagged, share, ci_low, ci_high, median_score, auroc`
-        (`auroc` of that class against all normal images; NaN for normal classes).
+        (`auroc` of that class against all normal images; NaN for normal classes and where there are no such images).
     """
     normal = scores.loc[~scores["is_anomaly"], "score"].to_numpy()
     rows = []

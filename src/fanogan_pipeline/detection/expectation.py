@@ -45,7 +45,7 @@ class Expectation(OfTensors):
 
     Attributes:
         slopes: of the logarithmic distance over `liveliness`, float64 [2].
-        offset: logarithmic distance at no liveliness, float64 [].
+        offset: logarithmic distance where both of `liveliness` are 0, float64 [].
         least, most: what is expected at the least and at the most, float64 [] each.
     """
 

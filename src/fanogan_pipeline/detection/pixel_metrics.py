@@ -43,7 +43,7 @@ def value_bins(residual: np.ndarray) -> np.ndarray:
 
 
 def pixel_metrics(counts: PixelCounts, threshold: float) -> dict[str, float | int | None]:
-    """The pixel numbers of `metrics`; null where there is no anomalous or no normal pixel.
+    """The pixel numbers of `metrics`; null, but for `n_regions`, where there is no anomalous or no normal pixel.
 
     Args:
         counts: of all pictures.

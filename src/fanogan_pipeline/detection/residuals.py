@@ -22,7 +22,7 @@ TERMS = ("image_residual", "feature_residual", "latent_residual")
 def terms(
     x: Tensor, restorer: Restorer, statistics: ResidualStatistics, wanted: Collection[str] | None = None
 ) -> dict[str, Tensor]:
-    """The residual terms of x [N, C, H, W], each [N]; those wanted, or all.
+    """The residual terms of x [N, C, H, W], each float64 [N]; those wanted, or all.
 
     image_residual: 1/n ||x - G(E(x))||^2 (Schlegl et al. 2019, A_R), or the mean of |x - G(E(x))|;
     feature_residual: 1/n_f ||f(x) - f(G(E(x)))||^2 over the critic's deepest layer (A_D);
@@ -60,7 +60,7 @@ def _ratio(distance: Callable[[], Tensor], expectation: Expectation, lively: Cal
 
 
 def _mean_square(view: Tensor) -> Tensor:
-    """Mean over the units of a view [N, units], squared: [N]."""
+    """Mean of the squares of a view's units [N, units]: float64 [N]."""
     # in double precision: a float32 mean over thousands of units is the largest error of a score
     return view.square().mean(1, dtype=torch.float64)
 

@@ -54,7 +54,8 @@ class Restorer:
         return self.refinement.encode(x, self.encoder, self.wgan)
 
     def see(self, x: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """The encoder's views of x, each [N, units], and z as `encode` gives it, with one pass of it for both."""
+        """The encoder's views of x, each [N, units], and z as `encode` gives it; one pass of the encoder for both
+        where nothing is searched."""
         views, z = self.encoder.see(x)
         return views, self.encode(x) if self.refinement.searches else z
 

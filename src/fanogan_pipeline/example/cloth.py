@@ -64,6 +64,7 @@ def _round(phase: np.ndarray) -> np.ndarray:
 
 
 def _wobble(size: tuple[int, int], rng: np.random.Generator, scale: float = 0.15) -> np.ndarray:
-    """A smooth random field [H, W] of about unit size; `scale` is its wave length as a share of the picture."""
+    """A smooth random field [H, W] from -1 to 1; `scale` is the Gaussian's standard deviation as a share of the
+    shorter side."""
     field = gaussian_filter(rng.normal(size=size), scale * min(size), mode="reflect")
     return (field - field.mean()) / max(float(np.abs(field - field.mean()).max()), 1e-9)

@@ -10,7 +10,7 @@ Size = tuple[int, int]
 
 
 def ground_metal(size: Size, rng: np.random.Generator) -> np.ndarray:
-    """A good picture, brightness float64 [H, W] in [0, 1]; how bright, how rough and how worn, each draws anew."""
+    """A good picture, brightness float64 [H, W] as `Painted`; how bright, how rough and how worn, each draws anew."""
     level = rng.uniform(0.18, 0.6)
     texture = _streaks(size, rng) + _grain(size, rng) + rng.uniform(0.002, 0.01) * field(size, 5, rng)
     picture = _light(size, level, rng) + texture * level / 0.4
@@ -22,7 +22,7 @@ def ground_metal(size: Size, rng: np.random.Generator) -> np.ndarray:
 
 
 def field(size: Size, wave: float, rng: np.random.Generator) -> np.ndarray:
-    """A smooth random field [H, W] with mean 0 and deviation 1; `wave` is its wave length, pixels."""
+    """A smooth random field [H, W] with mean 0 and deviation 1; `wave` is the Gaussian's standard deviation, pixels."""
     values = gaussian_filter(rng.standard_normal(size), wave, mode="reflect")
     return (values - values.mean()) / values.std()
 

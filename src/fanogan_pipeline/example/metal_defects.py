@@ -40,7 +40,7 @@ def fray(size: Size, rng: np.random.Generator) -> Painted:
 
 
 def uneven(size: Size, rng: np.random.Generator) -> Painted:
-    """Ground too much here and too little there: large patches, brighter and darker."""
+    """Ground too much here and too little there: large patches, brighter, which the mask holds, and darker."""
     patches = np.tanh(rng.uniform(1, 3) * field(size, rng.uniform(0.08, 0.2) * min(size), rng))
     return ground_metal(size, rng) * (1 + rng.uniform(0.08, 0.2) * patches), patches > 0
 

@@ -6,5 +6,5 @@ from collections.abc import Callable
 
 import numpy as np
 
-Painted = tuple[np.ndarray, np.ndarray]  # brightness [H, W] in [0, 1], mask bool [H, W]
+Painted = tuple[np.ndarray, np.ndarray]  # brightness [H, W], clipped to 0 (black) .. 1 when saved; mask bool [H, W]
 Painter = Callable[[tuple[int, int], np.random.Generator], Painted]

@@ -21,7 +21,7 @@ class Surface:
     """What pictures show.
 
     Attributes:
-        good: paints a good picture, [H, W] in [0, 1].
+        good: paints a good picture, [H, W] as `Painted`.
         defects: name -> what paints a defective one.
     """
 

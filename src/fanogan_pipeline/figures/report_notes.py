@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-# What each term of a score measures, by the name that it has in detection/residuals.py or localisation.py.
 _AS_LIVELY = "over what a normal image as lively has"
+# What each term of a score measures, by the name that it has in detection/residuals.py or picture_maps.py.
 TERMS = {
     "image_residual": "difference of the image from its restoration",
     "feature_residual": "the same in the critic's deepest layer",

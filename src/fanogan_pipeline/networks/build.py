@@ -37,6 +37,7 @@ ARCHITECTURES = {
 
 
 def _architecture(spec: NetworkSpec) -> Architecture:
+    """The row of the spec's name. Raises InputError where there is none."""
     if spec.architecture not in ARCHITECTURES:
         raise InputError(f"wgan.architecture: found '{spec.architecture}', expected one of {sorted(ARCHITECTURES)}")
     return ARCHITECTURES[spec.architecture]

@@ -24,7 +24,7 @@ AGAIN = "kedro run --only-missing-outputs"  # makes all that is of other picture
 
 
 def wgan_checkpoint(wgan: Wgan, facts: dict[str, Any]) -> Checkpoint:
-    """Generator and critic with the facts of their training (parameters, seed, `split_digest`, `geometry`)."""
+    """Generator and critic with the facts of their training: `parameters`, `seed`, `split_digest`, `geometry`, ..."""
     tensors = _named("generator", wgan.generator) | _named("critic", wgan.critic)
     return Checkpoint(tensors, {"kind": "wgan", "network": wgan.spec.to_json(), "prior": wgan.prior, **facts})
 

@@ -30,7 +30,7 @@ def doubling(before: int, after: int) -> list[nn.Module]:
 
 
 def quarter(image_size: tuple[int, int]) -> tuple[int, int]:
-    """The innermost (H, W): two max-poolings below the image's own."""
+    """The innermost (H, W): two max-poolings below the image's own. Raises InputError unless 4 divides both sides."""
     height, width = image_size
     if height % 4 or width % 4:
         raise InputError(

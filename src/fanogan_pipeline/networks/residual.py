@@ -58,7 +58,7 @@ class DownBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Nearest-neighbour enlargement to a given (H, W) inside two 3x3 convolutions with a shortcut."""
+    """Nearest-neighbour enlargement to a given (H, W), then two 3x3 convolutions, and a shortcut."""
 
     def __init__(self, before: int, after: int, size: tuple[int, int]) -> None:
         super().__init__()

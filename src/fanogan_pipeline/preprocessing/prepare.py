@@ -34,6 +34,9 @@ def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepPara
         rows: row numbers of those that may be looked at; at most `levelling.FITTED_ON` of them are.
         parameters: what is wanted.
         seed: of the choice.
+
+    Raises:
+        InputError: a picture that a gain is fitted on cannot be read.
     """
     wanted = parameters.tiling
     tiling = Tiling(wanted.stride, wanted.picture_size) if wanted else None
@@ -79,7 +82,7 @@ def prepare_split(
     source: ImageSource, rows: np.ndarray, geometry: Geometry, workers: int, most: np.ndarray, seed: int
 ) -> tuple[np.ndarray, Tiles | None, list[str], np.ndarray]:
     """Images and tiles as from `prepare_readable`, but of every picture, and of some only so many tiles at random;
-    each one's `picture_sum` and own size.
+    in place of reasons and brightness each one's `picture_sum` and own size (h, w), int32 [N, 2].
 
     What is left out goes as soon as its picture has been cut: memory grows with the tiles that are kept.
 

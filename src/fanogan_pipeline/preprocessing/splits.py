@@ -61,7 +61,7 @@ def expect_unchanged(table: pd.DataFrame, rows: np.ndarray, names: pd.Series) ->
 
 
 def normal_classes(table: pd.DataFrame, parameters: DataPrepParameters, normal_label: str) -> list[str]:
-    """The labels that count as normal; every one of them stands in the table."""
+    """The labels that count as normal. Raises InputError where one of `normal_classes` has no picture."""
     labels = sorted(table["label"].unique())
     learnable = set(table.loc[table["part"] != "test", "label"])
     # a defect may have the name of a class: only what there is to learn from counts against the source's own name
@@ -128,7 +128,8 @@ def _there_is(table: pd.DataFrame, rest: pd.DataFrame, beside: int) -> str:
 
 
 def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The reimplemented system's split: by order in train+test, `count` images to each side."""
+    """The reimplemented system's split: by order in train+test, `count` normal images to each side, and as many
+    others to test."""
     groups = table.loc[table["group"] != "", "group"]
     if len(groups):
         raise InputError(

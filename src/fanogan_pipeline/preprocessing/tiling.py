@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-SEAM_FLOOR = 1e-3  # weight at a tile's rim, so that the picture's own rim, which one tile covers, has some
+SEAM_FLOOR = 1e-3  # added to a tile's weights: those at the picture's rim, which one tile covers, are tiny
 
 
 @dataclass(frozen=True)

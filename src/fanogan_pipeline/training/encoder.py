@@ -24,7 +24,11 @@ UNIT_IMAGES = 256  # real images, evenly from all, that the loss terms' units an
 
 
 class EncoderPhase:
-    """One step: one update of the encoder; generator and critic stay in evaluation mode, frozen."""
+    """One step: one update of the encoder; generator and critic stay in evaluation mode, frozen.
+
+    The images are uint8 [N, C, H, W], normal; the seed is that of weights, noise and order; `record` makes what records
+    updates on a GPU. The other arguments are those of `TrainingJob`, the group as `RealImages` has it.
+    """
 
     name = "encoder"
 

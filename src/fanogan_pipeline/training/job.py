@@ -79,11 +79,12 @@ def train_wgan(job: TrainingJob, images: Images, observe: Observer | None = None
     Args:
         job: phase 1.
         images: uint8 [N, C, H, W].
-        observe: called with the step and its terms at every logged step.
+        observe: called at every logged step, of a resumed phase first with those before, with the step and each term's
+            mean since the one before it.
 
     Returns:
         The averaged generator and the critic; the curves (columns `step`, `term_real`, `term_fake`,
-        `gradient_penalty`, `loss_critic`, `loss_generator`).
+        `gradient_penalty`, `loss_critic`, `loss_generator`; NaN where the objective has no such term).
     """
     phase = phase_of(job, images, torch.device(job.device))
     assert isinstance(phase, WganPhase)
@@ -117,4 +118,4 @@ def train_encoder(job: TrainingJob, images: Images, observe: Observer | None = N
     assert isinstance(phase, EncoderPhase)
     history = run_phase(phase, phase.p.steps, job.training, job.slot, observe)
     columns = ["step", "term_izi", "term_ziz", "term_features", "loss_encoder"]
-    return phase.encoder.eval().requires_grad_(False), history.reindex(columns=columns).astype({"step": int})
+    return phase.encoder.eval().requires_grad_(False), history.reindex(columns=columns)

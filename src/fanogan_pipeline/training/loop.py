@@ -33,8 +33,8 @@ class Phase(Protocol):
         name: as in messages and state keys.
         modules: everything with weights or running statistics.
         optimisers: by name.
-        noise: the one source of randomness besides the order of the data.
-        images_a_step: real images seen in a step, for the rate.
+        noise: the one source of randomness besides the order of the data and what is changed in it.
+        images_a_step: images seen in a step, real ones where the objective has any; for the rate.
         group: the processes that train it.
     """
 
@@ -68,7 +68,8 @@ def run_phase(
 
     Raises:
         TrainingError: what `training.on_failure: stop` stops for; the last good state is kept.
-        KeyboardInterrupt: after Ctrl-C or SIGTERM, with the state saved.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, with the state saved where there is a slot for it.
+        RuntimeError: as `Group.align`.
     """
     step, curves = _begin(phase, parameters, slot)
     group = phase.group

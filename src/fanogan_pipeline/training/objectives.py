@@ -1,8 +1,8 @@
 """Every objective once, under its own name, as its article has it.
 
 Schlegl et al. 2019 = "f-AnoGAN: Fast unsupervised anomaly detection with generative adversarial
-networks", Medical Image Analysis 54. Each function returns a scalar tensor to be minimised,
-unless its name says term.
+networks", Medical Image Analysis 54. Each function but `clip_weights` returns a scalar
+tensor to be minimised, by itself or, without its weight, as part of a loss.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def wasserstein_critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 
 
 def wasserstein_generator_loss(fake_scores: Tensor) -> Tensor:
-    """-E[D(G(z))]: Arjovsky et al. 2017, the generator's side of equation 2."""
+    """-E[D(G(z))], of scores [N]: Arjovsky et al. 2017, the generator's side of equation 2."""
     return -fake_scores.mean()
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-    """E[(||grad D(x~)||_2 - 1)^2] at x~ = mix * x + (1 - mix) * G(z): Gulrajani et al. 2017, equation 3.
+    """E[(||grad D(x^)||_2 - 1)^2] at x^ = mix * x + (1 - mix) * G(z): Gulrajani et al. 2017, equation 3.
 
     Args:
         critic: x [N, C, H, W] -> score [N].

@@ -15,7 +15,7 @@ TOGETHER = 256  # images made at once
 
 @torch.inference_mode()
 def generate(wgan: Wgan, z: Tensor) -> np.ndarray:
-    """G(z) as uint8 [N, C, H, W]."""
+    """G(z) of z [N, latent_dim] as uint8 [N, C, H, W]."""
     device = next(wgan.generator.parameters()).device
     found = [to_bytes(wgan.generator(some.to(device)), pixel_range(wgan.spec)).cpu() for some in z.split(TOGETHER)]
     return torch.cat(found).numpy()
@@ -30,12 +30,13 @@ def walk(wgan: Wgan, steps: int, seed: int) -> tuple[np.ndarray, tuple[float, fl
     """A plane through the latent space, evenly walked.
 
     With two latent dimensions it is their whole square: [-1, 1]^2 of the uniform prior, [-2, 2]^2
-    of the normal one. With more it is spanned by two random orthogonal directions, its corners at
-    the distance sqrt(latent_dim) where the normal prior's mass lies.
+    of the normal one. With one they lie along a line, in every row the same. With more the plane is
+    spanned by two random orthogonal directions, its corners where the normal prior's mass lies, at the
+    distance sqrt(latent_dim), or as far out as no coordinate leaves the uniform prior's [-1, 1].
 
     Returns:
         uint8 [steps, steps, C, H, W], rows from high to low second coordinate as in a plot;
-        extent (first min, first max, second min, second max) of the plane's coordinates.
+        extent (first min, first max, second min, second max) of the coordinates along the two directions.
     """
     dim, uniform = wgan.spec.latent_dim, wgan.prior == "uniform"
     reach = 1.0 if uniform else (2.0 if dim <= 2 else (dim / 2) ** 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 WARM_UP_STEPS = 50  # an adaptive optimiser's first estimates rest on few gradients
-LAST_SHARE = 0.02  # of the full rate, at the last step of a decay
+LAST_SHARE = 0.02  # of the full rate, that a decay ends at, a step behind the last
 
 
 def rate_factor(step: int, steps: int, decay: float, warm_up: int = 0) -> float:

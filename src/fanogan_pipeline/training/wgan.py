@@ -33,7 +33,10 @@ def network_spec(shape: Sequence[int], parameters: WganParameters) -> NetworkSpe
 
 
 class WganPhase:
-    """One step: `critic_steps` updates of the critic, one of the generator, one of its average."""
+    """One step: `critic_steps` updates of the critic, one of the generator, one of its average.
+
+    The arguments are as for `EncoderPhase`.
+    """
 
     name = "wgan"
 

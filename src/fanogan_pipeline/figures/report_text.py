@@ -91,8 +91,8 @@ FIGURES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "latent_walk": (
         "A walk through the latent space",
         "Images along two directions of z, evenly spaced. Neighbours should differ little, and the walk should pass "
-        "through many kinds of normal image. Only towards the corners is z as long as a random one: in the middle "
-        "images may fade without any fault.",
+        "through many kinds of normal image. With more than two latent dimensions z comes near the length of a random "
+        "one towards the corners only: in the middle images may fade without any fault.",
         "Sudden jumps, or large areas of the same image: parts of the latent space that the generator makes no use of.",
         ("wgan_model",),
     ),

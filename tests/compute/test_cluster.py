@@ -63,6 +63,12 @@ def test_a_killed_client_goes_on_with_what_is_missing(cluster, places):
     assert all(after[start] == 1 for start in before)  # nothing that was finished is done again
 
 
+def test_work_that_fails_is_not_done_again(cluster, places):
+    with cluster_of(work.compute(cluster.address)) as executor, pytest.raises(InputError, match="would mend"):
+        executor.submit(work.fail, places[0]).result()
+    assert (Path(places[0]) / "failed").read_text() == "x"
+
+
 def test_workers_of_other_code_compute_nothing(cluster, places, monkeypatch):
     monkeypatch.setattr(own_code, "code_digest", lambda: "of an edit since they were started")
     with pytest.raises(InputError, match=r"other code .* start the workers again"):

@@ -15,6 +15,7 @@ import pandas as pd
 
 from fanogan_pipeline.compute import shards
 from fanogan_pipeline.compute.executors import cluster_of
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import PictureFiles
 from fanogan_pipeline.parameters import ComputeParameters
 from fanogan_pipeline.training import devices
@@ -80,6 +81,13 @@ def kill_once(notes: Path, victim: str, is_time: bool) -> None:
     if victim and is_time and not (notes / "killed").exists():
         (notes / "killed").touch()
         os.kill(os.getpid() if victim == "worker" else int(victim), signal.SIGKILL)
+
+
+def fail(notes: str) -> None:
+    """Raise, and say in the folder `notes` that it has come to that."""
+    with (Path(notes) / "failed").open("a") as file:
+        file.write("x")
+    raise InputError("nothing that doing it again would mend")
 
 
 def pages_asked_for(times: int) -> int:

@@ -1,4 +1,4 @@
-"""Where work is spread over: this process itself, or the workers of a Dask cluster."""
+"""Where work is spread over: threads of this process, processes of its own, or the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ from fanogan_pipeline.errors import ClusterError, InputError, one_line
 from fanogan_pipeline.parameters import ComputeParameters
 
 CONNECT_SECONDS = 20
-RETRIES = 3  # of a piece of work whose worker has died
 
-# What Dask watches in its own time, by default 50 to 100 times a second in every process: 5 % of what workers compute;
+# What Dask watches in its own time, by default up to 100 times a second in every process: 5 % of what workers compute;
 # and what its workers log, which is ours alone.
 CALM = {
     "distributed": {
@@ -57,7 +56,7 @@ def cluster_of(parameters: ComputeParameters) -> Iterator[Executor | None]:
     lost = (distributed.KilledWorker, distributed.comm.CommClosedError, CancelledError)
     with _client(distributed, parameters) as client:
         try:
-            yield client.get_executor(pure=False, retries=RETRIES)
+            yield client.get_executor(pure=False)  # what a killed worker was at goes to another by itself
         except lost as error:
             where = parameters.scheduler or "the cluster on this machine"
             raise ClusterError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,6 +58,11 @@ NOTHING = ImageSource(pd.DataFrame({name: [] for name in SOURCE_COLUMNS}), lambd
 
 REFUSED = {
     "no pictures": (validators.image_source, NOTHING, "found no pictures, expected at least one"),
+    "none left": (
+        validators.image_source,
+        replace(NOTHING, skipped=pd.DataFrame({"image_id": ["a.png"], "reason": ["damaged"]})),
+        "found no pictures, expected at least one",
+    ),
     "no images": (validators.image_set, image_set(0), "found no images"),
     "a name twice": (validators.image_set, image_set(2, ["a", "a"]), "image_id: found 1 repeated names"),
     "anomalies": (validators.normal_set, image_set(anomalous=True), "found 3 anomalous images, expected normal"),

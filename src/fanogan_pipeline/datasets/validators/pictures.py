@@ -14,7 +14,7 @@ from fanogan_pipeline.images import SOURCE_COLUMNS, ImageSet, ImageSource
 def image_source(data: ImageSource) -> None:
     """Raw pictures: at least one, each with its own name."""
     expect(data, ImageSource)
-    if len(data) + len(data.skipped) == 0:
+    if len(data) == 0:
         raise InputError("found no pictures, expected at least one")
     expect_columns(data.table, dict.fromkeys(("image_id", "label"), "text"), SOURCE_COLUMNS)
     expect_unique(data.table, "image_id")

@@ -19,7 +19,7 @@ class MismatchError(PlainError):
 
 
 class TrainingError(PlainError):
-    """Training went wrong: a loss that is not finite, a critic that ran away, a collapsed generator."""
+    """Training went wrong: a loss that is not finite, a critic that ran away, a collapsed generator, dead processes."""
 
 
 class ClusterError(PlainError):

@@ -29,7 +29,7 @@ from fanogan_pipeline.saved import saved_at
 from fanogan_pipeline.tracking import TrackingHooks
 
 VERDICTS = {"new_verdicts": "verdicts", "new_heatmaps": "overlays"}  # what people look at, and its name for them
-# Work that can be gone on with, and all that its node stores, in whatever order.
+# Work that can be gone on with, and all that its nodes store, in whatever order.
 RESULTS = {
     **{phase: {f"{phase}_model", f"{phase}_history"} for phase in PHASES},
     "inference": {"new_scores", "new_summary", *VERDICTS},
@@ -113,7 +113,7 @@ class VersionHooks:
 
 
 class StateHooks:
-    """What unfinished work had kept goes once all that its node makes is safely stored."""
+    """What unfinished work had kept goes once all that its nodes make is safely stored."""
 
     @hook_impl
     def before_pipeline_run(self, catalog: CatalogProtocol) -> None:

@@ -40,7 +40,7 @@ class ImageSource:
         table: a row per picture, index 0..N-1, columns `image_id` (str, unique), `label` (str,
             "" where unknown), `part` ("train", "test" or "" where the source has no split of its
             own), `group` (str; pictures of one group stay on one side of every split, "" stands
-            alone) and `has_mask` (bool).
+            alone), `has_mask` (bool) and, where `files` can tell, `stamp` (str, see `PictureFiles`).
         read: row number -> uint8 [H, W] (grey) or [H, W, 3] (RGB), in the picture's own size.
         read_mask: row number -> bool [H, W], true where anomalous; only called where `has_mask`.
         normal_label: the label that the source's own layout calls normal ("good"), or "" where
@@ -106,7 +106,7 @@ class Tiles:
         return np.stack([self.top, self.left], axis=1)
 
     def take(self, rows: np.ndarray) -> Tiles:
-        """The given rows (int or bool [M]), in their order."""
+        """The given rows (int [M] or bool [N]), in their order."""
         return Tiles(self.picture_id[rows], *(getattr(self, name)[rows] for name in self.NUMBERS))
 
     def runs(self) -> list[slice]:
@@ -171,7 +171,7 @@ class ImageSet:
         return len(self.images)
 
     def take(self, rows: np.ndarray) -> ImageSet:
-        """The set of the given rows (int or bool [M]), in their order."""
+        """The set of the given rows (int [M] or bool [N]), in their order."""
         arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, **arrays, tiles=None if self.tiles is None else self.tiles.take(rows))
 

@@ -95,6 +95,6 @@ def _refit_console() -> None:
 
 
 def quieten_the_package() -> None:
-    """The levels of `conf/logging.yml`, which Kedro does not look for in an archive of the configuration."""
+    """Quieten what `conf/logging.yml` does, which Kedro does not look for in an archive of the configuration."""
     logging.getLogger("kedro.io").setLevel(logging.WARNING)
     logging.getLogger("kedro_viz").setLevel(logging.ERROR)  # it misses a project's folder to leave its notes in

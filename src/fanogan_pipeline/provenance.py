@@ -80,7 +80,8 @@ def uncached(dataset: Any) -> Any:
 
 
 def has_sum(dataset: AbstractDataset) -> bool:
-    """Whether there is anything to sum up: not in what lives in memory, nor in a folder that runs only write into."""
+    """Whether a sum can be had: not of what lives in memory, of a folder that runs only write into, or of a dataset of
+    another package that does not tell its files by `contents`."""
     dataset = uncached(dataset)
     return isinstance(dataset, AtomicFileDataset) or hasattr(dataset, "contents")
 

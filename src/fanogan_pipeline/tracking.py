@@ -38,7 +38,7 @@ SQLITE = "sqlite:///"
 
 
 class TrackingHooks:
-    """Parameters, curves, metrics, figures, report and manifest of each run.
+    """Parameters, curves, metrics, figures and report of each run, and the manifest of one that has not failed.
 
     A run that another plugin has opened (kedro-mlflow) is joined and left open; otherwise one is opened and closed.
     """
@@ -151,7 +151,7 @@ def _start(settings: TrackingParameters, project: Path, name: str | None, values
         ) from error
 
 
-def _log_dataset(client: MlflowClient, run_id: str, name: str, dataset: Any, version: str | None) -> None:
+def _log_dataset(client: MlflowClient, run_id: str, name: str, dataset: Any, version: str) -> None:
     """What MLflow can show of a dataset that this run has saved; nothing of the others."""
     if name in CURVES:
         _log_curves(client, run_id, name.removesuffix("_history"), dataset.load())
@@ -165,7 +165,7 @@ def _log_dataset(client: MlflowClient, run_id: str, name: str, dataset: Any, ver
 
 
 @contextmanager
-def _local(dataset: Any, version: str | None) -> Iterator[str]:
+def _local(dataset: Any, version: str) -> Iterator[str]:
     """Where MLflow can read a saved file or folder: in its place, or as a copy of what lies on no local disk."""
     path = get_filepath_str(dataset._get_versioned_path(version), dataset._protocol)
     if dataset._protocol == "file":

@@ -37,8 +37,8 @@ TOGETHER = 256  # pictures computed by one thread at a time, or a larger batch: 
 
 @dataclass(frozen=True)
 class NewTerms:
-    """Pictures [a, b) of a source -> `image_id`, residual terms, `reason` ("" unless it cannot be judged) and
-    `brightest` (as `prepare_readable` tells).
+    """Pictures [a, b) of a source -> `image_id`, `reason` ("" unless it cannot be judged), `brightest` (as
+    `prepare_readable` tells) and residual terms: NaN with a reason, no columns where all have one.
 
     Attributes:
         source: the pictures.

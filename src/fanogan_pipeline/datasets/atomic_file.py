@@ -31,7 +31,7 @@ DEFLATE_MAXIMUM_RATIO = 1032
 
 
 class AtomicFileDataset(VersionsMixin, AbstractVersionedDataset):
-    """One file or folder, versioned or not, that is saved whole or not at all: give `_read` and `_write`.
+    """One file, or one folder with versions, that is saved whole or not at all: give `_read` and `_write`.
 
     Saving: `_write` makes a local draft; the draft becomes the version in one step (a rename on a
     local disk, one upload elsewhere), or never. Loading: whatever `_read` raises on a broken file

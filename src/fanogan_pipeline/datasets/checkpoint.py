@@ -28,7 +28,8 @@ class CheckpointDataset(AtomicFileDataset):
 
     Raises:
         InputError: (as the cause of Kedro's `DatasetError`) on loading, a file that is cut short, holds other
-            tensors than it says, or has no header of JSON.
+            tensors than it says, or has no header of JSON; on saving, something else than a `Checkpoint`, or a
+            header that JSON cannot hold.
     """
 
     _FORM = "safetensors file"

@@ -86,7 +86,8 @@ def picture_header(opener: Opener, name: str, settings: DecodingSettings) -> Hea
     """The header, without decoding the picture, but for a PNG whose orientation stands behind its pixels.
 
     Raises:
-        InputError: the file is empty, unreadable, no picture, too large or animated.
+        InputError: the file is empty, unreadable, no picture, too large, or animated or colour of 16 bits where the
+            settings refuse that.
     """
     with _opened(opener, name, settings) as image:
         width, height = image.size

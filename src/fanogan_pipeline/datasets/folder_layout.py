@@ -44,7 +44,7 @@ def detect_layout(paths: list[str], root: str) -> str:
     in each and none beside them. "flat": no folders, or a single one at the top that is named good or flat within.
 
     Raises:
-        InputError: it could be more than one of them, or the one folder at the top has another layout than flat.
+        InputError: it could be more than one of them, or the folders at the top have layouts of their own.
     """
     split_paths = [path.split("/") for path in paths]
     tops = sorted({parts[0] for parts in split_paths if len(parts) > 1})

@@ -54,8 +54,8 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
 
     Raises:
         InputError: on construction, a senseless parameter; on `load` (as the cause of Kedro's
-            `DatasetError`), an empty folder, an ambiguous layout, a path without its group, and with
-            on_error "refuse" the first bad file; from `read` and `read_mask`, a file that cannot be decoded.
+            `DatasetError`), a folder without a usable picture, an ambiguous layout, a path without its group, and
+            with on_error "refuse" the first bad file; from `read` and `read_mask`, a file that cannot be decoded.
     """
 
     def __init__(

@@ -83,7 +83,7 @@ def check_names(found: list[str], required: set[str], optional: set[str]) -> Non
 
 
 def check_text(name: str, array: np.ndarray, is_unique: bool) -> None:
-    """Refuse text (str [N]) that holds no valid characters or, where it names things, a name twice."""
+    """Refuse text (str [N] or []) that holds no valid characters or, where it names things, a name twice."""
     try:
         values = array.tolist()
     except ValueError as error:

@@ -14,7 +14,7 @@ from fanogan_pipeline.errors import InputError
 
 
 class OnnxDataset(AtomicFileDataset):
-    """The bytes of an ONNX model as a file; loading one needs no onnx, a glance at it does.
+    """The bytes of an ONNX model as a file; loading one needs no onnx, and a glance tells more with it.
 
     Args:
         filepath, version, credentials, fs_args, max_bytes, metadata: see `AtomicFileDataset`.

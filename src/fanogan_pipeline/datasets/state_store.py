@@ -31,7 +31,7 @@ class StateStore:
     """Training states in a folder, a safetensors file for each key such as `wgan-<digest>`.
 
     A save is whole or absent, and the last one wins. A state that a living process has saved or loaded
-    is held by it (a shared lock that ends with `release` or the process): `sweep` leaves it alone.
+    is held by it (a shared lock that ends with `release` or the process): another one's `sweep` leaves it alone.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -103,7 +103,7 @@ class StateStore:
 
     def sweep(self, prefix: str, keep: str, most: int) -> None:
         """Remove stale states: those whose key starts with `prefix`, but for `keep`, the `most` last saved of the
-        rest, and whatever a living process holds or may hold."""
+        rest, and whatever another living process holds or may hold."""
         others = [self._path(key) for key in self.keys() if key.startswith(prefix) and key != keep]
         for path in but_the_latest(others, most):
             if self._is_held(path.stem) is False:

@@ -68,7 +68,7 @@ class TensorBoardDataset(AbstractVersionedDataset):
     Args:
         filepath: folder of all runs.
         version: of the run, given by Kedro.
-        metadata: for plugins.
+        metadata: for kedro-viz; not read here.
     """
 
     def __init__(

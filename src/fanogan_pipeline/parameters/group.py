@@ -51,7 +51,7 @@ ClassNames = Annotated[list[str], Field(min_length=1), BeforeValidator(_as_names
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
-    """ "; did you mean 'steps'?" or a list of what is known: the end of a message about an unknown name."""
+    """ "did you mean 'steps'?" or a list of what is known: the end of a message about an unknown name."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(sorted(known))}"
 

@@ -187,7 +187,7 @@ def command(options: dict[str, Any], manifest: str, start: Sequence[str] = ("ked
 
 
 def as_config(options: dict[str, Any]) -> dict[str, Any]:
-    """The options as `kedro run --config` reads them from a file's section `run`."""
+    """The options as `--config` reads them from a file, where they stand under the name of the command."""
     names = {option: name for name, option in _FILTERS.items()}
     names |= {option: option.replace("-", "_") for option in ("conf-source", "load-versions", "only-missing-outputs")}
     config = {names.get(option, option): value for option, value in options.items() if option != "params"}

@@ -129,7 +129,8 @@ def measure(
 
     Raises:
         ClusterError: the cluster was lost; its finished parts are kept for the next try.
-        InputError: pictures that are read with other settings than those that the detector learnt from.
+        InputError: pictures that are read with other settings than those that the detector learnt from; there is no
+            cluster to be had, or a part cannot be written.
     """
     detector.geometry.expect_decoding(source.decoding, "new_images")
     if compute.engine != "local" and source.files is None:

@@ -91,6 +91,7 @@ def measure(
         place: a local folder, seen by all workers, for the parts of unfinished work on a cluster.
 
     Raises:
+        InputError: there is no cluster to be had, or a file for it cannot be written.
         ClusterError: the cluster was lost; its finished parts are kept for the next try.
     """
     statistics = ResidualStatistics.from_checkpoint(models["residual_statistics"]).to(restorer.device)

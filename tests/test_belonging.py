@@ -204,13 +204,14 @@ def test_two_score_tables_of_different_detectors_are_not_drawn_together(twice):
         draw_histogram(*tables, {"threshold": 1.0})
 
 
-def test_terms_are_not_measured_with_the_statistics_of_other_models(twice):
+@pytest.mark.parametrize("other", ["wgan_model", "encoder_model"])
+def test_terms_are_not_measured_with_the_statistics_of_other_models(other, twice):
     image_set = stored(twice, ImageSetDataset, "test_set", 1)
-    statistics = stored(twice, CheckpointDataset, "residual_statistics", 0)
-    wgan_model = stored(twice, CheckpointDataset, "wgan_model", 1)
-    with pytest.raises(MismatchError, match="residual_statistics was made with the wgan_model of digest") as caught:
-        nodes.measure(image_set, None, statistics, wgan_model, None, group("scoring"), None, None)
-    assert f"version {versions(twice, 'wgan_model')[1]}" in str(caught.value)
+    kept = {"wgan_model": 1, "encoder_model": 0, "residual_statistics": 0 if other == "wgan_model" else 1}
+    wgan_model, encoder_model, statistics = (stored(twice, CheckpointDataset, *file) for file in kept.items())
+    with pytest.raises(MismatchError, match=f"residual_statistics was made with the {other} of digest") as caught:
+        nodes.measure(image_set, None, statistics, wgan_model, encoder_model, group("scoring"), None, None)
+    assert f"version {versions(twice, other)[kept[other]]}" in str(caught.value)
 
 
 def test_a_detector_judges_only_the_split_that_it_was_calibrated_on(twice):

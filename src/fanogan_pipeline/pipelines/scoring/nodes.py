@@ -76,7 +76,8 @@ def measure(
     """Residual terms of a set, a row per picture; those of the residual map where wanted, or needed by the score."""
     models.expect_split(wgan_model, image_set.split_digest)
     belongs_to = residual_statistics.header.get("belongs_to", {})
-    models.expect_member("residual_statistics", belongs_to, "wgan_model", wgan_model, detectors.MEND)
+    for name, model in {"wgan_model": wgan_model, "encoder_model": encoder_model}.items():
+        models.expect_member("residual_statistics", belongs_to, name, model, detectors.MEND)
     found = {"wgan_model": wgan_model, "encoder_model": encoder_model, "residual_statistics": residual_statistics}
     settings = terms.Settings(
         restorer.device.type,

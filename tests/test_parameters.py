@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tests.parts import group
 from tests.project import ROOT
 
-from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, complaint, dotted, masked, plain
+from fanogan_pipeline.parameters import GLOBALS, GROUPS, Globals, complaint, did_you_mean, dotted, masked, plain
 
 WRONG = [
     ("data_prep", "image_size", [8, 28]),
@@ -94,6 +94,16 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant():
     with pytest.raises(ValidationError) as caught:
         group("wgan", step=3)
     assert complaint("wgan", caught.value) == "wgan: unknown parameter 'step'; did you mean 'steps'?"
+
+
+def test_of_very_many_known_names_a_refusal_shows_some():
+    assert did_you_mean("x", [f"part{n:04}" for n in range(1500)]).endswith("part0023 and 1,476 more")
+
+
+def test_a_refusal_shows_no_password():
+    with pytest.raises(ValidationError) as caught:
+        GROUPS["tracking"].model_validate("https://me:secret@host")
+    assert complaint("tracking", caught.value).endswith("found str ('https://***@host')")
 
 
 def test_groups_have_dotted_names():

@@ -9,6 +9,7 @@ import torch
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from tests.project import ROOT
 
+from fanogan_pipeline.cli import _as_this_run
 from fanogan_pipeline.refusals import plain_line
 
 
@@ -18,7 +19,7 @@ def test_memory_that_cannot_be_had_is_told_with_what_helps():
     line = plain_line(caught.value)
     assert line.startswith("out of memory (")
     assert "lower the batch_size" in line
-    assert "data_prep.max_train or max_train_tiles" in line  # no batch size makes the training set smaller
+    assert "data_prep.max_train or tiling.max_train_tiles" in line  # no batch size makes the training set smaller
     assert "for new pictures, inference.shard_size" in line  # a finished detector's own sizes are what they are
     assert "\n" not in line
     assert plain_line(MemoryError()).startswith("out of memory (no more could be had)")
@@ -41,6 +42,14 @@ def test_an_environment_that_an_archive_lacks_is_named_without_an_empty_list(tmp
     with pytest.raises(MissingConfigException) as caught:
         loader["parameters"]
     assert plain_line(caught.value) == "--env: found 'smok', but conf/smok is not there"
+
+
+def test_commands_are_those_of_the_package_where_there_is_no_project(tmp_path, monkeypatch):
+    options = {"conf_source": "conf.tar.gz", "env": None, "params": {}}
+    for place, words in ((tmp_path, "fanogan_pipeline"), (ROOT / "src", "kedro run")):
+        monkeypatch.chdir(place)
+        told = _as_this_run("run 'kedro run --pipelines scoring'", options)
+        assert told == f"run '{words} --conf-source conf.tar.gz --pipelines scoring'"
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC])

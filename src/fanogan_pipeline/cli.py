@@ -9,11 +9,13 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
+from kedro.utils import find_kedro_project
 
 from fanogan_pipeline.log import suit_the_reader
 from fanogan_pipeline.parameters import dotted, masked
@@ -43,10 +45,11 @@ def _way_on(options: dict[str, Any]) -> str:
 
 def _as_this_run(line: str, options: dict[str, Any]) -> str:
     """Commands that a line tells, with the configuration of the run: without it they would train other models."""
-    from fanogan_pipeline.provenance import command
+    from fanogan_pipeline.provenance import command, run_words
 
     places, stated = {"conf-source": options["conf_source"], "env": options["env"]}, masked(dotted(options["params"]))
-    start = shlex.split(command({name: place for name, place in places.items() if place}, ""))
+    words = run_words(find_kedro_project(Path.cwd()) or Path.cwd())
+    start = shlex.split(command({name: place for name, place in places.items() if place}, "", words))
     # What only a file can say came by one, whose name Kedro does not keep.
     again = command({"params": stated} if stated else {}, "...", start)
     return line.replace("'kedro run", f"'{again}")
@@ -74,5 +77,5 @@ def run(**options: Any) -> Any:
         if line is None:
             raise
         logger.debug("the run stopped\n%s", traceback.format_exc())
-        _say(f"Error: {_as_this_run(line, options)}", "red")
+        _say(f"Error: {masked(_as_this_run(line, options))}", "red")
         sys.exit(1)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, cast
 
 from kedro.config import OmegaConfigLoader
@@ -17,7 +17,6 @@ from kedro.framework.project import settings
 from kedro.io import CatalogProtocol
 from kedro.io.core import is_parameter
 from kedro.pipeline import Node, Pipeline
-from kedro.utils import is_kedro_project
 from omegaconf.errors import OmegaConfBaseException
 
 from fanogan_pipeline import own_code, provenance
@@ -128,7 +127,7 @@ class ManifestHooks:
             for name, version in self._read.items()
             if version and (name in self._pinned or name not in self._written)
         }
-        options, start = self._options(versions), self._start()
+        options, start = self._options(versions), provenance.run_words(self._context.project_path)
         return {
             "command": provenance.command(options, self._from_here(saved_at(self._catalog[NAME])), start),
             "is_complete": is_complete,
@@ -165,10 +164,6 @@ class ManifestHooks:
         """A path as it is said in the project's folder."""
         path, project = PurePosixPath(place), self._context.project_path.as_posix()
         return str(path.relative_to(project)) if path.is_relative_to(project) else place
-
-    def _start(self) -> list[str]:
-        """The words of a run: away from the source only the package's own command knows it."""
-        return ["kedro", "run"] if is_kedro_project(self._context.project_path) else [Path(__file__).parent.name]
 
     def _summed(self, versions: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
         for name, version in versions.items() - self._sums.keys():

@@ -19,6 +19,7 @@ import joblib
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset
 from kedro.io.core import get_filepath_str
 from kedro.pipeline import Pipeline
+from kedro.utils import is_kedro_project
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -184,6 +185,11 @@ def command(options: dict[str, Any], manifest: str, start: Sequence[str] = ("ked
             value = text
         words += [f"--{name}"] if value is True else [f"--{name}", value]
     return shlex.join(words)
+
+
+def run_words(project: Path) -> list[str]:
+    """The words of a run: away from the source only the package's own command knows it."""
+    return ["kedro", "run"] if is_kedro_project(project) else [Path(__file__).parent.name]
 
 
 def as_config(options: dict[str, Any]) -> dict[str, Any]:

@@ -99,8 +99,8 @@ def _of_memory(error: BaseException) -> str | None:
         what = _joined(str(error))[:160] or "no more could be had"
         return (
             f"out of memory ({what}); lower the batch_size of wgan, encoder or scoring, data_prep.image_size, or "
-            "data_prep.max_train or max_train_tiles, for the whole train_set lies on the device that trains; "
-            "for new pictures, inference.shard_size"
+            "data_prep.max_train or tiling.max_train_tiles, for the whole train_set lies on the device that trains; "
+            "for new pictures, inference.shard_size; for the benchmark, compute.workers"
         )
     return None
 

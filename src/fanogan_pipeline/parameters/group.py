@@ -24,6 +24,7 @@ Batch = Annotated[int, Field(ge=1, le=65_536)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
+SHOWN = 24  # known names in a message: folders that count as classes may be thousands
 _LOGIN = re.compile(r"://(?:[^/\s]*:\S*|[^/\s]+)@")  # passwords may hold any mark but blanks
 _SECRET = re.compile(r"([?&][^=&\s]*(?:pass|pwd|token|secret)[^=&\s]*=)[^&\s'\"]*", re.IGNORECASE)
 
@@ -53,7 +54,10 @@ ClassNames = Annotated[list[str], Field(min_length=1), BeforeValidator(_as_names
 def did_you_mean(name: str, known: list[str]) -> str:
     """ "did you mean 'steps'?" or a list of what is known: the end of a message about an unknown name."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(sorted(known))}"
+    if close:
+        return f"did you mean '{close[0]}'?"
+    more = f" and {len(known) - SHOWN:,} more" if len(known) > SHOWN else ""
+    return f"known are: {', '.join(sorted(known)[:SHOWN])}{more}"
 
 
 class Group(BaseModel):
@@ -98,4 +102,4 @@ def complaint(group: str, error: ValidationError) -> str:
     silent = first["type"] in ("value_error", "missing") or "found" in reason
     found = "" if silent else f"; found {first['input']!r}"
     more = len(error.errors()) - 1
-    return f"{name}: {reason}{found}" + (f" (and {more} more)" if more else "")
+    return masked(f"{name}: {reason}{found}" + (f" (and {more} more)" if more else ""))

@@ -188,7 +188,7 @@ ROWS: dict[str, Row] = {
         "normal_classes: '1' is listed twice",
     ),
     "class with too few images for its split": idx(
-        "data_prep: the selection split would get 1 images, expected at least 2; of normal_classes there are",
+        "data_prep: the selection split would get 1 image, expected at least 2; of normal_classes there are",
         "of '1' outside the test split; add images, change the fractions or correct normal_classes",
     ),
     "fractions that leave nothing": parameter(
@@ -328,7 +328,7 @@ ROWS: dict[str, Row] = {
     ),
     "pictures too few to choose a score with": Row(
         ("--env", "smoke", "--params", "scoring.score=chosen,data_prep.selection_fraction=0.0005"),
-        ("selection_set: found 3 images, expected at least 4 to choose a score with; raise data_prep.selection_",),
+        ("selection_set: found 3 pictures, expected at least 4 to choose a score with; raise data_prep.selection_",),
     ),
     "encoder's batch larger than the data": Row(
         ("--env", "smoke", "--pipelines", "encoder", "--params", "encoder.batch_size=500"),
@@ -336,7 +336,7 @@ ROWS: dict[str, Row] = {
     ),
     "device that is not there": Row(
         ("--env", "smoke", "--params", "device=cuda"),
-        ("device: found 'cuda', but PyTorch sees no GPU here;",),
+        ("device: found 'cuda', but PyTorch sees no GPU on ",),
     ),
     "device that nobody knows": parameter("device=gpu", "device: Input should be 'auto', 'cpu' or 'cuda'; found 'gpu'"),
     # ------------------------------------------------------------ the command and the configuration

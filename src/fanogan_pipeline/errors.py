@@ -26,6 +26,11 @@ class ClusterError(PlainError):
     """The machines or processes that work was spread over are lost; what they had finished is kept."""
 
 
+def plural(count: int, noun: str) -> str:
+    """ "1 image", "1,135 images"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def one_line(error: BaseException, most: int = 300) -> str:
     """An error's text on one line of at most `most` characters."""
     text = " ".join(str(error).split())[:most]

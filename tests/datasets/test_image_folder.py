@@ -97,8 +97,8 @@ def test_an_ambiguous_layout_is_refused(tmp_path, names, found):
 @pytest.mark.parametrize(
     ("names", "found"),
     [
-        (["good/0.png", "bad/0.png"], "set: found the layout classes, expected this folder as path"),
-        (["test/good/0.png", "test/spot/0.png"], "set: found the layout defects, expected this folder as path"),
+        (["good/0.png", "bad/0.png"], "set: found the layout classes, expected this folder as filepath"),
+        (["test/good/0.png", "test/spot/0.png"], "set: found the layout defects, expected this folder as filepath"),
         (["mv/train/good/0.png", "mv/test/spot/0.png", "mv/ground_truth/spot/0.png"], "set/mv: found the layout def"),
         (["train/OK/0.png", "test/NOK/0.png"], "set: found the folder test but neither train/good nor test/good"),
         (["0.png", "bad/0.png"], "set: found pictures beside the folders bad, which may mean more than one layout"),
@@ -151,6 +151,10 @@ def test_groups_by_level_and_pattern(tmp_path):
 def test_a_path_without_its_group_is_named(tmp_path, group_by):
     dataset = ImageFolderDataset(filepath=str(put(tmp_path, "p/a.png")), group_by=group_by)
     assert "p/a.png: found no group in this path by group_by" in message_of(dataset)
+
+
+def test_no_password_of_an_address_is_shown():
+    assert "secret" not in str(ImageFolderDataset(filepath="memory://me:secret@host/pictures"))
 
 
 def test_reading_from_many_threads_gives_each_its_own_picture(tmp_path):

@@ -84,12 +84,15 @@ def test_a_bad_picture_is_refused_by_name(tmp_path, case):
 def test_a_bad_picture_is_skipped_and_listed(tmp_path, caplog, case):
     data, expected = BAD_PICTURES[case]
     (put(tmp_path, "a.png", "c.png") / "b.png").write_bytes(data)
-    source = ImageFolderDataset(filepath=str(tmp_path), verify="full", on_error="skip").load()
+    dataset = ImageFolderDataset(filepath=str(tmp_path), verify="full", on_error="skip")
+    source = dataset.load()
     assert source.table["image_id"].tolist() == ["a.png", "c.png"]
     np.testing.assert_array_equal(source.read(1), grey(seed=1))
     assert source.skipped["image_id"].tolist() == ["b.png"]
     assert source.skipped["reason"].iloc[0].startswith(expected)
     assert "skipped 1 file, such as b.png: found" in caplog.text
+    dataset.load()  # as the next node does
+    assert caplog.text.count("skipped 1 file") == 1
 
 
 def test_what_only_decoding_shows_is_said_on_reading(tmp_path):

@@ -87,7 +87,7 @@ REFUSED = {
     "promise": (
         validators.detector,
         {"rule": {}, "threshold": 1.0, "promised_false_alarm_rate": 2.0, "belongs_to": {}},
-        "promised_false_alarm_rate: found 2.0, expected 0 to 1",
+        "promised_false_alarm_rate: found 2.0, expected above 0 and below 1",
     ),
     "page": (validators.report, "no page", "found no <html>"),
 }

@@ -69,7 +69,7 @@ def test_too_few_calibration_images_for_a_rate_promise_what_they_can_and_say_so(
     assert made.promised_false_alarm_rate == pytest.approx(1 / 21)
     assert made.threshold == 19.0
     assert "needs at least 99 calibration images, found 20" in caplog.text
-    with pytest.raises(InputError, match="calibration_set: found 1 images"):
+    with pytest.raises(InputError, match="calibration_set: found 1 image,"):
         calibrate(np.array([1.0]), 0.01)
 
 

@@ -177,7 +177,7 @@ def test_by_few_groups_nothing_is_chosen_and_that_is_said(caplog):
     table = choose_mix(images, lambda fitted, sets: [], 0, group=few)
     assert chosen_mix(table) == next(iter(MIXES))
     validators.score_choice(table)
-    assert "3 groups to select by are too few" in caplog.text
+    assert "found 3 groups in the selection set, expected at least 4" in caplog.text
 
 
 def test_a_mix_by_hand():

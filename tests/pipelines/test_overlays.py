@@ -76,10 +76,12 @@ def test_a_picture_that_is_gone_or_damaged_since_costs_its_own_overlay_alone(tmp
 
 def test_a_picture_that_is_scored_and_not_listed_any_more_is_told_of(tmp_path, caplog):
     source, (detector, _) = folder_of(tmp_path / "new", ["whole.png"]), scenes.detector(False)
-    scores = pd.DataFrame({"image_id": ["moved.png", "whole.png"], "score": [2.0, 1.0], "is_flagged": True})
+    scores = pd.DataFrame({"image_id": ["a.png", "b.png", "whole.png"], "score": [3.0, 2.0, 1.0], "is_flagged": True})
     overlays = nodes.draw_overlays(source, scores, detector, group("inference"))
     assert list(overlays) == ["whole.png"]
-    assert "moved.png: no longer in the folder" in caplog.text
+    assert caplog.messages[1:] == [
+        "inference: no overlay of 2 pictures, scored and no longer in the folder, such as a.png"
+    ]
 
 
 @pytest.mark.parametrize("is_emptied", [False, True])

@@ -102,7 +102,7 @@ def test_the_scoring_nodes_go_by_the_groups_of_their_sets(caplog):
     grouped = replace(whole, split_digest="None", group=three)  # these models name no split
     scoring = group("scoring", score="chosen")
     chosen = nodes.choose_score(grouped, restorer, models["residual_statistics"], models["wgan_model"], scoring, 0)
-    assert "3 groups to select by are too few" in caplog.text
+    assert "found 3 groups in the selection set, expected at least 4" in caplog.text
     terms = pd.DataFrame(np.random.default_rng(0).random((60, 4)), columns=[*TERMS, "map_maximum"])
     given = (choice.as_given("image"), terms, terms)
     found = nodes.calibrate_detector(*given, grouped, *models.values(), scoring)

@@ -91,7 +91,7 @@ def test_masks_of_anomalous_pictures_that_are_black_throughout_are_told(tmp_path
     source = ImageFolderDataset(filepath=str(tmp_path)).load()
     geometry, rows, is_anomaly = Geometry((20, 24), 1), np.arange(4), (source.table["label"] == "bad").to_numpy()
     ground_truth.read_masks(source, rows, geometry, None, is_anomaly)
-    assert "1 of 3 masks of anomalous pictures are black, such as that of test/bad/2.png" in caplog.text
+    assert "black masks of anomalous pictures: 1 of 3, such as that of test/bad/2.png" in caplog.text
 
 
 def test_of_some_pictures_a_few_tiles_are_kept_at_random_and_the_sums_are_of_all(source):
@@ -141,7 +141,7 @@ def test_pictures_to_learn_from_that_show_nothing_once_light_is_levelled_are_nam
 
     geometry, rows = Geometry((16, 16), 1, local_contrast=contrast, tiling=tiling), np.array([3, 0, 1])
     prepare.prepare_split(replace(source, read=read), rows, geometry, 2, np.zeros(3, int), 0)
-    said = "2 pictures of raw_images show nothing, one brightness throughout (1.png, 3.png)"
+    said = "found one brightness throughout, which shows nothing, in 2 pictures of raw_images (1.png, 3.png)"
     assert (said in caplog.text) == (contrast is not None)
 
 

@@ -157,7 +157,7 @@ def test_a_copy_on_another_side_is_dropped_or_refused(policy):
     split = split_of(("a", "train", "1"), ("b", "train", "2"), ("c", "selection", "2"), ("d", "calibration", "3"),
                      ("e", "test", "3"), ("f", "train", "1"))  # fmt: skip
     if policy == "refuse":
-        with pytest.raises(InputError, match=r"2 images stand on two sides.*data_prep\.duplicates"):
+        with pytest.raises(InputError, match=r"found 2 images on two sides.*data_prep\.duplicates"):
             settle_duplicates(split, policy)
         return
     kept = settle_duplicates(split, policy)
@@ -227,8 +227,8 @@ def test_what_is_promised_of_copies_of_a_source_s_own_test_images_is_said(caplog
 @pytest.mark.parametrize(
     ("count", "alike", "said"),
     [
-        (20, ["selection"], "the selection split would get 1 images, expected at least 2; 1 copy of another image was"),
-        (40, SPLITS, "images, expected at least 2; 39 copies of other images were dropped"),
+        (20, ["selection"], "the selection split would get 1 image, expected at least 2; 1 copy of another image was"),
+        (40, SPLITS, "image, expected at least 2; 39 copies of other images were dropped"),
     ],
 )
 def test_what_copies_leave_too_little_of_is_refused_and_they_are_named(count, alike, said):
@@ -246,10 +246,10 @@ def test_a_picture_under_both_labels_is_no_mere_copy_and_both_places_are_named(c
     assert len(kept) == len(plan) - 3
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warned[0] == (
-        "data_prep: 2 pictures are labelled normal in one place and anomalous in another, such as 'p9' and 'p62': "
+        "data_prep: found 2 pictures labelled normal in one place and anomalous in another, such as 'p9' and 'p62': "
         "correct one"
     )
-    assert warned[1] == ("data_prep: 1 copies of normal images dropped, one of each stays, such as 'p21' of 'p20'")
+    assert warned[1] == ("data_prep: 1 copy of normal images dropped, one of each stays, such as 'p21' of 'p20'")
     assert len(warned) == 2
 
 

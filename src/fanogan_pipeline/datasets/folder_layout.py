@@ -52,13 +52,17 @@ def detect_layout(paths: list[str], root: str) -> str:
     if len(tops) == 1 and is_nested and tops[0] not in (*_PARTS, DEFECTS_NORMAL_LABEL):
         below = f"{root.rstrip('/')}/{tops[0]}"
         if (layout := detect_layout(["/".join(parts[1:]) for parts in split_paths], below)) != "flat":
-            raise InputError(f"{below}: found the layout {layout}, expected this folder as path (or set layout: flat)")
+            raise InputError(
+                f"{below}: found the layout {layout}, expected this folder as filepath (or set layout: flat)"
+            )
         return "flat"
     if any(len(parts) > 2 and parts[0] in _PARTS[:2] and parts[1] == DEFECTS_NORMAL_LABEL for parts in split_paths):
         return "defects"
     inner = sorted({parts[0] for parts in split_paths if len(parts) > 3 and parts[1:3] == ["train", "good"]})
     if inner:
-        raise InputError(f"{root}: found {_some(inner)}, each with its own train/good, expected one of them as path")
+        raise InputError(
+            f"{root}: found {_some(inner)}, each with its own train/good, expected one of them as filepath"
+        )
     reserved = [top for top in tops if top in _PARTS]
     if reserved:
         found = f"the folder {reserved[0]} but neither train/good nor test/good"
@@ -73,7 +77,7 @@ def detect_layout(paths: list[str], root: str) -> str:
     else:
         return "classes"
     raise InputError(
-        f"{root}: found {found}, which may mean more than one layout; with this folder as path set "
+        f"{root}: found {found}, which may mean more than one layout; with this folder as filepath set "
         "layout: flat (all normal), classes (one folder a class) or defects (train/good, test/<defect>)"
     )
 

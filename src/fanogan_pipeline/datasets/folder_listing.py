@@ -44,7 +44,9 @@ def list_pictures(filesystem: fsspec.AbstractFileSystem, root: str, with_others:
     """
     if not filesystem.isdir(root):
         found = "a file" if filesystem.exists(root) else "nothing"
-        raise InputError(f"{root}: found {found}, expected a folder of pictures; correct the path")
+        raise InputError(
+            f"{root}: found {found}, expected a folder of pictures; put pictures there or correct filepath"
+        )
     listing = Listing(with_others=with_others)
     if isinstance(filesystem, LocalFileSystem):
         _walk(os.path.realpath(root), listing)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sized
 from dataclasses import asdict
 from typing import Any, NoReturn
 
@@ -19,8 +18,9 @@ from fanogan_pipeline.datasets.decoding import DecodingSettings
 from fanogan_pipeline.datasets.folder_layout import LAYOUTS, Arrangement, arrange, detect_layout, grouping
 from fanogan_pipeline.datasets.folder_listing import Listing, list_pictures
 from fanogan_pipeline.datasets.folder_reader import FolderFiles, FolderReader, Look
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.images import SOURCE_COLUMNS, ImageSource
+from fanogan_pipeline.parameters import masked
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,8 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         _check_number("workers", workers, 1, 256)
         if not filepath:
             raise InputError("ImageFolderDataset: found no filepath, expected the folder that the pictures lie in")
-        self._path = str(filepath)
+        self._path = masked(str(filepath))  # for people; a URL may hold a password
+        self._told: Any = None  # what the log has told of it
         self._layout = layout
         self._on_error = on_error
         self._verify = verify
@@ -113,7 +114,7 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
                 found.append((arrangement.pictures[row].path, look.reason))
         if not good:
             raise InputError(
-                f"{self._path}: found no picture that can be used, {_count(found, 'file')} skipped, such as "
+                f"{self._path}: found no picture that can be used, {plural(len(found), 'file')} skipped, such as "
                 f"{found[0][0]}: {found[0][1]}"
             )
         source = self._source(arrangement, reader, good, found)
@@ -179,14 +180,19 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
 
     def _log(self, source: ImageSource, layout: str, n_ignored: int) -> None:
         counts = Counter(zip(source.table["part"], source.table["label"], strict=True)).most_common()
+        found = (counts, layout, n_ignored, source.skipped.to_numpy().tolist())
+        if found == self._told:  # every node that reads the pictures lists them anew
+            return
+        self._told = found
         kinds = ", ".join(f"{'/'.join(filter(None, kind))} {count:,}" for kind, count in counts[:12])
         logger.info(
             "%s: %s, layout %s (%s%s); ignored what is no picture: %d",
-            *(self._path, _count(source, "picture"), layout, kinds, ", ..." if len(counts) > 12 else "", n_ignored),
+            *(self._path, plural(len(source), "picture"), layout, kinds, ", ..." if len(counts) > 12 else ""),
+            n_ignored,
         )
         if len(source.skipped):
             first = source.skipped.iloc[0]
-            logger.warning("%s: skipped %s, such as %s: %s", self._path, _count(source.skipped, "file"), *first)
+            logger.warning("%s: skipped %s, such as %s: %s", self._path, plural(len(source.skipped), "file"), *first)
 
     def contents(self) -> tuple[dict[str, tuple[Any, str]], dict[str, Any]]:
         """What is loaded: relative path -> file system and path of each picture and mask; and how, as JSON holds it.
@@ -208,10 +214,6 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
 
     def _release(self) -> None:
         self._filesystem.invalidate_cache(self._root)
-
-
-def _count(things: Sized, noun: str) -> str:
-    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NoReturn
 from kedro.io import AbstractDataset, DatasetError
 
 from fanogan_pipeline.datasets.staging import but_the_latest, sweep, whole_file
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.lazy import lazily
 
 with lazily():
@@ -108,7 +108,7 @@ class StateStore:
         for path in but_the_latest(others, most):
             if self._is_held(path.stem) is False:
                 self.discard(path.stem)
-                logger.info("%s: removed, %d later unfinished ones are kept", path, most)
+                logger.info("%s: removed, %s kept", path, plural(most, "later unfinished one"))
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

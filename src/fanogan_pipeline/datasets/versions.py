@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import fsspec
 from kedro.io.core import Version, VersionNotFoundError, get_filepath_str
 
-from fanogan_pipeline.errors import InputError, one_line
+from fanogan_pipeline.errors import InputError, one_line, plural
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class VersionsMixin:
 
     def _listed(self, most: int = 10) -> str:
         versions = list(self._readable())
-        more = f" and {len(versions) - most} older ones" if len(versions) > most else ""
+        more = f" and {plural(len(versions) - most, 'older one')}" if len(versions) > most else ""
         return (", ".join(versions[:most]) or "none, it was never written") + more
 
     def _refuse_version(self, reason: str) -> NoReturn:

@@ -15,7 +15,7 @@ from fanogan_pipeline.detection.scoring import MIXES, fit_mix
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.synthetic_anomalies import synthetic_anomalies
 from fanogan_pipeline.detection.training_set import TrainingSet
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,10 @@ def choose_mix(
     rows = _rows_of_pictures(len(images), pictures if group is None else belonging(names, group))
     if len(rows) < FEWEST:
         first = next(iter(MIXES))
-        logger.warning("scoring.score: %d groups to select by are too few for a choice, taking %s", len(rows), first)
+        logger.warning(
+            "scoring.score: found %s in the selection set, expected at least %d for a choice; taking %s",
+            *(plural(len(rows), "group"), FEWEST, first),
+        )
         return as_given(first)
     order = np.random.default_rng(seed).permutation(len(rows))
     halves = [[rows[picture] for picture in half] for half in np.array_split(order, 2)]
@@ -89,7 +92,7 @@ def check_count(pictures: int) -> None:
     """Refuse a selection set of too few pictures to choose a score with (InputError)."""
     if pictures < FEWEST:
         raise InputError(
-            f"selection_set: found {pictures} images, expected at least {FEWEST} to choose a score with; "
+            f"selection_set: found {plural(pictures, 'picture')}, expected at least {FEWEST} to choose a score with; "
             "raise data_prep.selection_fraction or set scoring.score: standardised"
         )
 

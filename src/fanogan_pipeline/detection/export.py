@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.residuals import terms
 from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.networks.models import AGAIN
 from fanogan_pipeline.networks.pixels import to_pixels
 
 NEEDED = ("onnx", "onnxscript")
@@ -45,7 +46,7 @@ class DetectorModule(nn.Module):
     def __init__(self, detector: AnomalyDetector) -> None:
         super().__init__()
         if reason := refusal(detector):
-            raise InputError(f"detector: found {reason}; change it and run 'kedro run', then export")
+            raise InputError(f"detector: found {reason}; change it and run '{AGAIN}', then export")
         self.restorer, self.statistics, self.rule = detector.restorer, detector.statistics, detector.detector.rule
         self.networks = nn.ModuleList([self.restorer.wgan.generator, self.restorer.wgan.critic, self.restorer.encoder])
         self.threshold = detector.detector.calibration.threshold

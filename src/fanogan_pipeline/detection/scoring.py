@@ -13,7 +13,7 @@ import pandas as pd
 
 from fanogan_pipeline.detection.residuals import TERMS
 from fanogan_pipeline.detection.training_set import VIEWS
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 
 logger = logging.getLogger(__name__)
 
@@ -146,15 +146,15 @@ def calibrate(calibration_scores: np.ndarray, false_alarm_rate: float, n_groups:
     n = len(calibration_scores)
     if n < 2:
         raise InputError(
-            f"calibration_set: found {n} images, expected at least 2; raise data_prep.calibration_fraction"
+            f"calibration_set: found {plural(n, 'image')}, expected at least 2; raise data_prep.calibration_fraction"
         )
     threshold, promised = conformal_threshold(calibration_scores, false_alarm_rate)
     warn_of_few(n, false_alarm_rate)
     if n_groups is not None:
         logger.warning(
-            "scoring: the %d calibration images are of %d groups; the promised false-alarm rate is that of new images "
-            "of these groups, and is no promise for others",
-            *(n, n_groups),
+            "scoring: the %d calibration images are of %s; the promised false-alarm rate is that of new images "
+            "like these, and is no promise for other groups",
+            *(n, plural(n_groups, "group")),
         )
     ordered = np.sort(np.asarray(calibration_scores, np.float64))
     return Calibration(
@@ -170,7 +170,8 @@ def warn_of_few(n: int, false_alarm_rate: float) -> None:
     """A word where n calibration images are too few to promise the wished rate."""
     if false_alarm_rate * (n + 1) < 1 - 1e-9:
         logger.warning(
-            "scoring.false_alarm_rate: %g needs at least %d calibration images, found %d; promising %.4f instead",
+            "scoring.false_alarm_rate: %g needs at least %d calibration images, found %d; promising %.3g instead; for "
+            "that rate add normal images or raise data_prep.calibration_fraction",
             *(false_alarm_rate, math.ceil(1 / false_alarm_rate - 1e-9) - 1, n, 1 / (n + 1)),
         )
 

@@ -18,7 +18,7 @@ from fanogan_pipeline.detection.residual_law import ResidualLaw
 from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.tensors import OfTensors
 from fanogan_pipeline.detection.training_set import DISTANCES, VIEWS, TrainingSet
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.networks import Checkpoint
 
 Kind = TypeVar("Kind", Neighbours, ResidualLaw, Expectation)
@@ -97,7 +97,8 @@ def fit_statistics(
     """
     if len(images) < 2:
         raise InputError(
-            f"selection_set: found {len(images)} images, expected at least 2; raise data_prep.selection_fraction"
+            f"selection_set: found {plural(len(images), 'image')}, expected at least 2; raise "
+            "data_prep.selection_fraction"
         )
     expectations = _fit_expectations(images, restorer, training_set, batch_size) if training_set else {}
     maps = fit_map_statistics(images, restorer, batch_size, is_aligned)

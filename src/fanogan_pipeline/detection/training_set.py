@@ -15,7 +15,7 @@ from fanogan_pipeline.detection.poses import Pose
 from fanogan_pipeline.detection.residual_law import ResidualLaw, fit_law
 from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.tensors import OfTensors
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.evenly import evenly
 
 MOST_IMAGES = 8192  # training images that count, evenly from all there are
@@ -65,7 +65,7 @@ def fit_training_set(
         InputError: fewer than two images.
     """
     if len(images) < 2:
-        raise InputError(f"train_set: found {len(images)} images, expected at least 2")
+        raise InputError(f"train_set: found {plural(len(images), 'image')}, expected at least 2")
     kept = images[evenly(len(images), MOST_IMAGES)]
     neighbours = fit_neighbours(kept, restorer, batch_size, poses)
     residuals = []

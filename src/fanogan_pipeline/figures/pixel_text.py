@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fanogan_pipeline.figures.style import near_one, number, plural
+from fanogan_pipeline.errors import plural
+from fanogan_pipeline.figures.style import near_one, number
 
 PIXEL_MEASURES = {  # number of `metrics`: its name, what it means
     "pixel_auroc": (

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
+from fanogan_pipeline.errors import plural
 from fanogan_pipeline.figures import style
 
 
@@ -33,7 +34,7 @@ def generated_samples(images: np.ndarray, latent_dim: int) -> Figure:
     count, _, height, width = images.shape
     columns = max(1, math.ceil(math.sqrt(count * height / width)))
     rows = math.ceil(count / columns)
-    title = f"{style.plural(count, 'generated image')}, each from a random z of {style.plural(latent_dim, 'dimension')}"
+    title = f"{plural(count, 'generated image')}, each from a random z of {plural(latent_dim, 'dimension')}"
     figure = style.new_figure(7.5, 7.5 * rows * height / (columns * width) + 0.5, title)
     axis = figure.subplots()
     axis.imshow(in_rows(images, columns))

@@ -79,11 +79,6 @@ def near_one(value: float) -> str:
     return "above 0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
 
 
-def plural(count: int, noun: str) -> str:
-    """ "1 image", "1,135 images"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def need_columns(table: pd.DataFrame, columns: Sequence[str], name: str, mend: str) -> None:
     """Raises InputError where a table lacks a column; says the table's name and what to do."""
     missing = [column for column in columns if column not in table]

@@ -6,7 +6,7 @@ import logging
 
 import pandas as pd
 
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.preprocessing.splits import expect_enough
 
 logger = logging.getLogger(__name__)
@@ -35,9 +35,9 @@ def settle_duplicates(split: pd.DataFrame, policy: str) -> pd.DataFrame:
         first = split[stray].iloc[0]
         other = split[(split["sha256"] == first["sha256"]) & (split["split"] != first["split"])].iloc[0]
         raise InputError(
-            f"raw_images: {int(stray.sum())} images stand on two sides of the split, such as '{first['image_id']}' "
-            f"({first['split']}) and '{other['image_id']}' ({other['split']}); remove the copies or set "
-            "data_prep.duplicates: drop"
+            f"raw_images: found {plural(int(stray.sum()), 'image')} on two sides of the split, such as "
+            f"'{first['image_id']}' ({first['split']}) and '{other['image_id']}' ({other['split']}); remove the copies "
+            "or set data_prep.duplicates: drop"
         )
     if policy == "drop" and split["draws_test"].all():
         first = split.sort_values(["is_anomaly", "image_id"], ascending=[False, True])  # no side has a say
@@ -63,19 +63,20 @@ def warn_of_copies(split: pd.DataFrame, kept: pd.DataFrame) -> None:
     if is_both.any():
         pictures = split[is_both].groupby(["sha256", "is_anomaly"], sort=False)["image_id"].first().unstack()
         logger.warning(
-            "data_prep: %d pictures are labelled normal in one place and anomalous in another, such as '%s' and '%s': "
+            "data_prep: found %s labelled normal in one place and anomalous in another, such as '%s' and '%s': "
             "correct one",
-            *(len(pictures), pictures[False].iloc[0], pictures[True].iloc[0]),
+            *(plural(len(pictures), "picture"), pictures[False].iloc[0], pictures[True].iloc[0]),
         )
     dropped = split[~is_both & ~split.index.isin(kept.index)]
     if dropped.empty:
         return
-    said = "%d copies of normal images dropped, one of each stays"
+    copies = f"{len(dropped):,} {'copy' if len(dropped) == 1 else 'copies'} of"
+    said = f"{copies} normal images dropped, one of each stays"
     if not split["draws_test"].all():
         said = (
-            "%d copies of images on another side of the split dropped; the promised false-alarm rate does not "
-            "cover the pictures that they are copies of"
+            f"{copies} images on another side of the split dropped; the promised false-alarm rate does not cover "
+            "pictures that have such copies"
         )
     first = dropped.iloc[0]
     stays = kept.loc[kept["sha256"] == first["sha256"], "image_id"].iloc[0]
-    logger.warning(f"data_prep: {said}, such as '%s' of '%s'", len(dropped), first["image_id"], stays)
+    logger.warning("data_prep: %s, such as '%s' of '%s'", said, first["image_id"], stays)

@@ -42,8 +42,8 @@ def read_masks(
         masks[runs[position]] = geometry.apply_to_mask(mask) if tiles is None else geometry.cut_mask(mask)
     if empty:
         logger.warning(
-            "data_prep: %d of %d masks of anomalous pictures are black, such as that of %s, and pixel numbers leave "
-            "these pictures out; in a JPEG or WebP mask values of 127 and less count as black",
+            "data_prep: black masks of anomalous pictures: %d of %d, such as that of %s; pixel numbers leave these "
+            "pictures out; in a JPEG or WebP mask values of 127 and less count as black",
             *(len(empty), int((has_mask & is_anomaly).sum()), empty[0]),
         )
     return masks

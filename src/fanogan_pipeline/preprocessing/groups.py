@@ -7,6 +7,8 @@ import logging
 import numpy as np
 import pandas as pd
 
+from fanogan_pipeline.errors import plural
+
 logger = logging.getLogger(__name__)
 
 
@@ -52,6 +54,6 @@ def warn_of_share(name: str, found: int, wanted: int) -> None:
     """A word where a side has less than half or more than one and a half times what it should."""
     if abs(found - wanted) > wanted / 2:
         logger.warning(
-            "data_prep: %d normal images for the %s split, where its fraction asks for %d: groups stay whole",
-            *(found, name, wanted),
+            "data_prep: %s for the %s split, where its fraction asks for %d: groups stay whole",
+            *(plural(found, "normal image"), name, wanted),
         )

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.images import ImageSet, ImageSource, Tiles, groups_of, picture_runs
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.preprocessing.decoded import decoded, readable
@@ -140,9 +140,9 @@ def warn_of_darkness(
 def _warn_of_blank(names: list[str]) -> None:
     """A word on the pictures of these names, which are blank."""
     logger.warning(
-        "data_prep: %d pictures of raw_images show nothing, one brightness throughout (%s%s); take them out, for "
-        "inference judges none like them",
-        *(len(names), ", ".join(names[:SHOWN]), ", ..." if len(names) > SHOWN else ""),
+        "data_prep: found one brightness throughout, which shows nothing, in %s of raw_images (%s%s); take out what is "
+        "such, for inference judges none of it",
+        *(plural(len(names), "picture"), ", ".join(names[:SHOWN]), ", ..." if len(names) > SHOWN else ""),
     )
 
 

@@ -8,7 +8,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.parameters import DataPrepParameters, did_you_mean
 from fanogan_pipeline.preprocessing.groups import draw_groups, draw_share, grouped_with, warn_of_share
 
@@ -94,7 +94,8 @@ def _official(table: pd.DataFrame, parameters: DataPrepParameters, seed: int) ->
         warn_of_share("test", int(is_test[normal].sum()), wanted)
     torn = grouped_with(table, is_test) & ~is_test & ~table["is_anomaly"]
     if torn.any():
-        logger.warning("data_prep: %d training images left out, others of their groups are test images", torn.sum())
+        left_out = plural(int(torn.sum()), "training image")
+        logger.warning("data_prep: %s left out, for other images of the same groups are test images", left_out)
     test, rest = table[is_test], table[~is_test & ~torn & ~table["is_anomaly"]]
     selection = draw_share("selection", rest, parameters.selection_fraction, rng)
     left = rest.drop(index=selection)
@@ -141,7 +142,7 @@ def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:
     if len(normal) < 4 * count or len(other) < count:
         raise InputError(
             f"data_prep.reference_count: found {count}, but raw_images has {len(normal)} normal and {len(other)} other "
-            f"images, expected at least {4 * count} and {count}"
+            f"images, expected at least {4 * count} and {count}; lower it or set data_prep.protocol: official"
         )
     train, tested, calibration, selection = (normal[k * count : (k + 1) * count] for k in range(4))
     return _assemble(train, selection, calibration, pd.concat([tested, other[:count]]), "").assign(draws_test=False)
@@ -162,7 +163,7 @@ def expect_enough(split: pd.DataFrame, there_is: str) -> None:
     for name, least in zip(SPLITS, (2, 2, 2, 1), strict=True):
         if (found := int((split["split"] == name).sum())) < least:
             raise InputError(
-                f"data_prep: the {name} split would get {found} images, expected at least {least}; {there_is}"
+                f"data_prep: the {name} split would get {plural(found, 'image')}, expected at least {least}; {there_is}"
             )
 
 

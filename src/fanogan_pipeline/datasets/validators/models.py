@@ -30,7 +30,9 @@ def detector(data: dict[str, Any]) -> None:
     expect_keys(data, DETECTOR_KEYS)
     expect_finite(data, ("threshold", "promised_false_alarm_rate"))
     if not 0 < data["promised_false_alarm_rate"] < 1:
-        raise InputError(f"promised_false_alarm_rate: found {data['promised_false_alarm_rate']}, expected 0 to 1")
+        raise InputError(
+            f"promised_false_alarm_rate: found {data['promised_false_alarm_rate']}, expected above 0 and below 1"
+        )
 
 
 def onnx_model(data: bytes) -> None:

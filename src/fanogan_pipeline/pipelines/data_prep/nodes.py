@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fanogan_pipeline.errors import plural
 from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import WITHOUT_EFFECT, DataPrepParameters
 from fanogan_pipeline.pipelines.hints import DataFrame, Geometry, ImageSet, ImageSource
@@ -49,7 +50,8 @@ def settle_split(split_plan: DataFrame, fitted_images: Fitted, parameters: DataP
     copies.expect_enough_left(plan, kept)
     for split in splits.SPLITS:
         part = kept[kept["split"] == split]
-        logger.info("%s: %d images, %d of them anomalous", split, len(part), int(part["is_anomaly"].sum()))
+        images = plural(len(part), "image")
+        logger.info("%s: %s, %d of them anomalous", split, images, int(part["is_anomaly"].sum()))
     kept.attrs["data_prep"] = parameters.model_dump(mode="json", exclude=set(WITHOUT_EFFECT["data_prep"]))
     return kept
 

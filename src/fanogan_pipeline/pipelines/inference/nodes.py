@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.lazy import lazily
 from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters, TrainingParameters
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, ImageSource, StateStore
@@ -103,9 +103,9 @@ def _summary(terms: DataFrame, scores: DataFrame, anomaly_detector: Any, paramet
     drift = batch.drift_p_value(scores["score"].to_numpy(), np.asarray(judged.calibration_scores))
     if drift < parameters.drift_alarm:
         logger.warning(
-            "inference: the scores of these %d pictures are not distributed as the calibration set's (p = %.2g); if "
+            "inference: the scores of the %s judged are not distributed as the calibration set's (p = %.2g); if "
             "most should be normal, the camera or the goods have changed and the threshold's promise does not hold",
-            *(len(scores), drift),
+            *(plural(len(scores), "picture"), drift),
         )
     return {
         "pictures": len(scores),
@@ -127,10 +127,12 @@ def draw_overlays(
     """A picture under its residual map for each one flagged, the highest scores first, `max_heatmaps` at most."""
     flagged = new_scores[new_scores["is_flagged"]].nlargest(parameters.max_heatmaps, "score")["image_id"].tolist()
     rows = {image_id: row for row, image_id in enumerate(measured_images.table["image_id"])}
-    for image_id in flagged:
-        if image_id not in rows:  # of scores that another run has stored
-            logger.warning("inference: no overlay of a picture that was scored, %s: no longer in the folder", image_id)
     there = [image_id for image_id in flagged if image_id in rows]
+    if gone := [image_id for image_id in flagged if image_id not in rows]:  # of scores that another run has stored
+        logger.warning(
+            "inference: no overlay of %s, scored and no longer in the folder, such as %s",
+            *(plural(len(gone), "picture"), gone[0]),
+        )
     wanted, size = tuple(rows[image_id] for image_id in there), min(TOGETHER, parameters.shard_size)
     # pictures are drawn in their order, one by one; those of a chunk share its maps, and no other's are kept
     maps = lru_cache(maxsize=1)(partial(_maps, measured_images, anomaly_detector, parameters.workers))

@@ -61,7 +61,7 @@ def test_a_gpu_that_is_not_there_is_refused_in_one_line(monkeypatch, tmp_path: P
     with pytest.raises(SystemExit) as refused:
         program.main()
     told = str(refused.value.code)
-    assert told.startswith("benchmarks: device: found 'cuda', but PyTorch sees no GPU here; ")
+    assert told.startswith("benchmarks: device: found 'cuda', but PyTorch sees no GPU on ")
     assert "\n" not in told
     assert not list(tmp_path.iterdir())
 

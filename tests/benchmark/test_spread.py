@@ -186,7 +186,7 @@ def test_a_cell_computes_in_full_float32_on_a_gpu_too(pictures, tmp_path, monkey
 def test_a_worker_without_the_gpu_that_is_asked_for_says_so(pictures, tmp_path):
     ours = settings().model_copy(update={"device": "cuda"})
     benchmark._write(tmp_path, *pictures)
-    with pytest.raises(InputError, match="device: found 'cuda', but PyTorch sees no GPU here"):
+    with pytest.raises(InputError, match="device: found 'cuda', but PyTorch sees no GPU on"):
         benchmark.cells_from(str(tmp_path), ours, [("1", 0)], slice(0, 1))
 
 

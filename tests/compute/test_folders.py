@@ -120,7 +120,7 @@ def test_the_last_folders_of_other_facts_stay_and_the_log_names_what_goes(tmp_pa
         os.utime(folder, (second, second))
     with caplog.at_level("INFO"), held(tmp_path, "benchmark", ["d"], most=2) as folder:
         assert set(tmp_path.iterdir()) == {folder, *folders[1:]}
-    assert caplog.messages == [f"{folders[0]}: removed, 2 later ones are kept"]
+    assert caplog.messages == [f"{folders[0]}: removed, 2 later ones kept"]
 
 
 def test_a_folder_of_work_that_is_a_link_stays_and_so_does_what_it_leads_to(tmp_path):

@@ -104,7 +104,7 @@ def test_a_state_that_is_not_finite_is_never_kept(tmp_path, monkeypatch):
         return terms
 
     monkeypatch.setattr(WganPhase, "step", spoil)
-    with pytest.raises(TrainingError, match="wgan step 5: a weight of the generator is not finite; try"):
+    with pytest.raises(TrainingError, match="wgan step 5: not finite: a weight of the generator; try"):
         train(slot, save_every_steps=1, log_every=100)
     assert slot.facts["saved"] == [1, 2, 3, 4]
     assert slot.load().header["step"] == 4

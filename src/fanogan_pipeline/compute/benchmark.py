@@ -24,6 +24,7 @@ from fanogan_pipeline.compute.executors import cluster_of, processes
 from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.compute.folders import digest, held
 from fanogan_pipeline.datasets.staging import remove_unless_held
+from fanogan_pipeline.errors import plural
 from fanogan_pipeline.parameters import WITHOUT_EFFECT, ComputeParameters
 from fanogan_pipeline.training import devices
 
@@ -110,7 +111,7 @@ class Teller:
 
     def __init__(self, cells: Sequence[Cell], folder: Path) -> None:
         self.cells, self.start = cells, time.monotonic()
-        logger.info("benchmark: %d cells, each kept in %s once it is done", len(cells), folder)
+        logger.info("benchmark: %s, each kept in %s once it is done", plural(len(cells), "cell"), folder)
 
     def __call__(self, part: int, done: int, missing: int) -> None:
         """Cell number `part` is in, the `done`-th of those that were missing."""

@@ -42,5 +42,6 @@ def telling(place: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(
             f"{place}: cannot be written ({error.strerror or one_line(error)}), finished parts are kept; check the "
-            "space left on the disk and the permissions, then the same command goes on from there"
+            "space left on the disk and the permissions, then the same command with --only-missing-outputs goes on "
+            "from there"
         ) from error

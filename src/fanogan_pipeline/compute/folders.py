@@ -16,6 +16,7 @@ from typing import Any
 from fanogan_pipeline.compute.files import telling, work_file
 from fanogan_pipeline.datasets import safetensors_format
 from fanogan_pipeline.datasets.staging import but_the_latest, lock_directory, remove_unless_held
+from fanogan_pipeline.errors import plural
 from fanogan_pipeline.networks import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def held(place: Path, kind: str, facts: Any, most: int = 0) -> Iterator[Path]:
         others = [other for other in place.resolve().glob(f"{kind}-*") if other != root]
         for other in but_the_latest(others, most):
             if remove_unless_held(other) and most:
-                logger.info("%s: removed, %d later ones are kept", other, most)
+                logger.info("%s: removed, %s kept", other, plural(most, "later one"))
         yield root
     finally:
         os.close(lock)

@@ -24,7 +24,7 @@ from fanogan_pipeline.compute.executors import cluster_of, threads
 from fanogan_pipeline.compute.files import work_file
 from fanogan_pipeline.compute.folders import digest, held, read_models, write_models
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.images import ImageSource, PictureFiles, Tiles, of_runs, picture_runs
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters
@@ -99,7 +99,7 @@ def new_terms_from(folder: str, files: PictureFiles, workers: int, shard_size: i
     found = NewTerms(source, _read(folder), workers, what="")(slice(0, len(names)))
     if (found["reason"] != "").all() and not any(map(files.exists, names)):
         raise InputError(
-            f"new_images: a worker sees none of {len(names):,} pictures such as {found['reason'].iloc[0]}; "
+            f"new_images: a worker sees none of {plural(len(names), 'picture')} such as {found['reason'].iloc[0]}; "
             "have every worker see their folder under the same path or URL, or set compute.engine: local"
         )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import signal
 import threading
 import uuid
@@ -20,7 +21,7 @@ import torch
 from fanogan_pipeline import errors
 from fanogan_pipeline.compute import job_files, worker
 from fanogan_pipeline.compute.files import work_folder
-from fanogan_pipeline.errors import InputError, TrainingError, one_line
+from fanogan_pipeline.errors import InputError, TrainingError, one_line, plural
 from fanogan_pipeline.parameters import WganParameters
 from fanogan_pipeline.training.job import TrainingJob
 from fanogan_pipeline.training.state import StateSlot
@@ -63,7 +64,7 @@ def train_first(job: TrainingJob, images: np.ndarray, entry: Callable[[str], Non
             job_files.write(job, folder, images)
             _launch(job, processes, folder, entry, way_on)
         if not _is_done(slot, job.parameters.steps):
-            raise TrainingError(f"{job.phase}: {processes} processes have ended without leaving a finished state")
+            raise TrainingError(f"{job.phase}: all processes have ended and none has left a finished state")
     return job
 
 
@@ -87,10 +88,14 @@ def processes_here(job: TrainingJob) -> int:
         asked = 1  # and refused below, for on several machines not even one a machine cuts the batches evenly
     for name, size in batches.items():
         if size % (asked * machines):
+            if machines == 1:
+                raise InputError(
+                    f"training.processes: found {asked}, expected a number that divides {name} ({size}); change one of "
+                    "the two"
+                )
             raise InputError(
-                f"training.processes: found {asked}"
-                + (f" on each of {machines} machines" if machines > 1 else "")
-                + f", expected a number that divides {name} ({size}); change one of the two"
+                f"training.processes: found {job.training.processes} on each of {machines} machines, expected a number "
+                f"that, {machines} times, divides {name} ({size}); change it, training.machines or {name}"
             )
     return asked
 
@@ -107,6 +112,7 @@ def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     training, run = job.training, uuid.uuid4().hex[:12]
+    together = processes * training.machines
     config = LaunchConfig(
         min_nodes=training.machines,
         max_nodes=training.machines,
@@ -120,13 +126,13 @@ def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str
         start_method="forkserver",
         logs_specs=DefaultLogsSpecs(str(folder / "logs"), {rank: Std.ALL for rank in range(1, processes)} or Std.NONE),
     )
-    logger.info("%s: %d processes train side by side", job.phase, processes * training.machines)
+    logger.info("%s: %d processes train side by side", job.phase, together)
     if training.machines > 1:
         logger.info(
             "waiting for %d of %d machines, each with: %s=1 torchrun --nnodes %d --nproc-per-node %d --max-restarts %d "
             "--rdzv-backend c10d --rdzv-id %s --rdzv-endpoint %s -m fanogan_pipeline.compute.worker %s",
             *(training.machines - 1, training.machines, FRESH_STORE, training.machines, processes, training.restarts),
-            *(run, training.rendezvous, folder.resolve()),
+            *(run, training.rendezvous, shlex.quote(str(folder.resolve()))),
         )
     try:
         with _as_it_was():
@@ -137,15 +143,15 @@ def _launch(job: TrainingJob, processes: int, folder: Path, entry: Callable[[str
     except ChildFailedError as error:
         _raise_outcome(folder)
         rank, failure = error.get_first_failure()
+        again = f", and again after {plural(training.restarts, 'restart')}" if training.restarts else ""
         raise TrainingError(
-            f"{job.phase}: process {rank} of {processes * training.machines} {_reason(failure)}, and again after "
-            f"{training.restarts} restarts; the last state is kept, {way_on} goes on from there"
+            f"{job.phase}: process {rank} of {together} {_reason(failure)}{again}; the last state is kept, {way_on} "
+            "goes on from there"
         ) from error
     except (RuntimeError, OSError, RendezvousError) as error:  # an address of another machine, a port in use
         reason = one_line(error.__cause__ or error)
-        raise TrainingError(
-            f"{job.phase}: {processes} processes cannot start ({reason}); check training.rendezvous and the memory left"
-        ) from error
+        what = "training.rendezvous and the memory left" if training.rendezvous else "the memory left"
+        raise TrainingError(f"{job.phase}: {together} processes cannot start ({reason}); check {what}") from error
     _raise_outcome(folder)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import platform
 from functools import cache
 
 import joblib
 import torch
 
-from fanogan_pipeline.errors import InputError
+from fanogan_pipeline.errors import InputError, plural
 
 logger = logging.getLogger(__name__)
 CPU_BUILD = f"{torch.__version__}, which is for the CPU alone (pytorch.org/get-started)"
@@ -26,8 +27,9 @@ def choose_device(name: str) -> torch.device:
     """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
+        use = "use 'cpu', or 'auto' where no other machine computes"
         other = "" if torch.version.cuda or torch.version.hip else f", or a build of PyTorch other than {CPU_BUILD}"
-        raise InputError(f"device: found 'cuda', but PyTorch sees no GPU here; use 'auto' or 'cpu'{other}")
+        raise InputError(f"device: found 'cuda', but PyTorch sees no GPU on {platform.node()}; {use}{other}")
     if name == "auto":
         _say(available)
     return _exact(torch.device("cuda" if available and name != "cpu" else "cpu"))
@@ -36,7 +38,7 @@ def choose_device(name: str) -> torch.device:
 @cache
 def _say(is_gpu: bool) -> None:
     """Once a process, what `auto` has come to: with a wrong build of PyTorch a GPU lies idle without a word."""
-    where = torch.cuda.get_device_name() if is_gpu else f"the CPU ({torch.get_num_threads()} threads)"
+    where = torch.cuda.get_device_name() if is_gpu else f"the CPU ({plural(torch.get_num_threads(), 'thread')})"
     logger.info("device: auto, which is %s", where)
 
 
@@ -51,7 +53,8 @@ def of_process(kind: str, local_rank: int) -> torch.device:
     gpus = torch.cuda.device_count()
     if local_rank >= gpus:
         raise InputError(
-            f"training.processes: process {local_rank} finds no GPU of its own among {gpus}; use auto or fewer"
+            f"training.processes: found more than the GPUs of {platform.node()} ({gpus}), expected one for each "
+            "process; lower it or use auto"
         )
     torch.cuda.set_device(local_rank)
     return _exact(torch.device("cuda", local_rank))

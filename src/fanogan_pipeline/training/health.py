@@ -22,7 +22,8 @@ def finite_complaint(values: dict[str, float], modules: dict[str, nn.Module]) ->
     for name, module in modules.items():
         if not all(bool(torch.isfinite(weight).all()) for weight in module.parameters()):
             bad.append(f"a weight of the {name}")
-    return f"{', '.join(bad)} is not finite; try a lower learning rate or float32" if bad else ""
+    how = "try a lower learning_rate, or precision: float32 where it is bfloat16"
+    return f"not finite: {', '.join(bad)}; {how}" if bad else ""
 
 
 def runaway_complaint(values: dict[str, float]) -> str:

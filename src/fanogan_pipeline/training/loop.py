@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from fanogan_pipeline.errors import plural
 from fanogan_pipeline.parameters import TrainingParameters
 from fanogan_pipeline.training import health
 from fanogan_pipeline.training.curves import Curves
@@ -100,7 +101,8 @@ def run_phase(
                 saved_at = time.monotonic()
             if stopping:
                 progress.close()
-                logger.warning("%s: stopped at step %d, which is kept to go on from", phase.name, step)
+                hint = ", which is kept to go on from" if slot else ""
+                logger.warning("%s: stopped at step %d%s", phase.name, step, hint)
                 raise KeyboardInterrupt
         if group.size == 1 and interrupted():  # in the very last step: whatever comes next is not to begin
             raise KeyboardInterrupt
@@ -135,9 +137,8 @@ def _begin(phase: Phase, parameters: TrainingParameters, slot: StateSlot | None)
         state = None
     if state is None:
         if others := len(slot.others()):
-            logger.info(
-                "%s: starting afresh; %d unfinished kept here had other parameters, data or code", phase.name, others
-            )
+            found = plural(others, "unfinished training")
+            logger.info("%s: starting afresh; %s kept here had other parameters, data or code", phase.name, found)
         return 0, Curves()
     step, curves = unpack(state, phase.modules, phase.optimisers, phase.noise)
     logger.info("%s: going on from step %d", phase.name, step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -75,7 +76,8 @@ def _drop_unwritable_files() -> None:
             open(handler.baseFilename, "a").close()
         except OSError as error:
             root.removeHandler(handler)
-            logger.warning("%s: cannot be written (%s); this run keeps no log", handler.baseFilename, error.strerror)
+            level = logging.DEBUG if multiprocessing.parent_process() else logging.WARNING  # a run's processes are many
+            logger.log(level, "%s: cannot be written (%s); this run keeps no log", handler.baseFilename, error.strerror)
 
 
 def _refit_console() -> None:

@@ -38,7 +38,8 @@ def expect_code(digest: str, *packages: str) -> None:
     if digest != code_digest(*packages):
         raise InputError(
             f"a worker on {platform.node()} has other code of fanogan_pipeline than the run that it works for: its "
-            "results would count as those of the run's; install the run's code there and start the workers again"
+            "results would count as those of the run's; install the run's code there and start the workers again, or "
+            "the run, where the code has been edited since it began"
         )
 
 

@@ -70,8 +70,9 @@ class StateStore:
                 file = _shared(draft)  # the one before is held until this one is in its place
         except OSError as error:
             raise InputError(
-                f"{path}: the training state cannot be saved ({error.strerror or error}), the one before stays; "
-                "check the space left and the permissions"
+                f"{path}: the training state cannot be saved ({error.strerror or error}), one saved before stays; "
+                "check the space left and the permissions, then the same command with --only-missing-outputs goes on "
+                "from there"
             ) from error
         self._hold(key, file)
 

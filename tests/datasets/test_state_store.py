@@ -80,7 +80,7 @@ def test_stale_states_go_but_for_the_last_few_and_those_of_the_living(tmp_path, 
     with caplog.at_level(logging.INFO):
         store.sweep("wgan-", keep="wgan-e", most=1)
     assert store.keys() == ["encoder-f", "wgan-a", "wgan-d", "wgan-e"]
-    assert "wgan-c.safetensors: removed, 1 later unfinished ones are kept" in caplog.text
+    assert "wgan-c.safetensors: removed, 1 later unfinished one kept" in caplog.text
 
 
 def test_states_that_another_machine_is_at_are_neither_taken_nor_removed(tmp_path, held_elsewhere, monkeypatch):

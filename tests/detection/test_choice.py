@@ -132,7 +132,7 @@ def test_the_tiles_of_a_picture_stay_on_one_side_and_count_as_one():
         assert len(fitted_on) == len(compared) == 6  # every picture of the half, not its first ones
     alone = choose_mix(images.astype(np.uint8), measure_by(("neighbour_ratio",)), 0).set_index("mix")
     assert table.loc["neighbours", "standard_error"] != alone.loc["neighbours", "standard_error"]
-    with pytest.raises(InputError, match="found 3 images"):
+    with pytest.raises(InputError, match="found 3 pictures"):
         choose_mix(images[:120].astype(np.uint8), measure, 0, pictures[:120])
 
 
@@ -193,7 +193,7 @@ def test_a_new_term_joins_no_family_by_the_beginning_of_its_name():
 
 
 def test_too_few_images_to_choose_with_are_refused():
-    with pytest.raises(InputError, match=r"selection_set: found 3 images.*scoring\.score"):
+    with pytest.raises(InputError, match=r"selection_set: found 3 pictures.*scoring\.score"):
         choose_mix(ones(3).numpy(), lambda fitted, sets: [], seed=0)
 
 

@@ -286,6 +286,11 @@ f-AnoGAN's score made of one thing alone:
 """
 
 
+def filled(text: str) -> str:
+    """A paragraph in lines; a name broken at its hyphen would be shown with a blank in it."""
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
+
+
 def opening(all_results: list[Results]) -> str:
     """Whose means the README's table holds, on which labels the defaults were designed, and the means without those."""
     counts = listed([f"{found.whole['normal_class'].nunique()} of {found.name}" for found in all_results])
@@ -295,7 +300,7 @@ def opening(all_results: list[Results]) -> str:
         others = [found.whole[~found.whole["normal_class"].isin(found.design)] for found in tuned]
         means = listed([f"{rows.loc[rows['method'] == OURS, 'auroc'].mean():.4f}" for rows in others])
         told += f" The defaults were designed on test labels of {classes}; without these classes f-AnoGAN has {means}."
-    return textwrap.fill(told, WIDTH)
+    return filled(told)
 
 
 def head(all_results: list[Results]) -> str:
@@ -306,7 +311,7 @@ def head(all_results: list[Results]) -> str:
     text = ours.map(lambda value: "" if pd.isna(value) else f"{value:.4f}").rename(index=words)
     rule = "; ".join(told_of_choices(found) for found in all_results)
     table = markdown(text.rename_axis("method").reset_index())
-    ours = textwrap.fill(f"What the score is made of, chosen without a test label: {rule}.", WIDTH)
+    ours = filled(f"What the score is made of, chosen without a test label: {rule}.")
     return f"{opening(all_results)}\n\n{table}\n\n{ours}"
 
 

@@ -179,6 +179,20 @@ def test_a_remote_folder_reads_like_a_local_one(tmp_path):
         filesystem.rm("/parts", recursive=True)
 
 
+def test_a_password_in_the_address_opens_the_folder_and_is_shown_nowhere(tmp_path, caplog):
+    filesystem, address = fsspec.filesystem("memory"), "memory://user:secret@host/parts"
+    put(tmp_path, "a.png")
+    filesystem.put(str(tmp_path) + "/", "/user:secret@host/parts", recursive=True)
+    try:
+        dataset = ImageFolderDataset(filepath=address)
+        with caplog.at_level(logging.INFO):
+            assert dataset.load().table["image_id"].tolist() == ["a.png"]
+        assert "1 picture" in caplog.text
+        assert "secret" not in caplog.text
+    finally:
+        filesystem.rm("/user:secret@host", recursive=True)
+
+
 def test_a_file_that_a_store_lists_with_milliseconds_and_shows_without_is_the_same_file():
     when = datetime(2026, 11, 27, 4, 5, 43, 821000, tzinfo=UTC)
     listed, shown = (

@@ -95,7 +95,7 @@ class ImageFolderDataset(AbstractDataset[NoReturn, ImageSource]):
         self._group_of = grouping(group_by)
         self._settings = DecodingSettings(sixteen_bit_maximum, float_maximum, background, animated, max_pixels)
         self._workers = workers
-        self._filesystem, self._root = fsspec.core.url_to_fs(self._path, **(credentials or {}))
+        self._filesystem, self._root = fsspec.core.url_to_fs(str(filepath), **(credentials or {}))
         self.metadata = metadata
 
     def load(self) -> ImageSource:

@@ -7,15 +7,14 @@ alone, never on its own minimum and maximum or on its neighbours.
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
+from fanogan_pipeline.datasets.orientation import is_turned, upright
 from fanogan_pipeline.errors import InputError, one_line
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
@@ -23,17 +22,6 @@ EXTENSIONS = frozenset({"png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"})
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP"})
 _GREY = frozenset({"1", "L", "LA", "La"})
 _ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-_TURN = Image.Transpose
-_TURNS = {  # orientation -> what makes the picture upright; from 5 on it swaps the sides
-    **{2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM, 5: _TURN.TRANSPOSE},
-    **{6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90},
-}
-_PNG_SIGNATURE, _PNG_KEYWORD, _PNG_CHECKSUM = 8, 22, 4  # bytes; of a keyword the longest that is looked for
-_ORIENTATION_CHUNKS = (
-    b"eXIf",
-    *(kind + b"XML:com.adobe.xmp\0" for kind in (b"tEXt", b"zTXt", b"iTXt")),
-    *(kind + b"Raw profile type exif\0" for kind in (b"tEXt", b"zTXt", b"iTXt")),
-)
 _TIFF_TILE_WIDTH, _TIFF_TILE_LENGTH = 322, 323
 
 # The limit on a picture's size is `max_pixels`, checked from the header in `_opened`. Pillow's own is
@@ -91,7 +79,7 @@ def picture_header(opener: Opener, name: str, settings: DecodingSettings) -> Hea
     """
     with _opened(opener, name, settings) as image:
         width, height = image.size
-        return Header((width, height) if _is_turned(image) else (height, width), _setting_of(image))
+        return Header((width, height) if is_turned(image) else (height, width), _setting_of(image))
 
 
 def decode(opener: Opener, name: str, settings: DecodingSettings) -> np.ndarray:
@@ -101,7 +89,7 @@ def decode(opener: Opener, name: str, settings: DecodingSettings) -> np.ndarray:
         InputError: as `picture_header`, and a file cut short or damaged, or values out of their range.
     """
     with _opened(opener, name, settings) as image:
-        return _to_uint8(_upright(image), name, settings)
+        return _to_uint8(upright(image), name, settings)
 
 
 def decode_mask(opener: Opener, name: str, settings: DecodingSettings) -> np.ndarray:
@@ -113,7 +101,7 @@ def decode_mask(opener: Opener, name: str, settings: DecodingSettings) -> np.nda
     """
     with _opened(opener, name, settings.of_masks) as opened:
         threshold = 127 if opened.format in _LOSSY else 0
-        image = _upright(opened)
+        image = upright(opened)
         values = _wide_values(image, name) if _is_wide(image) else _to_uint8(image, name, DecodingSettings())
         return (values if values.ndim == 2 else values.max(axis=2)) > threshold
 
@@ -185,51 +173,6 @@ def _tile_pixels(image: Image.Image) -> int:
     """Pixels of a TIFF's tile, which the decoder allocates however small the picture is."""
     tags: Any = getattr(image, "tag_v2", {})
     return int(tags.get(_TIFF_TILE_WIDTH, 0)) * int(tags.get(_TIFF_TILE_LENGTH, 0))
-
-
-def _is_turned(image: ImageFile.ImageFile) -> bool:
-    """Whether the orientation swaps the sides that the header gives."""
-    if image.format == "TIFF":  # Pillow swaps a TIFF's itself
-        return False
-    if image.format == "PNG" and "exif" not in image.info and image.fp and _is_orientation_behind(image.fp):
-        image.load()
-    return _orientation(image) >= 5
-
-
-def _orientation(image: ImageFile.ImageFile) -> int:
-    """By EXIF or XMP data; 1, upright, where they say none or cannot be read, as the pixels can all the same."""
-    try:
-        # a PNG's own `getexif` would decode the whole of it to look behind the pixels
-        found = Image.Image.getexif(image).get(ExifTags.Base.Orientation)
-        return found if found in _TURNS else 1
-    except Exception:  # as in `_opened`
-        return 1
-
-
-def _upright(image: ImageFile.ImageFile) -> Image.Image:
-    image.load()  # what is wrong with the pixels shows here
-    turn = _TURNS.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
-
-
-def _is_orientation_behind(stream: IO[bytes]) -> bool:
-    """Whether a PNG has EXIF or XMP data behind its pixels; the stream stays where it is."""
-    place = stream.tell()
-    behind = itertools.dropwhile(lambda chunk: not chunk.startswith(b"IDAT"), _png_chunks(stream))
-    is_found = any(chunk.startswith(_ORIENTATION_CHUNKS) for chunk in behind)
-    stream.seek(place)
-    return is_found
-
-
-def _png_chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Kind and first bytes of each chunk of a PNG."""
-    stream.seek(_PNG_SIGNATURE)
-    kind = b""
-    while kind != b"IEND" and len(head := stream.read(8)) == 8:
-        length, kind = int.from_bytes(head[:4], "big"), head[4:]
-        start = stream.read(min(length, _PNG_KEYWORD))
-        yield kind + start
-        stream.seek(length - len(start) + _PNG_CHECKSUM, os.SEEK_CUR)
 
 
 def _is_wide(image: Image.Image) -> bool:

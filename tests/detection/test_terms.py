@@ -13,7 +13,7 @@ from tests.parts import encoder_parameters, group, ones, wgan_parameters
 from fanogan_pipeline.detection import training_set
 from fanogan_pipeline.detection.expectation import fit_expectation, liveliness, ratio_name
 from fanogan_pipeline.detection.localisation import residual_maps
-from fanogan_pipeline.detection.neighbours import Neighbours, fit_neighbours
+from fanogan_pipeline.detection.neighbours import Neighbours, fit_neighbours, with_lengths
 from fanogan_pipeline.detection.poses import posed
 from fanogan_pipeline.detection.residual_law import fit_law
 from fanogan_pipeline.detection.residuals import TERMS, residual_terms, tolerant_residual
@@ -66,7 +66,7 @@ def test_a_stroke_too_many_costs_the_same_as_one_too_few():
 def test_distance_from_neighbours_by_hand():
     points = torch.tensor([[[0.0, 0.0], [3.0, 4.0]], [[9.0, 9.0], [3.0, 3.0]]])  # two images, in two poses each
     basis = torch.diag(torch.tensor([1.0, 0.5]))
-    near = Neighbours.of(torch.zeros(2), basis, points)
+    near = Neighbours(torch.zeros(2), basis, with_lengths(points))
     views = torch.tensor([[0.0, 0.0], [3.0, 8.0], [3.0, 6.0]])
     # the mean distance to both, each in its nearer pose
     assert near.distance(views).tolist() == pytest.approx([18**0.5 / 2, 2.5, 18**0.5 / 2])
@@ -76,7 +76,7 @@ def test_distance_from_neighbours_by_hand():
 def test_distances_are_those_of_a_search_over_everything():
     rng = torch.Generator().manual_seed(0)
     points, views = torch.randn(3, 50, 8, generator=rng) + 30, torch.randn(20, 8, generator=rng) + 30
-    near = Neighbours.of(torch.zeros(8), torch.eye(8), points)
+    near = Neighbours(torch.zeros(8), torch.eye(8), with_lengths(points))
     apart = torch.cdist(views.double(), points.double()).amin(0)  # far from nought, where squares are large
     assert near.distance(views).numpy() == pytest.approx(apart.sort(1).values[:, :3].mean(1).numpy(), rel=1e-3)
 

@@ -59,7 +59,7 @@ def relative_neighbours(
     and the distance over what a normal image as lively has."""
     x = _tensor(train, device)
     points = torch.stack([x.flatten(1), *(posed(x, pose).flatten(1) for pose in poses)])
-    distances = partial(_distances, points, points.square().sum(2))
+    distances = partial(_distances, ours.with_lengths(points))
     count = min(ours.NEIGHBOURS, len(train) - 1)
     # each training image is its own nearest, at no distance: of one more the mean is too small by that one
     apart = distances(x, count + 1) * (count + 1) / count
@@ -72,8 +72,8 @@ def relative_neighbours(
     return score
 
 
-def _distances(points: Tensor, lengths: Tensor, x: Tensor, count: int) -> Tensor:
-    return torch.cat([ours.mean_distance(some.flatten(1), points, lengths, count) for some in x.split(BATCH)])
+def _distances(known: Tensor, x: Tensor, count: int) -> Tensor:
+    return torch.cat([ours.mean_distance(some.flatten(1), known, count) for some in x.split(BATCH)])
 
 
 def _tensor(images: np.ndarray, device: torch.device | None) -> Tensor:

@@ -15,7 +15,7 @@ from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.tensors import OfTensors
 
 NEIGHBOURS = 3
-TOGETHER = 1024  # images compared at once: a processor's cache holds the products
+TOGETHER = 256  # training images compared with at once: a processor's cache holds the products
 RIDGE = 1e-3  # added to each component's variance, as a share of the mean
 
 
@@ -27,19 +27,18 @@ class Neighbours(OfTensors):
         mean: of the view, float32 [units].
         basis: components as columns, each divided by the root of its standard deviation: what varies much counts
             more than what varies little, but not by all of it; float32 [units, dimensions].
-        points: (view - mean) basis of the training images kept, in each pose, float32 [poses, images, dimensions].
-        lengths: of the points, squared, float32 [poses, images].
+        known: (view - mean) basis of the training images kept, in each pose, and behind it its squared length, float32
+            [poses, images, dimensions + 1].
     """
 
     mean: Tensor
     basis: Tensor
-    points: Tensor
-    lengths: Tensor
+    known: Tensor
 
-    @classmethod
-    def of(cls, mean: Tensor, basis: Tensor, points: Tensor) -> Neighbours:
-        """With the lengths that these points have."""
-        return cls(mean, basis, points, points.square().sum(2))
+    @property
+    def points(self) -> Tensor:
+        """The training images' coordinates in each pose, [poses, images, dimensions]."""
+        return self.known[..., :-1]
 
     def coordinates(self, view: Tensor) -> Tensor:
         """A view [N, units] in the points' coordinates."""
@@ -47,33 +46,36 @@ class Neighbours(OfTensors):
 
     def distance(self, view: Tensor, count: int = NEIGHBOURS) -> Tensor:
         """Mean distance to the nearest `count` images, each in its nearest pose: view [N, units] -> float64 [N]."""
-        return mean_distance(self.coordinates(view), self.points, self.lengths, count)
+        return mean_distance(self.coordinates(view), self.known, count)
 
 
-def mean_distance(ours: Tensor, points: Tensor, lengths: Tensor, count: int) -> Tensor:
+def with_lengths(points: Tensor) -> Tensor:
+    """Points [..., dimensions] with their squared length behind them, [..., dimensions + 1]."""
+    return torch.cat([points, points.square().sum(-1, keepdim=True)], -1)
+
+
+def mean_distance(ours: Tensor, known: Tensor, count: int) -> Tensor:
     """Mean distance to the nearest `count` images, or to all where there are fewer, each in its nearest pose.
 
     Args:
         ours: float32 [N, dimensions].
-        points, lengths: of the images in each pose, as `Neighbours` has them.
+        known: the images in each pose, as `Neighbours` has them.
         count: 1 and up.
 
     Returns:
         float64 [N].
     """
-    nearest = _nearest(ours, points, lengths, min(count, points.shape[1]))
+    nearest = _nearest(ours, known, min(count, known.shape[1]))
     # from the differences themselves: a small distance as the difference of large squares would be rounding
-    gaps = points[:, nearest] - ours[:, None]
+    gaps = known[:, nearest][..., :-1] - ours[:, None]
     return gaps.square().sum(3).amin(0).double().sqrt().mean(1)
 
 
-def _nearest(ours: Tensor, points: Tensor, lengths: Tensor, count: int) -> Tensor:
+def _nearest(ours: Tensor, known: Tensor, count: int) -> Tensor:
     """Indices of the nearest images, [N, count]."""
-    least = [
-        # |b|^2 - 2 a.b, which ranks as |a - b|^2 does, over the poses
-        torch.baddbmm(length[:, None], ours.expand(len(some), -1, -1), some.transpose(1, 2), alpha=-2).amin(0)
-        for some, length in zip(points.split(TOGETHER, 1), lengths.split(TOGETHER, 1), strict=True)
-    ]
+    # [-2 a, 1] . [b, |b|^2] = |b|^2 - 2 a.b, which ranks as |a - b|^2 does: one product, with nothing to be added to it
+    asked = torch.cat([-2 * ours, torch.ones_like(ours[:, :1])], 1).expand(len(known), -1, -1)
+    least = [torch.bmm(asked, some.transpose(1, 2)).amin(0) for some in known.split(TOGETHER, 1)]
     return torch.cat(least, 1).topk(count, largest=False).indices
 
 
@@ -101,7 +103,8 @@ def fit_neighbours(
         for found, row in zip(points, zip(*rows, strict=True), strict=True):
             found.append(torch.cat(row))
     return tuple(
-        Neighbours.of(mean, basis, torch.stack(found)) for (mean, basis), found in zip(centres, points, strict=True)
+        Neighbours(mean, basis, with_lengths(torch.stack(found)))
+        for (mean, basis), found in zip(centres, points, strict=True)
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import children, machine, page, peers, speed, startup, whole
+from benchmarks import children, machine, page, peers, speed, startup, waiting, whole
 from benchmarks.cases import ENVIRONMENTS, case
 from benchmarks.results import Results
 from fanogan_pipeline.errors import InputError
@@ -29,7 +29,8 @@ class Length:
     """How long it all takes.
 
     Attributes:
-        repeats: of every comparison; the paper's networks and AnoGAN's search get half, the start half and one.
+        repeats: of every comparison; the paper's networks, AnoGAN's search and waiting get half, the start half and
+            one.
         seconds: of each part of a repeat, the matrix product half of it.
         search_steps: of AnoGAN's 500 that are really taken.
         scored: numbers of images for the table of scale; a GPU scores the first after a whole training.
@@ -105,6 +106,9 @@ def _measure_gpu(found: Results, length: Length, device: torch.device) -> None:
 
 
 def _measure_rest(found: Results, length: Length, _device: torch.device) -> None:
+    found.waiting = waiting.measure(max(1, length.repeats // 2), length.seconds)
+    for looks, (alone, beside) in found.waiting.items():
+        _say(f"{looks:,} looks before a thread sleeps: {alone:,.0f} images/s, {beside:,.0f} beside a busy process")
     found.start = startup.measure(max(1, length.repeats // 2 + 1))
     _say(f"kedro run to the first training step: {found.start.wall:.1f} s, {found.start.cpu:.1f} s of the processor")
     for name in ENVIRONMENTS if not found.is_quick else ("default",):

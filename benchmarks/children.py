@@ -28,8 +28,10 @@ def environment() -> dict[str, str]:
     }
 
 
-def ask(module: str, *arguments: str) -> dict[str, Any]:
-    """What `python -m benchmarks.MODULE ARGUMENTS` answers as JSON in its last line."""
+def ask(module: str, *arguments: str, **variables: str) -> dict[str, Any]:
+    """What `python -m benchmarks.MODULE ARGUMENTS` answers as JSON in its last line, with these variables set."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment() | variables, stdout=subprocess.PIPE, text=True, check=True
+    )
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -136,9 +136,17 @@ def _gigabytes(peak: float) -> str:
 
 
 def _cost(found: Results) -> Iterable[str]:
-    yield "## Search" if found.machine.gpu else "## Search, start, memory, peers"
+    yield "## Search" if found.machine.gpu else "## Search, waiting, start, memory, peers"
     if found.anogan:
         yield f"AnoGAN's search of 500 steps for one image costs {found.anogan:,.0f} default scores."
+    if found.waiting:
+        yield (
+            "A thread that waits for the others looks so many times before it sleeps (`GOMP_SPINCOUNT`): in a run "
+            "10,000 times, half a millisecond here, unless it is set; OpenMP's own is the last. Phase 1 of the default "
+            "networks, images a second, alone and beside a process that keeps one core busy:"
+        )
+        rows = [(f"{looks:,}", *map(_rate, rates)) for looks, rates in found.waiting.items()]
+        yield table(("looks", "alone", "beside other work"), rows)
     if found.start:
         yield (
             f"From `kedro run` to the end of the first training step on MNIST: {found.start.wall:.1f} s on the clock, "

@@ -31,6 +31,7 @@ class Results:
         load: before and after, processes that want to run.
         rates: of every case and task.
         anogan: cost of AnoGAN's search, in default scores.
+        waiting: images a second, alone and beside other work, by how often a waiting thread looks before it sleeps.
         start: from `kedro run` to the first training step.
         memory: by case, the peaks of `benchmarks.memory`, GB.
         scored: rows of `benchmarks.scale.score`.
@@ -45,6 +46,7 @@ class Results:
     load: tuple[float, float]
     rates: list[Rates] = field(default_factory=list)
     anogan: float = 0.0
+    waiting: dict[int, tuple[float, float]] = field(default_factory=dict)
     start: Start | None = None
     memory: dict[str, dict[str, float]] = field(default_factory=dict)
     scored: list[dict[str, Any]] = field(default_factory=list)

@@ -90,7 +90,7 @@ def test_the_page_of_a_gpu_names_it_and_says_nothing_of_the_cpu_alone(tmp_path: 
 
 def test_the_page_of_a_cpu_has_its_goals_and_no_gpu(tmp_path: Path) -> None:
     found = results("", math.nan)
-    found.peers = {}
+    found.peers, found.waiting = {}, {1_000: (2000.4, 1000.0), 300_000: (3000.0, 99.96)}
     page.write(found, tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
     assert "float32, no GPU; " in text
@@ -98,5 +98,6 @@ def test_the_page_of_a_cpu_has_its_goals_and_no_gpu(tmp_path: Path) -> None:
     assert "| default, phase 1: share of the ceiling | 60% | 10% | no |" in text
     assert "product of 2048x2048 matrices (4800 to" in text
     assert "No other package is installed that runs here" in text
+    assert "| 1,000 | 2,000 | 1,000 |\n| 300,000 | 3,000 | 100.0 |" in text
     for of_a_gpu in ("Called", "called", "GPU has", "large batches", "--device"):
         assert of_a_gpu not in text

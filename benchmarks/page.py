@@ -10,6 +10,7 @@ import matplotlib
 
 from benchmarks.ceiling import SIDES
 from benchmarks.results import ORIGINAL, Results, goals
+from fanogan_pipeline import LOOKS_BEFORE_SLEEP
 
 matplotlib.use("Agg")
 PLOT = "images/scoring_scale.png"
@@ -142,8 +143,8 @@ def _cost(found: Results) -> Iterable[str]:
     if found.waiting:
         yield (
             "A thread that waits for the others looks so many times before it sleeps (`GOMP_SPINCOUNT`): in a run "
-            "10,000 times, half a millisecond here, unless it is set; OpenMP's own is the last. Phase 1 of the default "
-            "networks, images a second, alone and beside a process that keeps one core busy:"
+            f"{LOOKS_BEFORE_SLEEP:,} times, half a millisecond here, unless it is set; OpenMP's own is the last. Phase "
+            "1 of the default networks, images a second, alone and beside a process that keeps one core busy:"
         )
         rows = [(f"{looks:,}", *map(_rate, rates)) for looks, rates in found.waiting.items()]
         yield table(("looks", "alone", "beside other work"), rows)

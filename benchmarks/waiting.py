@@ -13,26 +13,25 @@ from benchmarks.cases import CPU, case
 from benchmarks.children import ask
 from benchmarks.clock import speed_of
 from benchmarks.speed import begun
+from fanogan_pipeline import LOOKS_BEFORE_SLEEP
 from fanogan_pipeline.training.devices import settle_in
 
 SETTING = "GOMP_SPINCOUNT"
-LOOKS = (1_000, 10_000, 300_000)  # the second is a run's own, the last OpenMP's
+LOOKS = (1_000, LOOKS_BEFORE_SLEEP, 300_000)  # the last is OpenMP's own
 BUSY = "while True: pass"
 
 
 def measure(repeats: int, seconds: float) -> dict[int, tuple[float, float]]:
     """Images a second of the default's phase 1 for each of `LOOKS`, alone and beside a process that is always busy:
     medians of `repeats` processes, in turn."""
-    found: dict[int, list[tuple[float, float]]] = {looks: [] for looks in LOOKS}
+    alone: dict[int, list[float]] = {looks: [] for looks in LOOKS}
+    beside: dict[int, list[float]] = {looks: [] for looks in LOOKS}
     for _ in range(repeats):
-        for looks, rates in found.items():
-            alone = _rate(looks, seconds)
+        for looks in LOOKS:
+            alone[looks].append(_rate(looks, seconds))
             with _busy():
-                rates.append((alone, _rate(looks, seconds)))
-    return {
-        looks: (statistics.median(one for one, _ in rates), statistics.median(other for _, other in rates))
-        for looks, rates in found.items()
-    }
+                beside[looks].append(_rate(looks, seconds))
+    return {looks: (statistics.median(alone[looks]), statistics.median(beside[looks])) for looks in LOOKS}
 
 
 def _rate(looks: int, seconds: float) -> float:

@@ -63,6 +63,11 @@ def test_a_stroke_too_many_costs_the_same_as_one_too_few():
     assert tolerant_residual(both, bar(3)).item() == pytest.approx(4 * 32 / 256)
 
 
+def points_of(near: Neighbours) -> torch.Tensor:
+    """The training images' coordinates in each pose, without their lengths."""
+    return near.known[..., :-1]
+
+
 def test_distance_from_neighbours_by_hand():
     points = torch.tensor([[[0.0, 0.0], [3.0, 4.0]], [[9.0, 9.0], [3.0, 3.0]]])  # two images, in two poses each
     basis = torch.diag(torch.tensor([1.0, 0.5]))
@@ -89,16 +94,16 @@ def test_fitted_coordinates_keep_the_root_of_each_deviation():
     near, other = fit_neighbours(images, restorer, 64, POSES)
     view = restorer.encoder.see(torch.from_numpy(images).float() / 127.5 - 1)[0][0]
     largest_first = torch.linalg.eigvalsh(torch.cov(view.T)).flip(0)
-    assert torch.cov(near.points[0].T).numpy() == pytest.approx(np.diag(largest_first.sqrt()), rel=0.02, abs=0.02)
-    assert near.coordinates(view[:5]).numpy() == pytest.approx(near.points[0, :5].numpy(), abs=1e-4)
-    assert near.points.shape == (1 + len(POSES), 400, 3)
-    assert other.points.shape == (1 + len(POSES), 400, 2)
+    assert torch.cov(points_of(near)[0].T).numpy() == pytest.approx(np.diag(largest_first.sqrt()), rel=0.02, abs=0.02)
+    assert near.coordinates(view[:5]).numpy() == pytest.approx(points_of(near)[0, :5].numpy(), abs=1e-4)
+    assert points_of(near).shape == (1 + len(POSES), 400, 3)
+    assert points_of(other).shape == (1 + len(POSES), 400, 2)
 
 
 def test_no_more_dimensions_than_images_tell_apart():
     images = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4)).astype(np.uint8)
     near, _ = fit_neighbours(images, that_sees(lambda x: x.flatten(1), lambda x: x.flatten(1)), 64)
-    assert near.points.shape == (1, 5, 4)
+    assert points_of(near).shape == (1, 5, 4)
     assert torch.isfinite(near.distance(torch.zeros(2, 16))).all()
 
 
@@ -228,7 +233,7 @@ def test_training_images_count_in_each_pose_and_evenly_from_the_first_to_the_las
     images = ones(60).numpy()
     monkeypatch.setattr(training_set, "MOST_IMAGES", 7)
     known = fit_training_set(images, restorer, 16, POSES)
-    assert {near.points.shape[:2] for near in known.neighbours} == {(1 + len(POSES), 7)}
+    assert {points_of(near).shape[:2] for near in known.neighbours} == {(1 + len(POSES), 7)}
     with torch.inference_mode():
         views, _ = restorer.see(next(batches(images[[0, 59, 1]], restorer, 3)))
     for near, view in zip(known.neighbours, views, strict=True):

@@ -58,8 +58,8 @@ def relative_neighbours(
     """f-AnoGAN's neighbours on raw pixels, not on main components of what a network sees: training images in each pose,
     and the distance over what a normal image as lively has."""
     x = _tensor(train, device)
-    points = torch.stack([x.flatten(1), *(posed(x, pose).flatten(1) for pose in poses)])
-    distances = partial(_distances, ours.with_lengths(points))
+    known = ours.with_lengths(torch.stack([x.flatten(1), *(posed(x, pose).flatten(1) for pose in poses)]))
+    distances = partial(_distances, known)
     count = min(ours.NEIGHBOURS, len(train) - 1)
     # each training image is its own nearest, at no distance: of one more the mean is too small by that one
     apart = distances(x, count + 1) * (count + 1) / count

@@ -35,13 +35,8 @@ class Neighbours(OfTensors):
     basis: Tensor
     known: Tensor
 
-    @property
-    def points(self) -> Tensor:
-        """The training images' coordinates in each pose, [poses, images, dimensions]."""
-        return self.known[..., :-1]
-
     def coordinates(self, view: Tensor) -> Tensor:
-        """A view [N, units] in the points' coordinates."""
+        """A view [N, units] in the coordinates of `known`."""
         return (view - self.mean) @ self.basis
 
     def distance(self, view: Tensor, count: int = NEIGHBOURS) -> Tensor:

@@ -84,19 +84,39 @@ def test_the_summary_averages_and_compares_with_f_anogan(tables):
     assert averaged["seed_spread"].isna().all()  # one seed has none
 
 
-def test_few_images_without_a_test_part_have_an_interval():
-    """In every cell five of 25 normal images are tested, others under another seed, beside all other labels' images."""
-    rng, labels, rows = np.random.default_rng(0), np.repeat(list("012"), 25), []
-    for name, seed in itertools.product("012", (0, 1)):
-        tested = [*rng.choice(np.flatnonzero(labels == name), 5, replace=False), *np.flatnonzero(labels != name)]
+def drawn_anew(images: int, tested: int, seeds: int, draw: int) -> pd.DataFrame:
+    """Scores of two methods as good as each other, to which an image is as hard under every seed: in every cell some
+    of a class's images are tested, others under another seed, beside all other labels' images."""
+    rng, labels, rows = np.random.default_rng(draw), np.repeat(list("012"), images), []
+    hard = {pair: rng.normal(size=len(labels)) for pair in itertools.product("012", ("f_anogan", "pca"))}
+    for name, seed in itertools.product("012", range(seeds)):
+        normal = rng.choice(np.flatnonzero(labels == name), tested, replace=False)
+        there = np.r_[normal, np.flatnonzero(labels != name)]
         for method in ("f_anogan", "pca"):
-            cell = pd.DataFrame({"image_id": [f"{row:02}" for row in tested], "label": labels[tested]})
+            cell = pd.DataFrame({"image_id": [f"{row:03}" for row in there], "label": labels[there]})
             cell = cell.assign(normal_class=name, seed=seed, method=method, is_anomaly=cell["label"] != name)
-            rows.append(cell.assign(score=rng.normal(size=len(cell)) + cell["is_anomaly"]))
-    scores = pd.concat(rows, ignore_index=True).assign(part="test")
-    samples = resampled_means(scores, 400, 0)
+            rows.append(cell.assign(score=hard[name, method][there] + cell["is_anomaly"]))
+    return pd.concat(rows, ignore_index=True).assign(part="test")
+
+
+@pytest.mark.parametrize(("images", "tested"), [(25, 5), (5, 1)])
+def test_few_images_without_a_test_part_have_an_interval(images, tested):
+    samples = resampled_means(drawn_anew(images, tested, seeds=2, draw=0), 400, 0)
     assert samples.notna().all(axis=None)
     assert (samples.std() > 0).all()
+
+
+def test_the_spread_over_test_images_holds_however_many_seeds_draw_them():
+    """Ten seeds leave hardly two images that are tested under the same ones."""
+    means, spreads = [], []
+    for draw in range(20):
+        scores = drawn_anew(images=40, tested=8, seeds=10, draw=draw)
+        cells = scores.groupby(["method", "normal_class", "seed"])[["is_anomaly", "score"]]
+        auroc = cells.apply(lambda cell: roc_auc_score(cell["is_anomaly"], cell["score"])).groupby("method").mean()
+        samples = resampled_means(scores, 40, 0)
+        means.append([auroc["f_anogan"], auroc["f_anogan"] - auroc["pca"]])
+        spreads.append([samples["f_anogan"].std(), (samples["f_anogan"] - samples["pca"]).std()])
+    assert (np.mean(spreads, 0) / np.std(means, 0, ddof=1)).tolist() == pytest.approx([1, 1], abs=0.3)
 
 
 def test_the_spread_over_seeds_is_that_of_their_means_over_classes(tables):

@@ -58,9 +58,8 @@ def summary(table: pd.DataFrame, scores: pd.DataFrame, resamples: int, seed: int
     """A row per method: means over classes and seeds, with two spreads of the mean AUROC kept apart.
 
     The test images are shared by all classes, so their sampling error is taken over whole tables at once: images
-    are drawn again within their label, the same draw for every class, seed and method. Where no official test part
-    is shared, they are drawn among those of their label that are normal test images under the very same seeds, so that
-    every sample has each cell's number of them.
+    are drawn again within their label, the same draw for every class, seed and method. Where each seed tests other
+    normal images, a sample may hold none of a cell's; that cell is left out of the sample's mean.
 
     Args:
         table: of `benchmark_table`.
@@ -94,33 +93,24 @@ def resampled_means(scores: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
     test = scores[scores["part"] == "test"]
     known = test[["image_id", "label"]].drop_duplicates("image_id")
     number = pd.Series(np.arange(len(known)), index=known["image_id"].to_numpy())
-    weights = resampled_weights(_strata(known, test), resamples, seed)
-    total: dict[str, np.ndarray] = {}
-    count: dict[str, int] = {}
+    weights = resampled_weights(known["label"].to_numpy(str), resamples, seed)
+    cells: dict[str, list[np.ndarray]] = {}
     for (*_, method), group in test.groupby([*CELL, "method"], sort=False, observed=True):
         images = number.loc[group["image_id"].to_numpy()].to_numpy()
         ranked = Ranked.of(group["score"].to_numpy(np.float64), group["is_anomaly"].to_numpy(bool), images)
-        found = np.array([ranked.auroc(sample) for sample in weights])
-        total[method], count[method] = total.get(method, 0) + found, count.get(method, 0) + 1
-    return pd.DataFrame({method: total[method] / count[method] for method in total})
-
-
-def _strata(known: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
-    """A number for each image: the same for those of one label that are normal test images under the same seeds."""
-    normal = test.loc[~test["is_anomaly"], ["image_id", "seed"]].drop_duplicates().sort_values("seed").astype(str)
-    seeds = known["image_id"].map(normal.groupby("image_id")["seed"].agg(" ".join)).fillna("")
-    return known.assign(label=known["label"].astype(str), seeds=seeds).groupby(["label", "seeds"]).ngroup().to_numpy()
+        cells.setdefault(method, []).append(np.array([ranked.auroc(sample) for sample in weights]))
+    return pd.DataFrame({method: pd.DataFrame(found).mean() for method, found in cells.items()})
 
 
 def _against(samples: pd.DataFrame, auroc: pd.Series, confidence: float) -> pd.DataFrame:
     """f-AnoGAN less each other method, paired on the same samples."""
-    tail = 100 * (1 - confidence) / 2
+    tail = (1 - confidence) / 2
     rows = []
     for method in auroc.index:
         differences = samples[OURS] - samples[method]
         spread = differences.std(ddof=1)
         difference = auroc[OURS] - auroc[method]
-        low, high = np.percentile(differences, [tail, 100 - tail])
+        low, high = differences.quantile([tail, 1 - tail])
         p_value = two_sided(difference / spread) if spread else float(difference == 0)
         rows.append((method, difference, low, high, p_value))
     names = ["method", "difference", "difference_low", "difference_high", "p_value"]

@@ -103,8 +103,9 @@ def _summary(terms: DataFrame, scores: DataFrame, anomaly_detector: Any, paramet
     drift = batch.drift_p_value(scores["score"].to_numpy(), np.asarray(judged.calibration_scores))
     if drift < parameters.drift_alarm:
         logger.warning(
-            "inference: the scores of the %s judged are not distributed as the calibration set's (p = %.2g); if "
-            "most should be normal, the camera or the goods have changed and the threshold's promise does not hold",
+            "inference: the scores of the %s judged are not distributed as the calibration set's (p = %.2g); unless "
+            "many of them are anomalous (in a large batch one in ten is enough), the camera or the goods have changed "
+            "and the threshold's promise does not hold",
             *(plural(len(scores), "picture"), drift),
         )
     return {

@@ -200,6 +200,20 @@ def test_what_no_manifest_tells_of_is_made_again(
         assert stale()["wgan_model"] == "no manifest says how it was made"
 
 
+def test_a_damaged_manifest_tells_of_nothing(
+    project: Path, stale: Callable[..., dict[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    version = newest(project, "wgan_model.safetensors").parent.name
+    manifest = project / f"data/08_reporting/run_manifest.json/{version}/run_manifest.json"
+    content = manifest.read_bytes()
+    manifest.write_bytes(content[:100])
+    try:
+        assert stale()["wgan_model"] == "no manifest says how it was made"
+    finally:
+        manifest.write_bytes(content)
+    assert f"{manifest}: cannot be read (" in caplog.text
+
+
 def test_what_is_made_from_a_model_that_is_gone_is_made_again(
     project: Path, stale: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:

@@ -10,7 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tests.damage import no_file_above
 from tests.project import newest
+
+from fanogan_pipeline.datasets.tensorboard import TensorBoardLogs
+from fanogan_pipeline.errors import InputError
 
 
 def logged(folder: Path) -> EventAccumulator:
@@ -48,3 +52,12 @@ def test_a_sheet_of_generated_images_shows_more_than_one_shade(logs, smoke_proje
 def test_the_graph_of_each_network_is_there(network, logs):
     graph = logged(logs / network).Graph()
     assert any("onvolution" in node.op for node in graph.node)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of TensorBoard's own thread
+def test_logs_that_the_disk_does_not_take_are_told_in_one_line(tmp_path):
+    said = pytest.raises(InputError, match=f"{tmp_path}/wgan: cannot be written \\(File too large\\); ")
+    with no_file_above(4096), said as caught, TensorBoardLogs(tmp_path).run("wgan") as log:
+        for step in range(200):
+            log.scalars(step, {"loss_critic": 0.5})
+    assert "\n" not in str(caught.value)

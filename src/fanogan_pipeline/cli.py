@@ -19,7 +19,7 @@ from kedro.utils import find_kedro_project
 
 from fanogan_pipeline.log import suit_the_reader
 from fanogan_pipeline.parameters import dotted, masked
-from fanogan_pipeline.refusals import plain_line
+from fanogan_pipeline.refusals import causes, plain_line
 
 logger = logging.getLogger(__name__)
 INTERRUPTED = 130  # the shell's exit status after Ctrl-C
@@ -69,10 +69,11 @@ def run(**options: Any) -> Any:
     warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")  # both forms are this project's
     try:
         return run_as_kedro(**options)
-    except KeyboardInterrupt:
-        _say(f"Interrupted; {_way_on(options)} goes on from where it stopped.", "yellow")
-        sys.exit(INTERRUPTED)
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
+        # an interrupt may come out as an error of what was cleaned up after it
+        if any(isinstance(one, KeyboardInterrupt) for one in causes(error)):
+            _say(f"Interrupted; {_way_on(options)} goes on from where it stopped.", "yellow")
+            sys.exit(INTERRUPTED)
         line = plain_line(error)
         if line is None:
             raise

@@ -15,6 +15,7 @@ from kedro.pipeline.node import Node
 
 from fanogan_pipeline import own_code, provenance
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
+from fanogan_pipeline.errors import one_line
 from fanogan_pipeline.manifest import NAME as MANIFEST
 from fanogan_pipeline.manifest import manifest_dataset, parameters_of
 from fanogan_pipeline.parameters import WITHOUT_EFFECT
@@ -113,7 +114,12 @@ class Freshness:
         manifests = self._catalog[MANIFEST]
         if not version or not manifests._is_complete(version):
             return None
-        return json.loads(manifests._fs.cat_file(str(manifests._get_versioned_path(version))))
+        path = str(manifests._get_versioned_path(version))
+        try:
+            return json.loads(manifests._fs.cat_file(path))
+        except ValueError as error:
+            logger.warning("%s: cannot be read (%s); what was made with it is made again", path, one_line(error))
+            return None
 
 
 class FreshnessHooks:

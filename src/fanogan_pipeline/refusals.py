@@ -34,7 +34,7 @@ def plain_line(error: BaseException | None) -> str | None:
 
     A broken promise of a dataset (`validator:`) gets its dataset's name in front.
     """
-    chain = list(_chain(error))
+    chain = list(causes(error))
     plain = next((one for one in chain if isinstance(one, PlainError)), None)
     if plain is not None:
         broken = next((one for one in chain if isinstance(one, DataValidationError)), None)
@@ -43,7 +43,8 @@ def plain_line(error: BaseException | None) -> str | None:
     return next((line for one in chain if (line := _from_kedro(one) or _of_disk(one) or _of_memory(one))), None)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it came from, and so on back."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -217,6 +217,25 @@ def test_a_part_that_the_disk_does_not_take_is_told_and_the_others_stay(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["part-000000.parquet"]
 
 
+@pytest.mark.parametrize("left", [0, 0.5, 0.99])
+def test_a_damaged_part_is_computed_again_and_the_others_stay(left, tmp_path, caplog):
+    rows, asked = np.random.default_rng(0).random(40), []
+
+    def compute(shard: slice) -> pd.DataFrame:
+        asked.append(shard)
+        return pd.DataFrame({"row": rows[shard]})
+
+    cuts, damaged = shards.cut(40, 10), tmp_path / "part-000002.parquet"
+    with threads(1) as pool:
+        whole = shards.table_of_parts(cuts, compute, tmp_path, pool)
+        content = damaged.read_bytes()
+        damaged.write_bytes(content[: int(left * len(content))])
+        pd.testing.assert_frame_equal(shards.table_of_parts(cuts, compute, tmp_path, pool), whole)
+    assert asked == [*cuts, cuts[2]]
+    assert damaged.read_bytes() == content
+    assert f"{damaged}: cannot be read (" in caplog.text
+
+
 def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
     (tmp_path / "states").write_text("no folder")
     said = r"states/scoring-\w+: cannot be written \(Not a directory\)"

@@ -14,6 +14,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from kedro.framework.session import KedroSession
+from omegaconf.errors import OmegaConfBaseException
 from tests.in_process import copy_of, run_here
 from tests.parts import ones, training_parameters, wgan_parameters
 from tests.project import copy_project, newest
@@ -321,3 +323,16 @@ def test_several_processes_ask_one_another_at_logged_steps_and_every_few_seconds
         clock[0] = step * step_seconds
         stops += [step] if is_stopping(step) else []
     assert stops == asked == expected
+
+
+def test_an_interrupt_that_comes_out_as_an_error_of_a_clean_up_is_one(smoke_project, monkeypatch):
+    def configure(self):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            raise OmegaConfBaseException("found a node without a parent")
+
+    monkeypatch.setattr(KedroSession, "load_context", configure)
+    outcome = run_here(smoke_project, "--env", "smoke", "--pipelines", "wgan")
+    assert outcome.status == 130
+    assert outcome.line.startswith("Interrupted; ")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from fanogan_pipeline import own_code
 from fanogan_pipeline.compute.files import work_file
+from fanogan_pipeline.errors import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def table_of_parts(
     tell: Callable[[int, int, int], None] = lambda part, done, missing: None,
     names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """The same by way of a part for each shard in a folder that all workers see; parts that are there stay.
+    """The same by way of a part for each shard in a folder that all workers see; parts that are there whole stay.
 
     Args:
         shards: rows of each.
@@ -51,7 +52,8 @@ def table_of_parts(
     """
     names = names or [f"{number:06}" for number in range(len(shards))]
     parts = [folder / f"part-{name}.parquet" for name in names]
-    missing = [number for number, part in enumerate(parts) if not part.exists()]
+    found = [_kept(part) for part in parts]
+    missing = [number for number, part in enumerate(found) if part is None]
     if kept := len(parts) - len(missing):
         logger.info("%s: going on, %d of %d parts are there", folder, kept, len(parts))
     code = own_code.code_digest()
@@ -59,11 +61,25 @@ def table_of_parts(
     try:
         for done, future in enumerate(as_completed(futures), 1):
             future.result()
-            tell(futures[future], done, len(missing))
+            number = futures[future]
+            found[number] = pd.read_parquet(parts[number])
+            tell(number, done, len(missing))
     finally:
         for future in futures:
             future.cancel()
-    return pd.concat(map(pd.read_parquet, parts), ignore_index=True)
+    return pd.concat(found, ignore_index=True)
+
+
+def _kept(part: Path) -> pd.DataFrame | None:
+    """A part that is there; None without one, and in place of one that is damaged, which goes."""
+    try:
+        return pd.read_parquet(part)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # pyarrow's are of both kinds
+        logger.warning("%s: cannot be read (%s); it is computed again", part, one_line(error))
+        part.unlink(missing_ok=True)
+        return None
 
 
 def write_part(compute: Compute, shard: slice, part: str, code: str) -> None:

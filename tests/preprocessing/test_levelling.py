@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.parts import digits
 
 from fanogan_pipeline.preprocessing.levelling import DEVIATION, FITTED_ON, Levelling, contrast, fit_levelling, to_fit_on
 
@@ -61,3 +62,18 @@ def test_the_gain_is_fitted_on_pictures_from_all_of_them():
     assert some.mean() == pytest.approx(1500, abs=80)  # four of its deviations
     assert not np.array_equal(some, to_fit_on(rows, 1))
     assert to_fit_on(rows[:9], 0).tolist() == rows[:9].tolist()
+
+
+@pytest.mark.parametrize("sigma", [8.0, 32.0])
+def test_beside_things_on_black_an_ordinary_picture_is_not_blank(sigma):
+    images, labels = digits("train")
+    training = images[labels == 1][:50, 0]
+    levelling = fit_levelling(training, sigma)
+    rng = np.random.default_rng(0)
+    scratched, edge = np.full((28, 28), 128, np.uint8), np.full((28, 28), 60, np.uint8)
+    scratched[10], edge[:, 14:] = 255, 200
+    shown = [scratched, edge, rng.integers(0, 256, (28, 28), np.uint8), *training]
+    assert not any(levelling.is_blank(levelling.apply(picture)) for picture in shown)
+    covered, blown = rng.integers(0, 4, (28, 28), np.uint8), rng.integers(245, 256, (28, 28), np.uint8)
+    even = np.full((28, 28), 128, np.uint8)
+    assert all(levelling.is_blank(levelling.apply(picture)) for picture in (covered, blown, even))

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fanogan_pipeline.errors import InputError
-from fanogan_pipeline.preprocessing.levelling import BLANK, MIDDLE, Levelling
+from fanogan_pipeline.preprocessing.levelling import Levelling
 from fanogan_pipeline.preprocessing.tiling import Tiling, cut, inner, padded
 
 SHRUNK = 4  # times: a picture so much larger than what is seen of it may be blank for that alone
@@ -80,7 +80,7 @@ class Geometry:
 
     def is_blank(self, images: np.ndarray) -> bool:
         """Whether nothing is left of a picture, all its images uint8 [T, C, H, W], once light is levelled away."""
-        return self.local_contrast is not None and float(np.abs(images - MIDDLE).max()) < BLANK
+        return self.local_contrast is not None and self.local_contrast.is_blank(images)
 
     def blank(self, size: tuple[int, int]) -> str:
         """The reason why a picture of `size` (h, w) that `is_blank` is not judged."""

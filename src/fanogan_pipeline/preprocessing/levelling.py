@@ -18,6 +18,9 @@ FITTED_ON = 200  # pictures that a gain is fitted on
 DEVIATION = 42.5  # grey levels that a standard deviation of training pictures becomes: three reach the ends
 MIDDLE = 127.5  # grey level that even light becomes
 BLANK = 30  # grey levels from there; a levelled picture that stays within shows nothing, not even a small defect
+FLAT = (
+    0.4  # contrast; one that reaches it shows something all the same: beside things on black all else is levelled flat
+)
 LEAST_DEVIATION = 0.01  # of contrast; pictures flatter than this are not stretched further
 
 
@@ -44,6 +47,10 @@ class Levelling:
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """uint8 [h, w] or [h, w, C], each channel for itself -> the same, clipped to 0..255."""
         return np.clip(np.rint(MIDDLE + self.gain * contrast(picture, self.sigma)), 0, 255).astype(np.uint8)
+
+    def is_blank(self, images: np.ndarray) -> bool:
+        """Whether nothing is left of a picture, all its levelled images uint8 [T, C, H, W]."""
+        return float(np.abs(images - MIDDLE).max()) < min(BLANK, max(FLAT * self.gain, 1.0))  # 1: even light is rounded
 
 
 def contrast(picture: np.ndarray, sigma: float) -> np.ndarray:

@@ -25,11 +25,16 @@ def copy_project(folder: Path) -> Path:
 
 
 def kedro(project: Path, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """`kedro ARGUMENTS` in the project, without colours, on one thread."""
+    """`kedro ARGUMENTS` in the project, as `in_python` runs it."""
+    return in_python(project, "-m", "kedro", *arguments, expect=expect)
+
+
+def in_python(project: Path, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """`python ARGUMENTS` in the project, without colours, on one thread."""
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}
     environment["PYTHONPATH"] = str(project / "src")
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    command = [sys.executable, "-m", "kedro", *arguments]
+    command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
     assert expect is None or done.returncode == expect, done.stdout[-3000:] + done.stderr[-3000:]
     return done

@@ -353,6 +353,11 @@ ROWS: dict[str, Row] = {
     ),
     "unknown dataset to load": Row(("--load-versions", "wgan_modl:2020"), ("--load-versions: found 'wgan_modl'",)),
     "unknown pipeline": Row(("--pipelines", "wgann"), ("--pipelines: found 'wgann'", "did you mean 'wgan'?")),
+    "list for a pipeline": Row(
+        ("--config", "conf/local/told.yml"),
+        ("--pipelines: found '", "no such pipeline"),
+        lambda project, folder: (project / "conf/local/told.yml").write_text("run: {pipelines: [scoring, reporting]}"),
+    ),
     "unknown environment": Row(("--env", "smok"), ("--env: found 'smok'", "did you mean 'smoke'?")),
     "unknown runner": Row(("--runner", "ThreadRuner"), ("--runner: found 'ThreadRuner'", "mean 'ThreadRunner'?")),
     "runner of no module": Row(("--runner", "nope.Runner"), ("--runner: found 'nope.Runner', no such runner",)),
@@ -372,6 +377,20 @@ ROWS: dict[str, Row] = {
         "parameters", "wgan:\n\tsteps: 3", "conf/local/parameters.yml: line 2: not YAML (found character '\\t'"
     ),
     "parameter twice": local("parameters", "seed: 1\nseed: 2\n", "conf/local/parameters.yml", "seed", "line 2"),
+    "parameter in two files": Row(
+        ("--pipelines", "data_prep"),
+        ("Duplicate keys found in", "conf/local/parameters.yml", "conf/local/parameters_wgan.yml: wgan.steps"),
+        lambda project, folder: [
+            (project / f"conf/local/{name}.yml").write_text("wgan: {steps: 5}")
+            for name in ("parameters", "parameters_wgan")
+        ],
+    ),
+    "pictures of another dataset's kind": local(
+        "catalog",
+        "raw_images: {type: partitions.PartitionedDataset, path: data/01_raw, dataset: pillow.ImageDataset}",
+        "raw_images: found dict, expected an ImageSource;",
+        "ImageFolderDataset",
+    ),
     "dataset of no known type": local(
         "catalog", "raw_images: {type: fanogan_pipeline.datasets.IdxDataset}", "'raw_images'", "'IdxDataset' not found"
     ),

@@ -16,7 +16,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import ParallelRunner, SequentialRunner
 from tests.in_process import copy_of, run_here
-from tests.project import kedro, newest
+from tests.project import copy_project, in_python, kedro, newest
 
 from fanogan_pipeline import pipeline_registry
 from fanogan_pipeline.datasets import StateStoreDataset
@@ -181,3 +181,26 @@ def test_a_second_run_in_a_process_is_refused_and_leaves_the_first_alone(smoke_p
     found = [json.loads(path.read_text()) for path in manifests]
     assert [one["parameters"]["reporting"]["confidence"] for one in found] == [0.9, 0.5, 0.5, 0.5, 0.5]
     assert all(one["is_complete"] and set(one["written"]) == {"metrics"} for one in found)
+
+
+WITHOUT_A_GUARD = """
+import multiprocessing
+from pathlib import Path
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+bootstrap_project(Path.cwd())
+with KedroSession.create(Path.cwd(), env="smoke") as session:
+    session.run(pipeline_names=["data_prep"])
+child = multiprocessing.get_context("spawn").Process(target=print)
+child.start()
+child.join()
+"""
+
+
+def test_a_script_that_a_process_of_its_run_imports_runs_once_and_is_told_what_it_lacks(tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    (project / "script.py").write_text(WITHOUT_A_GUARD)
+    done = in_python(project, "script.py")
+    assert "put what starts a run under if __name__ == '__main__':" in done.stderr
+    assert len(list(project.glob("data/05_model_input/train_set.npz/*"))) == 1

@@ -20,12 +20,14 @@ from fanogan_pipeline.manifest import typed_parameters
 from fanogan_pipeline.provenance import uncached, version_read
 
 with lazily():
+    from fanogan_pipeline import images
     from fanogan_pipeline.datasets import image_set
     from fanogan_pipeline.detection import choice, scoring
     from fanogan_pipeline.networks import models, reference
     from fanogan_pipeline.training import data, devices
 
 PHASES = ("wgan", "encoder")
+SOURCES = ("raw_images", "new_images")
 SMALL = 64 << 20  # bytes
 
 
@@ -57,6 +59,14 @@ class ForesightHooks:
         _check_sets(pipeline.inputs(), catalog)
         if "params:device" in pipeline.inputs() and self._parameters["device"] == "cuda":
             devices.choose_device("cuda")
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        if dataset_name in SOURCES and not isinstance(data, images.ImageSource):  # of an entry without base's validator
+            raise InputError(
+                f"{dataset_name}: found {type(data).__name__}, expected an ImageSource; give its entry in the catalog "
+                "type: fanogan_pipeline.datasets.ImageFolderDataset, or write one: docs/contributing.md"
+            )
 
     @hook_impl
     def after_node_run(self, outputs: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 import sys
 import threading
@@ -38,7 +39,7 @@ RESULTS = {
 
 class OneRunHooks:
     """One run at a time in a process: states of training that are held, torch's settings and the hooks of a run are the
-    whole process's. A refused run leaves the one that goes on as it is."""
+    whole process's. A refused run leaves the one that goes on as it is. A run's own processes start none."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,6 +47,11 @@ class OneRunHooks:
 
     @hook_impl(wrapper=True)  # before all others
     def before_pipeline_run(self) -> Generator[None, Any, Any]:
+        if getattr(multiprocessing.current_process(), "_inheriting", False):  # as Python tells it itself
+            raise InputError(
+                "a process that a run has started imports the script that started the run, and would run it again; put "
+                "what starts a run under if __name__ == '__main__':"
+            )
         me = threading.current_thread()
         with self._lock:
             if self._last not in (None, me) and _is_at_a_run(self._last):

@@ -22,7 +22,8 @@ from fanogan_pipeline.parameters import did_you_mean
 
 # Kedro's errors about what the user has written, whose text alone says enough.
 _SPEAKING = (DatasetError, MissingConfigException, OmegaConfBaseException, YAMLError)
-_NO_PIPELINE = re.compile(r"An error occurred while importing the '\w+\.pipelines\.([^']*)' module")
+_SPEAKING_VALUES = ("Pipeline ", "Duplicate keys found")
+_NO_PIPELINE = re.compile(r"An error occurred while importing the '\w+\.pipelines\.(.*)' module")
 _RUNNERS = ["SequentialRunner", "ThreadRunner"]  # those that foresight.py lets run
 # What systems refuse: the others, as of a file that is not there, may be mistakes of this project's.
 _FULL, _CLOSED = {errno.ENOSPC, errno.EDQUOT}, {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -70,7 +71,7 @@ def _from_kedro(error: BaseException) -> str | None:
         return f"--env: found '{folder.name}', but {folder} is not there{hint}"
     if isinstance(error, YAMLError) and (line := _broken_yaml()):
         return line
-    is_speaking = isinstance(error, _SPEAKING) or (type(error) is ValueError and text.startswith("Pipeline "))
+    is_speaking = isinstance(error, _SPEAKING) or (type(error) is ValueError and text.startswith(_SPEAKING_VALUES))
     return _joined(text) if is_speaking else None
 
 

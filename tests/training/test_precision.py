@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -92,3 +95,19 @@ def test_the_penalty_is_taken_in_float32(monkeypatch):
     monkeypatch.setattr(type(phase.critic), "input_gradient", noted)
     phase.step(0)
     assert seen == {torch.float32}
+
+
+# what a GPU makes of float32 is a matter of this process's settings alone, whether or not it has one
+SAID = """
+import torch
+from fanogan_pipeline.training.devices import choose_device
+before = torch.get_float32_matmul_precision()
+choose_device("cpu")
+print(before, torch.get_float32_matmul_precision(), torch.backends.cuda.matmul.allow_tf32)
+"""
+
+
+def test_float32_keeps_its_bits_where_a_container_allows_fewer() -> None:
+    told = {**os.environ, "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}  # as NVIDIA's containers set it
+    done = subprocess.run([sys.executable, "-c", SAID], env=told, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["high", "highest", "False"], done.stderr

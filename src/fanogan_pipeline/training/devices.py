@@ -61,10 +61,11 @@ def of_process(kind: str, local_rank: int) -> torch.device:
 
 
 def _exact(device: torch.device) -> torch.device:
-    """The device, with convolutions in full float32 and summed in the same order every time: by default cuDNN takes
-    them in TF32's 10 bits, which is neither what `precision: float32` says nor what a detector's scores elsewhere would
-    agree with."""
+    """The device, with convolutions and matrix products in full float32 and convolutions summed in the same order every
+    time: by default cuDNN takes them in TF32's 10 bits, and cuBLAS products in NVIDIA's containers, which is neither
+    what `precision: float32` says nor what a detector's scores elsewhere would agree with."""
     torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.deterministic = True
     return device
 

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fanogan_pipeline.parameters import AugmentationParameters
 from fanogan_pipeline.training.augmentation import Augmenter, shifted
 
 RANGE = (-1.0, 1.0)
+ALL = AugmentationParameters(flip_horizontal=True, flip_vertical=True, shift=2, brightness=0.1, contrast=0.4)
 
 
 @pytest.fixture
@@ -71,3 +73,31 @@ def test_contrast_rises_or_falls_about_the_middle_of_the_pixel_range(x):
     assert torch.allclose(found, away * factor[:, None, None, None], atol=1e-6)
     assert 0.6 <= factor.min() < 0.8
     assert 1.2 < factor.max() <= 1.4
+
+
+def test_a_batch_is_changed_as_its_seed_always_has(x):
+    rng = torch.Generator().manual_seed(3 * 1_000_003 + 5)
+    draw = lambda: torch.rand((len(x), 1, 1, 1), generator=rng)  # noqa: E731
+    wanted = torch.where(draw() < 0.5, x.flip(3), x)
+    wanted = torch.where(draw() < 0.5, wanted.flip(2), wanted)
+    wanted = shifted(wanted, torch.randint(-2, 3, (2, len(x)), generator=rng))
+    factor, offset = 1 + ALL.contrast * (2 * draw() - 1), ALL.brightness * 2.0 * (2 * draw() - 1)
+    assert torch.equal(Augmenter(ALL, 3, RANGE)(x, 5), (wanted * factor + offset).clamp(-1, 1))
+
+
+class Sent(TorchDispatchMode):
+    """Counts what goes to a device without memory, which stands in for a GPU."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        self.count += func is torch.ops.aten._to_copy.default and args[0].device != found.device
+        return found
+
+
+def test_all_that_a_batch_draws_goes_to_its_device_at_once(x):
+    there = x.to("meta")
+    with Sent() as sent:
+        assert Augmenter(ALL, 1, RANGE)(there, 0).shape == x.shape
+    assert sent.count == 1

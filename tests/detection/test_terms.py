@@ -9,11 +9,12 @@ from benchmarks.cases import Case
 from benchmarks.detectors import untrained, untrained_encoder
 from benchmarks.plain import residuals, restore_one_at_a_time
 from tests.parts import encoder_parameters, group, ones, wgan_parameters
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fanogan_pipeline.detection import training_set
 from fanogan_pipeline.detection.expectation import fit_expectation, liveliness, ratio_name
 from fanogan_pipeline.detection.localisation import residual_maps
-from fanogan_pipeline.detection.neighbours import Neighbours, fit_neighbours, with_lengths
+from fanogan_pipeline.detection.neighbours import PRODUCTS, Neighbours, fit_neighbours, mean_distance, with_lengths
 from fanogan_pipeline.detection.poses import posed
 from fanogan_pipeline.detection.residual_law import fit_law
 from fanogan_pipeline.detection.residuals import TERMS, residual_terms, tolerant_residual
@@ -75,7 +76,7 @@ def test_distance_from_neighbours_by_hand():
     views = torch.tensor([[0.0, 0.0], [3.0, 8.0], [3.0, 6.0]])
     # the mean distance to both, each in its nearer pose
     assert near.distance(views).tolist() == pytest.approx([18**0.5 / 2, 2.5, 18**0.5 / 2])
-    assert near.distance(views, 1).tolist() == pytest.approx([0, 0, 0])
+    assert mean_distance(near.coordinates(views), near.known, 1).tolist() == pytest.approx([0, 0, 0])
 
 
 def test_distances_are_those_of_a_search_over_everything():
@@ -84,6 +85,30 @@ def test_distances_are_those_of_a_search_over_everything():
     near = Neighbours(torch.zeros(8), torch.eye(8), with_lengths(points))
     apart = torch.cdist(views.double(), points.double()).amin(0)  # far from nought, where squares are large
     assert near.distance(views).numpy() == pytest.approx(apart.sort(1).values[:, :3].mean(1).numpy(), rel=1e-3)
+
+
+class Products(TorchDispatchMode):
+    """Notes the size of every batched product of matrices."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.bmm.default:
+            self.sizes.append(found.numel())
+        return found
+
+
+@pytest.mark.parametrize(("device", "batch", "launches"), [("cpu", 2, 22), ("meta", 256, 1), ("meta", 16_384, 3)])
+def test_products_are_as_many_at_once_as_a_cache_holds_or_a_gpu_has_room_for(device, batch, launches):
+    known = torch.zeros(7, 5394, 9, device=device)  # a device without memory stands in for a GPU
+    with Products() as products:
+        mean_distance(torch.zeros(batch, 8, device=device), known, 3)
+    assert len(products.sizes) == launches
+    assert sum(products.sizes) == batch * 7 * 5394
+    assert max(products.sizes) <= (batch * 7 * 256 if device == "cpu" else PRODUCTS)
 
 
 def test_fitted_coordinates_keep_the_root_of_each_deviation():
@@ -136,7 +161,7 @@ def test_a_training_image_in_another_pose_is_no_distance_away():
     near, _ = fit_neighbours(images.numpy(), that_sees(lambda x: x.flatten(1), lambda x: x.flatten(1)), 3, POSES)
     x = images.float() / 127.5 - 1
     for there in (x, *(posed(x, pose) for pose in POSES)):
-        assert near.distance(there.flatten(1), 1).numpy() == pytest.approx(0, abs=1e-3)
+        assert mean_distance(near.coordinates(there.flatten(1)), near.known, 1).numpy() == pytest.approx(0, abs=1e-3)
 
 
 def test_poses_by_hand():
@@ -237,7 +262,7 @@ def test_training_images_count_in_each_pose_and_evenly_from_the_first_to_the_las
     with torch.inference_mode():
         views, _ = restorer.see(next(batches(images[[0, 59, 1]], restorer, 3)))
     for near, view in zip(known.neighbours, views, strict=True):
-        first, last, other = near.distance(view, 1).tolist()
+        first, last, other = mean_distance(near.coordinates(view), near.known, 1).tolist()
         assert max(first, last) < 1e-3 * other
 
 

@@ -16,6 +16,7 @@ from fanogan_pipeline.detection.tensors import OfTensors
 
 NEIGHBOURS = 3
 TOGETHER = 256  # training images compared with at once: a processor's cache holds the products
+PRODUCTS = 1 << 28  # at once on a GPU, 1 GiB of them: the fewer launches the better
 RIDGE = 1e-3  # added to each component's variance, as a share of the mean
 
 
@@ -39,9 +40,9 @@ class Neighbours(OfTensors):
         """A view [N, units] in the coordinates of `known`."""
         return (view - self.mean) @ self.basis
 
-    def distance(self, view: Tensor, count: int = NEIGHBOURS) -> Tensor:
-        """Mean distance to the nearest `count` images, each in its nearest pose: view [N, units] -> float64 [N]."""
-        return mean_distance(self.coordinates(view), self.known, count)
+    def distance(self, view: Tensor) -> Tensor:
+        """Mean distance to the nearest images, each in its nearest pose: view [N, units] -> float64 [N]."""
+        return mean_distance(self.coordinates(view), self.known, NEIGHBOURS)
 
 
 def with_lengths(points: Tensor) -> Tensor:
@@ -68,9 +69,10 @@ def mean_distance(ours: Tensor, known: Tensor, count: int) -> Tensor:
 
 def _nearest(ours: Tensor, known: Tensor, count: int) -> Tensor:
     """Indices of the nearest images, [N, count]."""
+    together = TOGETHER if ours.device.type == "cpu" else max(1, PRODUCTS // (len(known) * len(ours)))
     # [-2 a, 1] . [b, |b|^2] = |b|^2 - 2 a.b, which ranks as |a - b|^2 does: one product, with nothing to be added to it
     asked = torch.cat([-2 * ours, torch.ones_like(ours[:, :1])], 1).expand(len(known), -1, -1)
-    least = [torch.bmm(asked, some.transpose(1, 2)).amin(0) for some in known.split(TOGETHER, 1)]
+    least = [torch.bmm(asked, some.transpose(1, 2)).amin(0) for some in known.split(together, 1)]
     return torch.cat(least, 1).topk(count, largest=False).indices
 
 

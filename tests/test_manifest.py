@@ -7,11 +7,14 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import torch
 import yaml
 from kedro.framework.cli.utils import _split_params
 from kedro.framework.project import settings
@@ -54,6 +57,24 @@ def test_the_command_repeats_a_run_from_python(smoke_project, tmp_path):
     own = from_python(project, **metrics, runner=TimedRunner())
     assert own["run"]["node_names"] == "reporting.measure_quality"
     assert own["run"]["runner"] == f"{TimedRunner.__module__}.TimedRunner"
+    assert own["device"] == provenance.device(own["parameters"]["device"])["device"]
+
+
+def test_a_manifest_names_the_card_that_computes_and_its_libraries(monkeypatch):
+    for name, value in {"is_available": True, "get_device_name": "NVIDIA H100"}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    assert provenance.device("auto") == {"device": "NVIDIA H100", "cuda": "13.0", "cudnn": 91002}
+    assert provenance.device("cpu") == {"device": "cpu"}
+
+
+def test_a_run_that_needs_no_pytorch_does_not_load_it_to_name_what_computes():
+    told = (
+        "import sys; from fanogan_pipeline import provenance; print(provenance.device('auto'), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "{} False\n", done.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["--only-missing-outputs"]])

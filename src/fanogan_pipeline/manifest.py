@@ -140,6 +140,7 @@ class ManifestHooks:
             "started": self._started.isoformat(),
             "seconds": round(time.monotonic() - self._clock, 1),
             **self._surroundings,
+            **provenance.device(self._parameters.get("device", "auto")),
             "read": self._summed(versions) | {name: _fact(None, total) for name, total in self._loaded.items()},
             "written": self._summed(self._written),
         }

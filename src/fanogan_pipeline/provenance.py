@@ -10,6 +10,7 @@ import platform
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -73,6 +74,21 @@ def packages() -> dict[str, str]:
 def machine() -> dict[str, Any]:
     """What besides the parameters a result's last bits depend on."""
     return {"python": platform.python_version(), "platform": platform.platform(), "cores": joblib.cpu_count()}
+
+
+def device(wanted: str) -> dict[str, Any]:
+    """What computes where the parameter `device` says so: `device`, and of a GPU `cuda` and `cudnn`, the versions.
+
+    Nothing in a process that has not needed PyTorch, whose import takes a second.
+    """
+    if "torch" not in sys.modules:
+        return {}
+    import torch
+
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return {"device": "cpu"}
+    libraries = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
+    return {"device": torch.cuda.get_device_name(), **libraries}
 
 
 def uncached(dataset: Any) -> Any:

@@ -248,6 +248,17 @@ def made_by(manifest: dict[str, Any], environment: str) -> str:
     return f"`{command(environment)}{told} on {manifest['started'][:10]}, commit {commit}, torch {torch}"
 
 
+def timed_on(manifest: dict[str, Any]) -> str:
+    """What the seconds of a run's table are of; manifests that name no device are of before a GPU had computed one."""
+    device = manifest.get("device", "cpu")
+    return "one CPU thread" if device == "cpu" else f"one process on the {device}"
+
+
+def beginning(all_results: list[Results]) -> str:
+    """How the tables were made and how to read them."""
+    return HEAD.format(timed_on=listed(list(dict.fromkeys(timed_on(found.manifest) for found in all_results))))
+
+
 def section(results: Results) -> str:
     """All of one data set."""
     m, table = results.manifest, results.table
@@ -255,7 +266,7 @@ def section(results: Results) -> str:
     FigureDataset(filepath=str(ROOT / "docs" / image)).save(benchmark_aurocs(table))
     ours = table[table["method"] == OURS]
     fanogan = ours["fit_seconds"].sum() + ours["score_seconds"].sum()
-    thread = f"one CPU thread a seed ({processor()}, {m['cores']} cores)"
+    computer = f"{timed_on(m)} a seed ({processor()}, {m['cores']} cores)"
     read = listed(results.design)
     seeds = listed([str(seed) for seed in sorted(table["seed"].unique())])
     means = listed([f"{mean:.4f}" for mean in ours.groupby("seed")["auroc"].mean()])
@@ -263,7 +274,7 @@ def section(results: Results) -> str:
     return f"""## {results.name}
 
 {made_by(m, results.environment)}: {len(ours)} cells.
-f-AnoGAN's own share of the work is {fanogan / 60 / table["seed"].nunique():.0f} minutes of {thread}.
+f-AnoGAN's own share of the work is {fanogan / 60 / table["seed"].nunique():.0f} minutes of {computer}.
 f-AnoGAN's mean AUROC over classes: {means} (seed {seeds}).
 
 ![AUROC by class]({image})
@@ -345,7 +356,7 @@ images' ROC curve. *Promised* is the false-alarm rate that the calibration image
 images of the same origin, *false alarms* what it was on the test images, *recall there* the recall at the same
 threshold; MNIST's test images are by other writers than its training images, which the promise does not cover.
 Chance's standard error is that of the mean of *false alarms* where the promise holds: each seed draws calibration
-images anew, and all judge the same test images. Seconds are of one CPU thread, a class and a seed. *f-AnoGAN ahead
+images anew, and all judge the same test images. Seconds are of {timed_on}, a class and a seed. *f-AnoGAN ahead
 by*: the difference of the means with its interval (`benchmark.confidence`) and p-value, paired on the test images,
 with Holm's correction over the rows of the table. Both are of the networks trained here and of other test images; what
 other trainings would give is in the standard deviation *over seeds*.
@@ -376,7 +387,7 @@ def main() -> None:
         found = [Results.load(environment) for environment in asked.environments]
     except InputError as error:
         parser.exit(1, f"{error}\n")
-    PAGE.write_text("\n".join([HEAD, *map(section, found), TAIL]))
+    PAGE.write_text("\n".join([beginning(found), *map(section, found), TAIL]))
     README.write_text(with_head(README.read_text(), head(found)))
     print(f"{PAGE.relative_to(ROOT)} and the README's head of it: {', '.join(asked.environments)}")
 

@@ -8,17 +8,18 @@ import pandas as pd
 import pytest
 from benchmarks.table import (
     DATA,
-    HEAD,
     PAGE,
     README,
     TAIL,
     Results,
     beaten,
+    beginning,
     chance_error,
     chosen,
     made_by,
     opening,
     promise,
+    timed_on,
 )
 from scipy import stats
 
@@ -97,7 +98,6 @@ def test_chance_alone_moves_the_mean_of_false_alarms_as_calibration_and_test_ima
 
 def test_pages_hold_what_the_program_writes() -> None:
     page, readme = PAGE.read_text(), README.read_text()
-    assert page.startswith(HEAD)
     assert page.endswith(TAIL)
     means = re.findall(r"^\| \*\*f-AnoGAN\*\* .* \| [*]*([\d.]+)[*]* \|$", page, re.MULTILINE)
     made = []  # of the means without the classes of design, the last column
@@ -105,7 +105,17 @@ def test_pages_hold_what_the_program_writes() -> None:
         rows = [(str(label), 1.0 if str(label) in design else float(mean)) for label in range(10)]
         table = pd.DataFrame(rows, columns=["normal_class", "auroc"]).assign(method="f_anogan")
         made.append(Results(environment, name, design, table, pd.DataFrame(), pd.DataFrame(), {}))
+    assert page.startswith(beginning(made))
     assert opening(made) in readme
+
+
+def test_seconds_of_a_gpu_are_not_called_a_cpu_thread_s() -> None:
+    on_cpu, old, on_gpu = {"device": "cpu"}, {}, {"device": "NVIDIA H100", "cuda": "13.0", "cudnn": 91002}
+    assert timed_on(on_cpu) == timed_on(old) == "one CPU thread"
+    assert timed_on(on_gpu) == "one process on the NVIDIA H100"
+    table = pd.DataFrame()
+    made = [Results("base", "MNIST", (), table, table, table, manifest) for manifest in (on_gpu, on_gpu)]
+    assert "Seconds are of one process on the NVIDIA H100, a class and a seed." in beginning(made)
 
 
 def test_the_page_names_the_parameters_and_changes_that_a_commit_does_not_hold() -> None:

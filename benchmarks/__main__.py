@@ -1,6 +1,6 @@
 """Measure this machine and write docs/performance.md, or its GPU and docs/performance-cuda.md: `make bench`.
 
-python -m benchmarks [--device cuda] [--quick] [--million] [--page docs/performance.md]
+python -m benchmarks [--device cuda] [--quick] [--million] [--table] [--page docs/performance.md]
 
 A GPU needs neither Kedro nor the network: MNIST is read from data/01_raw/mnist.
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tests.parts import group
 
 from benchmarks import children, machine, page, peers, speed, startup, waiting, whole
 from benchmarks.cases import ENVIRONMENTS, case
@@ -37,6 +38,7 @@ class Length:
         patches: that are trained on from a mapped file.
         peer_epochs: of other people's packages.
         batches: sizes of those that a GPU scores.
+        has_table: whether a GPU makes the benchmark's table too.
     """
 
     repeats: int
@@ -46,6 +48,7 @@ class Length:
     patches: int
     peer_epochs: int
     batches: tuple[int, ...]
+    has_table: bool = False
 
 
 FULL = Length(5, 1.5, 500, (10_000, 100_000), 1_000_000, 20, (256, 1024, 4096, 16_384))
@@ -60,7 +63,7 @@ def main() -> None:
         sys.exit(f"benchmarks: {error}")
     if not Path("/proc/self/status").exists():
         sys.exit("benchmarks: found no /proc, expected Linux: memory and the processor's time are read there")
-    length = QUICK if given.quick else FULL
+    length = dataclasses.replace(QUICK if given.quick else FULL, has_table=given.table)
     if given.million:
         length = dataclasses.replace(length, scored=(*length.scored, 1_000_000))
     is_gpu = device.type == "cuda"
@@ -75,8 +78,7 @@ def main() -> None:
     found.load, found.seconds = (load, machine.load()), time.perf_counter() - began
     place = given.page or children.ROOT / "docs" / ("performance-cuda.md" if is_gpu else "performance.md")
     page.write(found, place)
-    goals = "" if is_gpu else f"{page.goals_table(found)}\n\n"
-    print(f"\n{goals}{place} written after {found.seconds:.0f} s", flush=True)
+    print(f"\n{page.goals_table(found)}\n\n{place} written after {found.seconds:.0f} s", flush=True)
 
 
 def _measure_case(found: Results, name: str, length: Length, device: torch.device) -> None:
@@ -103,6 +105,9 @@ def _measure_gpu(found: Results, length: Length, device: torch.device) -> None:
     for batch in whole.batches(case("default", device), length.batches, length.seconds):
         found.batches.append(batch)
         _say(f"{batch.size:,} images scored at once: {batch.rate:,.0f} images/s, {batch.peak:.2f} GB at most")
+    if length.has_table:
+        found.table = whole.table_seconds(case("default", device), group("benchmark"))
+        _say(f"the benchmark's table of ten classes: {found.table:.0f} s")
 
 
 def _measure_rest(found: Results, length: Length, _device: torch.device) -> None:
@@ -133,6 +138,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="what to measure")
     parser.add_argument("--quick", action="store_true", help="try it out: a minute or two, figures mean little")
     parser.add_argument("--million", action="store_true", help="score 1,000,000 images too: some minutes more")
+    parser.add_argument("--table", action="store_true", help="on a GPU the benchmark's table too: some minutes more")
     parser.add_argument("--page", type=Path, help="where to write, in place of docs/")
     return parser.parse_args()
 

@@ -39,7 +39,7 @@ def detector_of(case: Case, trained: tuple[Wgan, Encoder] | None = None) -> Anom
     a few of them."""
     given, s = given_to_scoring(case, trained), case.scoring
     train, selection, calibration, *models = given.values()
-    nodes, compute, nowhere = _nodes(), group("compute"), SimpleNamespace(folder=None)
+    nodes, compute, nowhere = nodes_of("scoring"), group("compute"), SimpleNamespace(folder=None)
     restorer = nodes.load_restorer(*models, s, group("training"), case.device.type)
     fitted = nodes.fit_residuals(train, selection, restorer, *models, s)
     selected = nodes.measure(selection, restorer, fitted, *models, s, compute, nowhere)
@@ -63,10 +63,10 @@ def given_to_scoring(case: Case, trained: tuple[Wgan, Encoder] | None = None) ->
     return {**sets, "wgan_model": wgan, "encoder_model": encoder_checkpoint(encoder, wgan, encoder_facts)}
 
 
-def _nodes() -> ModuleType:
-    """The functions of the scoring pipeline, without the package around them, which wires them up with Kedro."""
-    path = ROOT / "src/fanogan_pipeline/pipelines/scoring/nodes.py"
-    spec = importlib.util.spec_from_file_location("scoring_nodes", path)
+def nodes_of(pipeline: str) -> ModuleType:
+    """The functions of a pipeline, without the package around them, which wires them up with Kedro."""
+    path = ROOT / f"src/fanogan_pipeline/pipelines/{pipeline}/nodes.py"
+    spec = importlib.util.spec_from_file_location(f"{pipeline}_nodes", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,20 +1,28 @@
-"""What a GPU is asked besides rates: a whole training of one class, scoring in large batches, the memory of both."""
+"""What a GPU is asked besides rates: a whole class, scoring in large batches, the memory of both, and ten classes."""
 
 from __future__ import annotations
 
 import gc
 import math
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from tests.parts import digits
+from tests.parts import digits, group
 
 from benchmarks.cases import Case, job
 from benchmarks.clock import now, speed_of
-from benchmarks.detectors import detector_of
+from benchmarks.detectors import detector_of, nodes_of
+from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
+from fanogan_pipeline.detection.evaluation import evaluate
+from fanogan_pipeline.images import ImageSource
+from fanogan_pipeline.parameters import BenchmarkParameters
 from fanogan_pipeline.training.job import train_encoder, train_wgan
 
 
@@ -43,7 +51,8 @@ class Batch:
 
 
 def stages(case: Case, scored: int) -> Iterator[Stage]:
-    """Train both phases to the end, fit the score and score so many of MNIST's test images, one after another."""
+    """Train both phases to the end, fit the score, score so many of MNIST's test images and evaluate that, one after
+    another."""
     made: dict[str, Any] = {}
 
     def stage(what: str, do: Callable[[], Any]) -> Stage:
@@ -56,9 +65,14 @@ def stages(case: Case, scored: int) -> Iterator[Stage]:
     first, second = f"phase 1, {case.wgan.steps:,} steps", f"phase 2, {case.encoder.steps:,} steps"
     yield stage(first, lambda: train_wgan(job(case, case.wgan), case.images)[0])
     yield stage(second, lambda: train_encoder(job(case, case.encoder, made[first]), case.images)[0])
-    fit, images = "score, chosen and calibrated", np.array(digits("t10k")[0][:scored])
+    fit, (images, labels) = "score, chosen and calibrated", (np.array(part[:scored]) for part in digits("t10k"))
     yield stage(fit, lambda: detector_of(case, (made[first], made[second])))
-    yield stage(f"scoring of {len(images):,} images", lambda: made[fit].judge(made[fit].terms(images)))
+    yield stage(f"scoring and metrics of {len(images):,} images", lambda: _metrics(made[fit], images, labels != 1))
+
+
+def _metrics(detector: AnomalyDetector, images: np.ndarray, is_anomaly: np.ndarray) -> dict[str, Any]:
+    found = detector.judge(detector.terms(images)).assign(is_anomaly=is_anomaly)
+    return evaluate(found, detector.detector.calibration)
 
 
 def batches(case: Case, sizes: tuple[int, ...], seconds: float) -> Iterator[Batch]:
@@ -72,6 +86,24 @@ def batches(case: Case, sizes: tuple[int, ...], seconds: float) -> Iterator[Batc
         _forget_peak(case.device)
         rate = len(images) * speed_of(lambda: judge.judge(judge.terms(images)), seconds, case.device)  # noqa: B023
         yield Batch(size, rate, _peak(case.device))
+
+
+def table_seconds(case: Case, parameters: BenchmarkParameters) -> float:
+    """Seconds of all that the benchmark pipeline makes of MNIST's pictures but the figure, its cells side by side."""
+    nodes, parts = nodes_of("benchmark"), {"train": digits("train"), "test": digits("t10k")}
+    images, labels = (np.concatenate(both) for both in zip(*parts.values(), strict=True))
+    table = pd.DataFrame({"image_id": np.arange(len(labels)).astype(str), "label": labels.astype(str), "group": ""})
+    table["part"] = np.repeat(list(parts), [len(labels) for _, labels in parts.values()])
+    source = ImageSource(table.assign(has_mask=False), images[:, 0].__getitem__)
+    data_prep, training, compute = (group(name) for name in ("data_prep", "training", "compute"))
+    p = data_prep, case.wgan, case.encoder, case.scoring, training, parameters, compute, case.device.type, "float32"
+    with tempfile.TemporaryDirectory() as place:
+        began = now(case.device)
+        pictures = nodes.prepare_all(source, data_prep, case.scoring)
+        scores = nodes.score_cells(pictures, *p, SimpleNamespace(folder=Path(place)))
+        nodes.summarise(scores, nodes.tabulate(scores, parameters), parameters, 0)
+        nodes.compare(scores)
+        return now(case.device) - began
 
 
 def _forget_peak(device: torch.device) -> None:

@@ -17,6 +17,7 @@ from fanogan_pipeline.detection.choice import (
 )
 from fanogan_pipeline.detection.scoring import LOG_FLOOR, MIXES, fit_mix, fit_rule
 from fanogan_pipeline.detection.synthetic_anomalies import LIVELY, MAKERS, _box, synthetic_anomalies
+from fanogan_pipeline.detection.training_set import VIEWS
 from fanogan_pipeline.errors import InputError
 
 
@@ -136,6 +137,20 @@ def test_the_tiles_of_a_picture_stay_on_one_side_and_count_as_one():
         choose_mix(images[:120].astype(np.uint8), measure, 0, pictures[:120])
 
 
+def test_copies_of_a_picture_as_its_tiles_leave_the_choice_and_its_errors_as_they_are():
+    values = np.random.default_rng(0).lognormal(size=(2 + 2 * len(MAKERS), 12, 3))  # by set, picture and term
+
+    def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
+        names = ["tolerant_residual", "neighbour_ratio", "feature_ratio"]
+        of_sets = [sets[0][:, 0, 0, 0], *[sets[1][:, 0, 0, 0]] * (len(sets) - 1)]  # a picture's grey is its number
+        return [pd.DataFrame(value[of], columns=names) for value, of in zip(values, of_sets, strict=True)]
+
+    whole = np.arange(12, dtype=np.uint8)[:, None, None, None].repeat(16, 2).repeat(16, 3)
+    tables = [choose_mix(whole.repeat(tiles, 0), measure, 0, np.arange(12).repeat(tiles) + 10) for tiles in (1, 4)]
+    assert (tables[0]["standard_error"][1:] > 0).all()
+    pd.testing.assert_frame_equal(*tables)
+
+
 @pytest.mark.parametrize("count", [80, 160, 299])
 def test_every_picture_is_compared_before_any_is_twice_and_together_they_show_all_places(count):
     pictures = np.arange(count * 4).reshape(count, 4)
@@ -185,6 +200,15 @@ def test_a_mix_by_hand():
     rule = fit_mix("restoration_and_neighbours", terms)
     # each logarithm standardised: -1/sqrt(2) and 1/sqrt(2), with weights 1 and 0.5
     assert rule.score(terms) == pytest.approx([-1.5 * 0.5**0.5, 1.5 * 0.5**0.5])
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_a_family_has_its_share_however_many_terms_it_is_measured_by(mix):
+    names = ["tolerant_residual", "feature_ratio", *(f"neighbour_ratio_{view}" for view in VIEWS)]
+    terms = pd.DataFrame(np.random.default_rng(0).lognormal(size=(9, len(names))), columns=names)
+    weight = fit_mix(mix, terms).weight
+    shares = {family: sum(weight[name] for name in weight if name.startswith(family)) for family in MIXES[mix]}
+    assert shares == MIXES[mix]
 
 
 def test_a_new_term_joins_no_family_by_the_beginning_of_its_name():

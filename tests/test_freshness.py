@@ -91,6 +91,26 @@ def test_a_changed_parameter_reaches_what_is_made_from_it(stale: Callable[..., d
     assert not {"train_set", "test_set", "wgan_model", "wgan_history", "wgan_curves"} & set(found)
 
 
+def test_a_parameter_that_only_steps_in_memory_read_reaches_what_they_lead_to(
+    stale: Callable[..., dict[str, str]],
+) -> None:
+    assert stale(data_prep={"max_train": 300})["train_set"] == "data_prep.max_train has changed"
+
+
+def test_a_parameter_that_is_there_no_more_makes_a_difference(
+    stale: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = Freshness._load_manifest
+
+    def with_another(self: Freshness, version: str | None) -> dict[str, Any] | None:
+        if made := load(self, version):
+            made["parameters"]["data_prep"]["contrast"] = 2.0
+        return made
+
+    monkeypatch.setattr(Freshness, "_load_manifest", with_another)
+    assert stale()["train_set"] == "data_prep.contrast has changed"
+
+
 def test_where_runs_are_logged_makes_no_difference(stale: Callable[..., dict[str, str]]) -> None:
     before = set(stale())
     assert set(stale(tracking={"experiment": "another"})) - before <= {"report"}

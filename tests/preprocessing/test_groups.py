@@ -13,6 +13,7 @@ from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.pipelines.data_prep import nodes
+from fanogan_pipeline.preprocessing.groups import draw_groups, warn_of_share
 from fanogan_pipeline.preprocessing.splits import split_images
 
 BASE = Path(__file__).parents[2] / "conf/base/parameters_data_prep.yml"
@@ -66,6 +67,20 @@ def test_a_large_group_does_not_fill_a_small_side(seed, caplog):
         split = split_images(of_sizes(100, alone=100), PARAMETERS, "", seed)
     assert split["split"].value_counts().to_dict() == {"train": 128, "test": 40, "selection": 16, "calibration": 16}
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(0, {0}), (1, {3}), (2, {3}), (4, {3, 5}), (17, {17})])
+def test_groups_of_at_most_twice_what_is_missing_are_drawn_or_else_the_smallest(wanted, expected):
+    found = of_sizes(5, 9, 3)
+    drawn = [found.loc[draw_groups(found, wanted, np.random.default_rng(seed)), "group"] for seed in range(12)]
+    assert {len(groups) for groups in drawn} == expected
+    assert all(len(groups) == found["group"].isin(groups).sum() for groups in drawn)
+
+
+@pytest.mark.parametrize(("found", "is_told"), [(4, True), (5, False), (15, False), (16, True)])
+def test_half_of_a_share_too_much_or_too_little_is_let_pass(found, is_told, caplog):
+    warn_of_share("test", found, 10)
+    assert ("for the test split, where its fraction asks for 10" in caplog.text) == is_told
 
 
 @pytest.mark.parametrize("sizes", [(200,), (150, 50)])

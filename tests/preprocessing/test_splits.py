@@ -40,6 +40,24 @@ def test_the_reference_protocol_takes_images_in_their_order_to_the_letter():
     assert found["selection"] == ones[3000:4000].tolist()
 
 
+def test_the_reference_protocol_takes_the_training_part_before_the_test_part_that_is_listed_first():
+    labels, parts = (["1"] * 25 + ["7"] * 12) * 2, ["test"] * 37 + ["train"] * 37
+    found = sides(split_images(source_table(labels, parts), group("data_prep", "reference", reference_count=10), "", 0))
+    assert found["train"] == [*range(37, 47)]
+    assert found["test"] == [*range(47, 57), *range(62, 72)]
+    assert found["calibration"] == [*range(57, 62), *range(5)]
+    assert found["selection"] == [*range(5, 15)]
+
+
+@pytest.mark.parametrize(("normal", "other"), [(39, 10), (40, 9)])
+def test_the_reference_protocol_refuses_fewer_images_than_its_count_takes(normal, other):
+    parameters = group("data_prep", "reference", reference_count=10)
+    split_images(source_table(["1"] * 40 + ["7"] * 10), parameters, "", 0)
+    said = f"found 10, but raw_images has {normal} normal and {other} other images, expected at least 40 and 10; lower"
+    with pytest.raises(InputError, match=said):
+        split_images(source_table(["1"] * normal + ["7"] * other), parameters, "", 0)
+
+
 def test_pictures_that_come_or_go_while_a_run_reads_them_are_noticed():
     table = source_table(["good"] * 60)
     plan = split_images(table, group("data_prep", normal_classes=["good"]), "", seed=0)

@@ -23,7 +23,7 @@ from tests.project import copy_project, newest
 from fanogan_pipeline.datasets.state_store import StateStore
 from fanogan_pipeline.errors import TrainingError
 from fanogan_pipeline.networks import Checkpoint, NetworkSpec
-from fanogan_pipeline.training import interrupt
+from fanogan_pipeline.training import interrupt, loop
 from fanogan_pipeline.training.distributed import Group
 from fanogan_pipeline.training.job import TrainingJob, train_wgan
 from fanogan_pipeline.training.state import StateSlot
@@ -69,6 +69,19 @@ def test_states_are_saved_by_steps_or_by_seconds(changes, saved, tmp_path):
     slot = slot_in(tmp_path)
     train(slot, **changes)
     assert slot.facts["saved"] == saved
+
+
+def test_seconds_count_from_the_save_before(tmp_path, monkeypatch):
+    slot, step, clock = slot_in(tmp_path), WganPhase.step, [0.0]
+
+    def slow(self, at: int):
+        clock[0] += 4
+        return step(self, at)
+
+    monkeypatch.setattr(WganPhase, "step", slow)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    train(slot, save_every_seconds=10)
+    assert slot.facts["saved"] == [3, 6, 7]
 
 
 def test_a_fresh_start_can_be_forced(tmp_path, caplog):
@@ -127,6 +140,19 @@ def test_a_signal_saves_the_state_of_that_very_step(number, tmp_path, monkeypatc
     assert slot.facts["saved"] == [4]
     assert "wgan: stopped at step 4, which is kept to go on from" in caplog.text
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("insist", [True, False])
+def test_a_second_signal_interrupts_at_once_where_it_is_to(insist):
+    with interrupt.polite_interrupt(insist) as interrupted:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupted()
+        try:
+            signal.raise_signal(signal.SIGINT)
+            is_at_once = False
+        except KeyboardInterrupt:
+            is_at_once = True
+    assert is_at_once == insist
 
 
 def test_a_signal_in_the_last_step_ends_what_comes_after_it_too(tmp_path, monkeypatch):

@@ -75,6 +75,20 @@ def test_a_penalty_through_batch_norm_earns_a_warning(architecture, objective, i
     assert ("no image a gradient of its own" in caplog.text) == is_told
 
 
+def test_whoever_watches_a_training_that_goes_on_is_told_of_every_logged_step_from_the_first(tmp_path):
+    def told(**slot) -> list[tuple[int, dict[str, float]]]:
+        seen = []
+        trained(**slot, observe=lambda *row: seen.append(row))
+        return seen
+
+    slot = StateSlot(StateStore(tmp_path), "wgan", {})
+    with pytest.raises(PowerCutError):
+        trained(slot=slot, observe=cut_at(4))
+    again = told(slot=slot)
+    assert [step for step, _ in again] == [2, 4, 6]
+    assert again == told()
+
+
 @pytest.mark.parametrize("architecture", ["convolutional", "reference"])
 def test_a_wgan_that_was_cut_off_ends_with_the_very_same_weights(architecture, tmp_path):
     spec, parameters = NetworkSpec(architecture, (28, 28), 1, 4, 4), wgan_parameters(architecture=architecture, steps=8)

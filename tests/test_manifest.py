@@ -392,3 +392,18 @@ def test_a_project_without_git_is_fine(break_it, tmp_path, monkeypatch):
     if break_it == "no git":
         monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance.git_state(tmp_path) is None
+
+
+def test_a_repository_is_clean_until_a_file_is_changed(tmp_path):
+    def git(*words: str) -> str:
+        who = ("-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+        return subprocess.run(["git", *who, *words], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    git("init")
+    (tmp_path / "a.py").write_text("1")
+    git("add", "a.py")
+    git("commit", "-m", "one")
+    commit = git("rev-parse", "HEAD").strip()
+    assert provenance.git_state(tmp_path) == {"commit": commit, "is_clean": True}
+    (tmp_path / "a.py").write_text("12")
+    assert provenance.git_state(tmp_path) == {"commit": commit, "is_clean": False}

@@ -528,6 +528,7 @@ def test_methods_are_compared_with_f_anogan_and_its_parts_are_none():
     assert found["p_holm"].to_numpy() == pytest.approx(holm(found["p_value"].to_numpy()))
     averaged = summary(benchmark_table(scores, 0.95), scores, 200, 0, 0.9).set_index("method")
     samples = resampled_means(scores, 200, 0)
+    assert averaged["test_spread"].to_dict() == pytest.approx(samples.std(ddof=1).to_dict())
     for name in methods[1:]:
         row, differences = averaged.loc[name], samples["f_anogan"] - samples[name]
         low, high = row["difference_low"], row["difference_high"]
@@ -536,3 +537,20 @@ def test_methods_are_compared_with_f_anogan_and_its_parts_are_none():
     assert averaged["p_holm"].notna().to_dict() == {name: name in ("pca", "one_class_svm") for name in methods}
     whole = averaged.loc[["pca", "one_class_svm"]]
     assert whole["p_holm"].to_numpy() == pytest.approx(holm(whole["p_value"].to_numpy()))
+
+
+def test_where_no_sample_of_the_images_differs_the_difference_is_certain():
+    ours, inverted = (range(9), range(10, 19)), (range(10, 19), range(9))
+    methods = {"f_anogan": ours, "pca": inverted, "one_class_svm": ours}
+    scores = pd.concat([scored(name, range(9), *found) for name, found in methods.items()], ignore_index=True)
+    averaged = summary(benchmark_table(scores, 0.95), scores, 20, 0, 0.95).set_index("method")
+    assert averaged["difference"].to_dict() == {"f_anogan": 0, "pca": 1, "one_class_svm": 0}
+    assert averaged["p_value"].to_dict() == {"f_anogan": 1, "pca": 0, "one_class_svm": 1}
+
+
+@pytest.mark.parametrize(("normal", "anomalous", "rows"), [(5, 2, 1), (2, 5, 1), (5, 1, 0), (1, 5, 0)])
+def test_a_cell_with_a_single_image_of_a_kind_is_not_compared(normal, anomalous, rows):
+    rng, scores = np.random.default_rng(0), []
+    for name in ("f_anogan", "pca"):
+        scores.append(scored(name, rng.normal(size=4), rng.normal(size=normal), rng.normal(size=anomalous)))
+    assert len(comparisons(pd.concat(scores, ignore_index=True))) == rows

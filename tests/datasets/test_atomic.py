@@ -16,7 +16,7 @@ import pytest
 from dying import context, exit_code, save_dying_at_step, save_dying_in_file, save_many
 from kedro.io import DataCatalog, DatasetError, Version
 from stored_forms import FORMS, OPTIONS, PLACES, dataset, example, leftovers, refusal, same
-from tests.damage import locks_of_nfs, no_file_above
+from tests.damage import locks_of_nfs, no_file_above, no_locks
 
 from fanogan_pipeline.datasets.staging import PREFIX, sweep, whole_file, whole_version
 
@@ -161,6 +161,16 @@ def test_a_save_after_the_clock_was_set_back_says_which_version_later_runs_read(
     assert dataset(form, folder).load() == {"by": "the right clock"}
 
 
+def test_a_save_ends_well_where_nobody_can_tell_what_else_is_there(tmp_path, monkeypatch):
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    stored = dataset("JSONDataset", tmp_path, "v1")
+    monkeypatch.setattr(stored._fs, "ls", refused)
+    stored.save({"number": 1})
+    assert stored.load() == {"number": 1}
+
+
 def test_a_run_reads_its_own_and_keeps_to_what_it_read(tmp_path):
     form = "JSONDataset"
     dataset(form, tmp_path, "2020").save({"by": "before"})
@@ -265,6 +275,26 @@ def test_a_draft_that_another_machine_is_at_stays_and_its_lock_is_not_stored(tmp
         sweep(tmp_path)
     assert target.read_text() == "whole"
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [target]
+
+
+@pytest.mark.parametrize("name", [f"{PREFIX}x", f"{PREFIX}x/.lock"], ids=["draft", "lock"])
+def test_a_sweep_follows_no_link(name, tmp_path):
+    link, outside = tmp_path / "place" / name, tmp_path / "outside"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    if name == f"{PREFIX}x":
+        outside.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    sweep(tmp_path / "place")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_where_there_are_no_locks_data_are_saved_all_the_same(tmp_path, monkeypatch):
+    no_locks(monkeypatch)
+    stored = dataset("JSONDataset", tmp_path, "v1")
+    stored.save({"number": 1})
+    assert stored.load() == {"number": 1}
+    assert leftovers(tmp_path) == []
 
 
 def test_a_draft_swept_before_it_is_locked_is_made_again(tmp_path, monkeypatch):

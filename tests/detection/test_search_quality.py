@@ -77,6 +77,29 @@ def test_a_search_is_made_once_for_each_image(judge, monkeypatch):
     assert len(searched) == len(batches)
 
 
+@pytest.mark.parametrize("score", ["standardised", "map"])
+def test_a_detector_searches_once_for_each_image_whatever_fills_its_batches_up(judge, score, monkeypatch):
+    searched, original = [], refinement.search
+
+    def counted(x, start, wgan, steps, rate):
+        searched.append(len(x))
+        return original(x, start, wgan, steps, rate)
+
+    test, way = image_set(24, 12, 3), refinement.Refinement("iterative", 3, 0.05)
+    settings, rule = {**SETTINGS, "score": score, "batch_size": 64}, ScoreRule({"image_residual": 1.0}, {}, {})
+    detector = replace(judge.detector, settings=settings, rule=rule)
+    judge = AnomalyDetector(replace(judge.restorer, refinement=way), judge.statistics, detector)
+    plain = residual_terms(test.images, judge.restorer, judge.statistics, 64)
+    monkeypatch.setattr(refinement, "search", counted)
+    terms = judge.terms(test.images)
+    assert searched == [refinement.BLOCK]
+    assert terms["image_residual"].tolist() == plain["image_residual"].tolist()
+    together = np.concatenate(list(judge.maps(test.images)))
+    alone = np.concatenate([found for image in test.images for found in judge.maps(image[None])])
+    assert (alone == together).all()
+    assert searched == [refinement.BLOCK] * (2 + len(test.images))
+
+
 def test_a_sample_is_half_anomalous_where_there_are_enough():
     some = search_quality.some_pictures(image_set(40, 10, 0), 12, 0)
     assert (len(some), some.is_anomaly.sum()) == (12, 6)

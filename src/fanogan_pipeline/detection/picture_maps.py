@@ -85,7 +85,7 @@ def fit_picture_statistics(
     """`fit_statistics` of a selection set; tiles have no level for each pixel, but one towards the rim (`fit_rim`).
     The other arguments are those of `fit_statistics` and `picture_maps`.
     """
-    images, tiles = selection.images, selection.tiles
+    images, tiles, restorer = selection.images, selection.tiles, restorer.remembering()
     fitted = fit_statistics(images, restorer, training_set, batch_size, is_aligned=tiles is None)
     return fitted if tiles is None else fit_rim(images, tiles, restorer, fitted, batch_size, smoothing)
 
@@ -151,6 +151,7 @@ def picture_terms(
     Returns:
         The columns of `residual_terms`, pooled over a picture's tiles, and those of the map.
     """
+    restorer = restorer.remembering()
     terms = residual_terms(images, restorer, statistics, batch_size, wanted)
     if tiles is not None:
         values = terms.to_numpy()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ class Restorer:
         image_distance: "squared" or "absolute": which difference of pixels the image residual is the mean of.
         device: where they compute.
         refinement: how z is found; without one it is E(x).
+        known: where z is searched for, an image's hash -> its z; None, each call starts anew.
     """
 
     wgan: Wgan
@@ -31,6 +33,7 @@ class Restorer:
     image_distance: str
     device: torch.device
     refinement: Refinement = UNREFINED
+    known: dict[bytes, Tensor] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -50,8 +53,21 @@ class Restorer:
         return pixel_range(self.wgan.spec)
 
     def encode(self, x: Tensor) -> Tensor:
-        """x [N, C, H, W] -> z [N, latent_dim], refined where the refinement says so."""
-        return self.refinement.encode(x, self.encoder, self.wgan)
+        """x [N, C, H, W] -> z [N, latent_dim], refined where the refinement says so; images that are there several
+        times, as those that fill a batch up, are searched for once."""
+        if not self.refinement.searches:
+            return self.encoder(x)
+        known = {} if self.known is None else self.known
+        names = [hashlib.sha256(image.tobytes()).digest() for image in x.cpu().numpy()]
+        new = {name: row for row, name in enumerate(names) if name not in known}
+        if new:
+            found = self.refinement.encode(x[list(new.values())], self.encoder, self.wgan)
+            known.update(zip(new, found, strict=True))
+        return torch.stack([known[name] for name in names])
+
+    def remembering(self) -> Restorer:
+        """The same for work that asks for an image's z several times; to be let go after it, for it forgets none."""
+        return replace(self, known={}) if self.refinement.searches and self.known is None else self
 
     def see(self, x: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """The encoder's views of x, each [N, units], and z as `encode` gives it; one pass of the encoder for both

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from torch import Tensor, nn, stack
 
 from fanogan_pipeline.detection.anomaly_detector import AnomalyDetector
 from fanogan_pipeline.detection.evaluation import auroc_with_interval
 from fanogan_pipeline.detection.picture_maps import Pooling, fit_picture_statistics, picture_terms
 from fanogan_pipeline.detection.pictures import picture_table, sample, take_pictures
 from fanogan_pipeline.detection.refinement import Refinement
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.scoring import fit_rule
 from fanogan_pipeline.images import ImageSet
-from fanogan_pipeline.networks import Wgan
 
 COLUMNS = {
     "method": "str",
@@ -28,26 +27,6 @@ COLUMNS = {
     "seconds": "float64",
     "images": "int64",
 }
-
-
-@dataclass(frozen=True)
-class Remembered(Refinement):
-    """A search that is made once for each image, however often its z is asked for.
-
-    Attributes:
-        known: an image's pixels -> its z.
-    """
-
-    known: dict[bytes, Tensor] = field(default_factory=dict)
-
-    def encode(self, x: Tensor, encoder: nn.Module, wgan: Wgan) -> Tensor:
-        """x [N, C, H, W] -> z [N, latent_dim]."""
-        names = [image.tobytes() for image in x.cpu().numpy()]
-        new = {name: row for row, name in enumerate(names) if name not in self.known}
-        if new:
-            found = super().encode(x[list(new.values())], encoder, wgan)
-            self.known.update(zip(new, found, strict=True))
-        return stack([self.known[name] for name in names])
 
 
 def not_measured() -> pd.DataFrame:
@@ -84,7 +63,7 @@ def quality_against_time(
     rows = []
     for method, counts in steps.items():
         for count in counts:
-            way = Remembered(method, count, judge.restorer.refinement.rate)
+            way = Refinement(method, count, judge.restorer.refinement.rate)
             scores, seconds = _scores(way, judge, kind, selection, test)
             rows.append((method, count, *auroc_with_interval(scores, truth, confidence), seconds, len(truth)))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
@@ -102,13 +81,14 @@ def _scores(
     settings = judge.detector.settings
     size, pooling = int(settings["batch_size"]), Pooling.from_settings(settings)
     restorer = replace(judge.restorer, refinement=way)
-    fitted = fit_picture_statistics(selection, restorer, judge.statistics.training_set, size, pooling.smoothing)
+    remembering = restorer.remembering()
+    fitted = fit_picture_statistics(selection, remembering, judge.statistics.training_set, size, pooling.smoothing)
 
-    def terms(some: ImageSet) -> pd.DataFrame:
-        return picture_terms(some.images, some.tiles, restorer, fitted, size, pooling, settings["score"] == "map")
+    def terms(some: ImageSet, by: Restorer) -> pd.DataFrame:
+        return picture_terms(some.images, some.tiles, by, fitted, size, pooling, settings["score"] == "map")
 
     kappa = judge.detector.rule.weight.get("feature_residual", 0.0)  # what the article's score weighs it by
-    rule = fit_rule(kind, kappa, terms(selection))
+    rule = fit_rule(kind, kappa, terms(selection, remembering))
     start = time.perf_counter()
-    scores = rule.score(terms(test))
+    scores = rule.score(terms(test, restorer))
     return scores, time.perf_counter() - start

@@ -100,6 +100,7 @@ def fit_statistics(
             f"selection_set: found {plural(len(images), 'image')}, expected at least 2; raise "
             "data_prep.selection_fraction"
         )
+    restorer = restorer.remembering()
     expectations = _fit_expectations(images, restorer, training_set, batch_size) if training_set else {}
     maps = fit_map_statistics(images, restorer, batch_size, is_aligned)
     return ResidualStatistics(training_set, expectations, maps).to(restorer.device)

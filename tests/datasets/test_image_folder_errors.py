@@ -144,6 +144,10 @@ def add_stray_picture(folder: Path) -> None:
     put(folder, "train/bad/0.png")
 
 
+def add_good_by_another_case(folder: Path) -> None:
+    put(folder, "test/Good/0.png")
+
+
 def break_mask(folder: Path) -> None:
     (folder / "ground_truth/cut/0_mask.png").write_bytes(b"")
 
@@ -156,6 +160,7 @@ BAD_LAYOUTS = {
     add_second_mask_of_another_format: "ground_truth/cut/0_mask.png: found beside ground_truth/cut/0_mask.bmp,",
     add_picture_of_the_same_name: "test/cut/0.webp: found the same mask ground_truth/cut/0_mask.png as test/cut/0.png",
     add_stray_picture: "train/bad/0.png: expected only train/good, test/<label> and ground_truth/<label>",
+    add_good_by_another_case: "test/Good/0.png: expected test/good; rename the folder",
     break_mask: "ground_truth/cut/0_mask.png: found an empty file (0 bytes)",
 }
 

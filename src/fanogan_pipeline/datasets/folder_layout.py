@@ -105,7 +105,9 @@ def _arrange_defects(paths: list[str]) -> Arrangement:
     pictures: list[tuple[str, str, str, str]] = []
     for path in paths:
         top, label, name = [*path.split("/", 2), "", ""][:3]
-        if top == "ground_truth" and name:
+        if name and top in ("train", "test") and label != DEFECTS_NORMAL_LABEL == label.strip().casefold():
+            arrangement.refused.append((path, f"expected {top}/{DEFECTS_NORMAL_LABEL}; rename the folder"))
+        elif top == "ground_truth" and name:
             _add_mask(masks, path, f"{label}/{_stem(name)}", arrangement.refused)
         elif name and (top == "test" or (top == "train" and label == DEFECTS_NORMAL_LABEL)):
             pictures.append((path, label, top, f"{label}/{_stem(name)}"))

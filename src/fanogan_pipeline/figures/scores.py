@@ -70,7 +70,7 @@ def score_boxplot(
     lines, words = axis.get_legend_handles_labels()
     words = ["normal class"] * len(named) + ["other class"] * len(others) + words
     figure.legend([*named, *others, *lines], words, loc="outside lower center", ncols=2, fontsize=9)
-    words_on_boxes = "Box: middle half and median; whiskers: 1st to 99th percentile."
+    words_on_boxes = "Box: middle half and median; whiskers: all within the 1st to 99th percentile."
     if not (named and others):
         words_on_boxes += f" The test set holds no {'normal' if others else 'anomalous'} class."
     axis.set_title(words_on_boxes, fontsize=9, loc="left")

@@ -379,7 +379,7 @@ ROWS: dict[str, Row] = {
     "parameter twice": local("parameters", "seed: 1\nseed: 2\n", "conf/local/parameters.yml", "seed", "line 2"),
     "parameter in two files": Row(
         ("--pipelines", "data_prep"),
-        ("Duplicate keys found in", "conf/local/parameters.yml", "conf/local/parameters_wgan.yml: wgan.steps"),
+        ("Duplicate keys found in", "conf/local/parameters.yml", "conf/local/parameters_wgan.yml", "wgan.steps"),
         lambda project, folder: [
             (project / f"conf/local/{name}.yml").write_text("wgan: {steps: 5}")
             for name in ("parameters", "parameters_wgan")

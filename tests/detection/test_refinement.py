@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from fanogan_pipeline.detection.refinement import Refinement, random_start, search
+from fanogan_pipeline.detection import refinement as searches
+from fanogan_pipeline.detection.refinement import BLOCK, Refinement, random_start, search
+from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.networks import NetworkSpec, Wgan, build_critic, build_encoder, build_generator
 
 SPEC = NetworkSpec("convolutional", (16, 16), 1, 4, 4)
@@ -38,6 +40,31 @@ def test_an_image_gets_the_same_z_in_any_company(networks, method):
     for count in (1, 2, 5, 32, 33):  # to the last bit, which kernels round by the size of what they are given
         assert torch.equal(refinement.encode(x[7 : 7 + count], encoder, wgan), together[7 : 7 + count]), count
     assert torch.equal(refinement.encode(x.flip(0), encoder, wgan).flip(0), together)
+
+
+@pytest.mark.parametrize("method", ["encoder", "iterative"])
+def test_images_that_are_there_several_times_are_searched_for_once_and_get_the_z_they_had(
+    networks, method, monkeypatch
+):
+    wgan, encoder, x = networks
+    x = x[torch.arange(120) // 2 % 40]  # 0, 0, 1, 1, ...
+    restorer = Restorer(wgan, encoder, "squared", torch.device("cpu"), Refinement(method, 5, 0.05))
+    plain, searched = restorer.refinement.encode(x, encoder, wgan), []
+
+    def counted(x, *how):
+        searched.append(len(x))
+        return search(x, *how)
+
+    monkeypatch.setattr(searches, "search", counted)
+    for _ in range(2):  # a restorer by itself keeps nothing
+        assert torch.equal(restorer.encode(x), plain)
+    assert searched == [BLOCK, BLOCK] * 2
+    remembering = restorer.remembering()
+    parts = [remembering.encode(part) for part in x.split(50)]
+    assert torch.equal(torch.cat(parts), plain)
+    assert torch.equal(remembering.remembering().encode(x.flip(0)), plain.flip(0))
+    assert searched == [BLOCK, BLOCK] * 3
+    assert restorer.known is None
 
 
 def test_anogan_starts_where_the_image_s_own_pixels_say(networks):

@@ -28,7 +28,7 @@ from tests.damage import VERSION
 from tests.in_process import copy_of, run_here, stored_files
 from tests.project import newest
 
-from fanogan_pipeline import pipeline_registry, provenance
+from fanogan_pipeline import pipeline_registry, provenance, run_command
 
 TABLES = ("calibration_scores.parquet", "test_scores.parquet")
 
@@ -201,9 +201,9 @@ def test_a_value_that_no_option_can_say_goes_by_the_manifest_itself():
         "runner": str(ThreadRunner()),
     }
     stated = {"data_prep.normal_classes": ["1", "2"], "data_prep.max_train": None, "seed": 4}
-    options = provenance.run_options(run_params, stated, {"b": "2", "a": "1"})
-    assert provenance.command(options, "place/run_manifest.json") == "kedro run --config place/run_manifest.json"
-    assert provenance.as_config(options) == {
+    options = run_command.run_options(run_params, stated, {"b": "2", "a": "1"})
+    assert run_command.command(options, "place/run_manifest.json") == "kedro run --config place/run_manifest.json"
+    assert run_command.as_config(options) == {
         "pipelines": "data_prep",
         "tags": "a",
         "runner": "ThreadRunner",
@@ -211,7 +211,7 @@ def test_a_value_that_no_option_can_say_goes_by_the_manifest_itself():
         "params": {"data_prep": {"normal_classes": ["1", "2"], "max_train": None}, "seed": 4},
     }
     del stated["data_prep.normal_classes"]
-    words = provenance.command(provenance.run_options(run_params, stated, {}), "x")
+    words = run_command.command(run_command.run_options(run_params, stated, {}), "x")
     assert words.endswith("--runner ThreadRunner --params data_prep.max_train=null,seed=4")
 
 
@@ -235,12 +235,12 @@ def test_a_value_that_no_option_can_say_goes_by_the_manifest_itself():
     ],
 )
 def test_a_text_that_reads_back_as_something_else_goes_by_the_manifest_itself(value):
-    assert provenance.command({"params": {"reporting.title": value}}, "m.json") == "kedro run --config m.json"
+    assert run_command.command({"params": {"reporting.title": value}}, "m.json") == "kedro run --config m.json"
 
 
 @pytest.mark.parametrize("value", ["digits", "a=b", "it's", 7, 1e-5, 2.0, -1, True, None, [3], ["a b"], [], "${x}"])
 def test_a_value_that_reads_back_as_itself_is_said_in_the_command(value):
-    words = shlex.split(provenance.command({"params": {"seed": 4, "reporting.title": value}}, "m.json"))
+    words = shlex.split(run_command.command({"params": {"seed": 4, "reporting.title": value}}, "m.json"))
     assert words[:3] == ["kedro", "run", "--params"]
     context = click.Context(click.Command("run"))
     read = _split_params(context, click.Option(["--params"]), words[3])

@@ -45,7 +45,7 @@ def _way_on(options: dict[str, Any]) -> str:
 
 def _as_this_run(line: str, options: dict[str, Any]) -> str:
     """Commands that a line tells, with the configuration of the run: without it they would train other models."""
-    from fanogan_pipeline.provenance import command, run_words
+    from fanogan_pipeline.run_command import command, run_words
 
     places, stated = {"conf-source": options["conf_source"], "env": options["env"]}, masked(dotted(options["params"]))
     words = run_words(find_kedro_project(Path.cwd()) or Path.cwd())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from functools import cache
 from typing import Any
@@ -13,7 +12,7 @@ from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from fanogan_pipeline import own_code, provenance
+from fanogan_pipeline import own_code, provenance, run_command
 from fanogan_pipeline.datasets.atomic_file import AtomicFileDataset
 from fanogan_pipeline.errors import one_line
 from fanogan_pipeline.manifest import NAME as MANIFEST
@@ -82,7 +81,7 @@ class Freshness:
         groups = set(self._parameters) if "parameters" in names else groups
         for group in sorted(groups):
             was, now = {group: before.get(group)}, {group: self._parameters.get(group)}
-            changed = provenance.differences(now, was) | provenance.differences(was, now)
+            changed = run_command.differences(now, was) | run_command.differences(was, now)
             if counting := [name for name in changed if name not in IGNORED]:
                 return counting[0]
         return ""
@@ -116,7 +115,7 @@ class Freshness:
             return None
         path = str(manifests._get_versioned_path(version))
         try:
-            return json.loads(manifests._fs.cat_file(path))
+            return manifests._read(path)
         except ValueError as error:
             logger.warning("%s: cannot be read (%s); what was made with it is made again", path, one_line(error))
             return None

@@ -19,7 +19,7 @@ from kedro.io.core import is_parameter
 from kedro.pipeline import Node, Pipeline
 from omegaconf.errors import OmegaConfBaseException
 
-from fanogan_pipeline import own_code, provenance
+from fanogan_pipeline import own_code, provenance, run_command
 from fanogan_pipeline.datasets.json_file import JSONDataset
 from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.parameters import GROUPS, dotted, masked, plain
@@ -62,7 +62,7 @@ class ManifestHooks:
         self._context, self._written = self._made.context, {}
         self._parameters = parameters_of(catalog)
         self._started, self._clock = datetime.now(UTC), time.monotonic()
-        self._run_params, self._catalog = provenance.as_called(run_params, pipeline), catalog
+        self._run_params, self._catalog = run_command.as_called(run_params, pipeline), catalog
         if manifests := manifest_dataset(catalog):
             manifests.is_kept_up = True
         self._ran: list[str] = []
@@ -127,12 +127,12 @@ class ManifestHooks:
             for name, version in self._read.items()
             if version and (name in self._pinned or name not in self._written)
         }
-        options, start = self._options(versions), provenance.run_words(self._context.project_path)
+        options, start = self._options(versions), run_command.run_words(self._context.project_path)
         return {
-            "command": provenance.command(options, self._from_here(saved_at(self._catalog[NAME])), start),
+            "command": run_command.command(options, self._from_here(saved_at(self._catalog[NAME])), start),
             "is_complete": is_complete,
             "error": error,
-            start[-1]: provenance.as_config(options),  # the section that `--config` reads is called as the command is
+            start[-1]: run_command.as_config(options),  # the section that `--config` reads is called as the command is
             "environment": run_params["env"] or self._loader().default_run_env,
             "pipelines": run_params["pipeline_names"] or ["__default__"],
             "seed": self._parameters.get("seed"),
@@ -154,7 +154,7 @@ class ManifestHooks:
             run_params = {**run_params, "only_missing_outputs": False, "node_names": nodes}
         elif run_params["only_missing_outputs"]:  # nothing was to be done, and what was kept has been read by nobody
             versions = {name: version for name, version in versions.items() if name in self._pinned}
-        return provenance.run_options(run_params, self._stated, versions, self._conf_source())
+        return run_command.run_options(run_params, self._stated, versions, self._conf_source())
 
     def _conf_source(self) -> str:
         """Where the configuration lies, unless it is where Kedro looks by itself."""
@@ -191,7 +191,7 @@ class ManifestHooks:
                 tracked = self._tracked(stated)
             except OmegaConfBaseException:  # it takes from `globals` what only the user's own files give
                 return dotted(parameters) | stated
-            found = provenance.differences(parameters, tracked)
+            found = run_command.differences(parameters, tracked)
             if not found.keys() - stated.keys():
                 return stated
             stated = found | stated
@@ -203,7 +203,7 @@ class ManifestHooks:
             tracked = type(loader)(
                 conf_source=loader.conf_source,
                 env=loader.base_env if self._context.env in (None, loader.default_run_env) else self._context.env,
-                runtime_params=provenance.nested(stated),
+                runtime_params=run_command.nested(stated),
                 **settings.CONFIG_LOADER_ARGS | {"default_run_env": loader.base_env},
             )
             return tracked["parameters"]

@@ -45,6 +45,19 @@ def judge() -> AnomalyDetector:
     return AnomalyDetector(restorer, fitted, detector)
 
 
+@pytest.fixture
+def searched(monkeypatch) -> list[int]:
+    """How many images each search so far was made for."""
+    counts, original = [], refinement.search
+
+    def counted(x, start, wgan, steps, rate):
+        counts.append(len(x))
+        return original(x, start, wgan, steps, rate)
+
+    monkeypatch.setattr(refinement, "search", counted)
+    return counts
+
+
 @pytest.mark.parametrize("kind", ["standardised", "article"])
 def test_each_way_gets_the_auroc_of_a_detector_fitted_with_it(judge, kind):
     rule = ScoreRule({"image_residual": 1.0, "feature_residual": 50.0}, {}, {})
@@ -62,35 +75,20 @@ def test_each_way_gets_the_auroc_of_a_detector_fitted_with_it(judge, kind):
         assert (row.auroc, row.ci_low, row.ci_high) == pytest.approx(auroc_with_interval(scores, test.is_anomaly))
 
 
-def test_a_search_is_made_once_for_each_image(judge, monkeypatch):
-    searched = []
-    original = refinement.search
-
-    def counted(x, start, wgan, steps, rate):
-        searched.append(len(x))
-        return original(x, start, wgan, steps, rate)
-
-    monkeypatch.setattr(refinement, "search", counted)
+def test_a_search_is_made_once_for_each_image(judge, searched):
     selection, test = image_set(20, 0, 2), image_set(24, 12, 3)
     search_quality.quality_against_time({"encoder": [3]}, judge, "standardised", selection, test)
-    batches = [16, 4, 16, 8]  # of the two sets, each image in one of them
-    assert len(searched) == len(batches)
+    assert len(searched) == 4  # in batches of 16: two of 20 images, two of 24
 
 
 @pytest.mark.parametrize("score", ["standardised", "map"])
-def test_a_detector_searches_once_for_each_image_whatever_fills_its_batches_up(judge, score, monkeypatch):
-    searched, original = [], refinement.search
-
-    def counted(x, start, wgan, steps, rate):
-        searched.append(len(x))
-        return original(x, start, wgan, steps, rate)
-
+def test_a_detector_searches_once_for_each_image_whatever_fills_its_batches_up(judge, score, searched):
     test, way = image_set(24, 12, 3), refinement.Refinement("iterative", 3, 0.05)
     settings, rule = {**SETTINGS, "score": score, "batch_size": 64}, ScoreRule({"image_residual": 1.0}, {}, {})
     detector = replace(judge.detector, settings=settings, rule=rule)
     judge = AnomalyDetector(replace(judge.restorer, refinement=way), judge.statistics, detector)
     plain = residual_terms(test.images, judge.restorer, judge.statistics, 64)
-    monkeypatch.setattr(refinement, "search", counted)
+    searched.clear()
     terms = judge.terms(test.images)
     assert searched == [refinement.BLOCK]
     assert terms["image_residual"].tolist() == plain["image_residual"].tolist()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
+from fanogan_pipeline.datasets import staging
 from fanogan_pipeline.datasets.staging import private_directory, whole_file
-from fanogan_pipeline.errors import InputError, one_line
+
+telling = partial(staging.telling, kept=", finished parts are kept")
 
 
 @contextmanager
@@ -32,16 +35,3 @@ def work_folder(place: Path) -> Iterator[Path]:
         with telling(place):
             folder = stack.enter_context(private_directory(place))
         yield folder
-
-
-@contextmanager
-def telling(place: Path) -> Iterator[None]:
-    """Turns errors of the file system into an InputError of one line."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{place}: cannot be written ({error.strerror or one_line(error)}), finished parts are kept; check the "
-            "space left on the disk and the permissions, then the same command with --only-missing-outputs goes on "
-            "from there"
-        ) from error

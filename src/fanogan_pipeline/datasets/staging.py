@@ -21,6 +21,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fanogan_pipeline.errors import InputError, one_line
+
 logger = logging.getLogger(__name__)
 
 PREFIX = ".partial-"
@@ -189,3 +191,15 @@ def _make_directory(path: Path) -> None:
         _make_directory(path.parent)
         path.mkdir(exist_ok=True)
         flush_directory(path.parent)
+
+
+@contextmanager
+def telling(place: Path, kept: str = "") -> Iterator[None]:
+    """Turns errors of the file system into an InputError of one line; `kept` says what is safe all the same."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{place}: cannot be written ({error.strerror or one_line(error)}){kept}; check the space left on the disk "
+            "and the permissions, then the same command with --only-missing-outputs goes on from there"
+        ) from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 
-from fanogan_pipeline.errors import InputError, one_line
+from fanogan_pipeline.datasets.staging import telling
 from fanogan_pipeline.lazy import lazily
 
 with lazily():
@@ -37,37 +37,27 @@ class PhaseLog:
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """A point of every curve."""
-        with self._telling():
+        with telling(self._folder):
             for name, value in values.items():
                 self.writer.add_scalar(f"{self._phase}/{name}", value, step)
 
     def images(self, step: int, name: str, images: np.ndarray) -> None:
         """A sheet of images uint8 [N, C, H, W], as they are after so many steps."""
-        with self._telling():
+        with telling(self._folder):
             self.writer.add_images(f"{self._phase}/{name}", images, step)
 
     def network(self, name: str, module: nn.Module, shape: Sequence[int]) -> None:
         """The graph of a network for one input of the given shape; TensorBoard keeps one in each folder."""
         example = next(module.parameters()).new_zeros(1, *shape)
-        with self._telling(), warnings.catch_warnings():
+        with telling(self._folder), warnings.catch_warnings():
             warnings.simplefilter("ignore", jit.TracerWarning)  # shapes are constants of the graph, as they should be
             with tensorboard.SummaryWriter(str(self._folder / name)) as writer:
                 writer.add_graph(module, example)
 
     def close(self) -> None:
-        with self._telling():
+        with telling(self._folder):
             if "writer" in vars(self):
                 self.writer.close()
-
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise InputError(
-                f"{self._folder}: cannot be written ({error.strerror or one_line(error)}); check the space left on the "
-                "disk and the permissions, then the same command with --only-missing-outputs goes on from there"
-            ) from error
 
 
 class TensorBoardLogs:

@@ -153,8 +153,9 @@ def measure_with(restorer: Restorer, training_set: TrainingSet | None, batch_siz
     """How `choose_mix` measures images with these networks."""
 
     def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
-        fitted = fit_statistics(fitted_on, restorer, training_set, batch_size)
-        return [residual_terms(images, restorer, fitted, batch_size) for images in sets]
+        remembering = restorer.remembering()
+        fitted = fit_statistics(fitted_on, remembering, training_set, batch_size)
+        return [residual_terms(images, remembering, fitted, batch_size) for images in sets]
 
     return measure
 

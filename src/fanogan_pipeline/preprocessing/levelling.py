@@ -18,9 +18,7 @@ FITTED_ON = 200  # pictures that a gain is fitted on
 DEVIATION = 42.5  # grey levels that a standard deviation of training pictures becomes: three reach the ends
 MIDDLE = 127.5  # grey level that even light becomes
 BLANK = 30  # grey levels from there; a levelled picture that stays within shows nothing, not even a small defect
-FLAT = (
-    0.4  # contrast; one that reaches it shows something all the same: beside things on black all else is levelled flat
-)
+FLAT = 0.4  # contrast; what reaches it shows something, though things on black, which have far more, set a small gain
 LEAST_DEVIATION = 0.01  # of contrast; pictures flatter than this are not stretched further
 
 

@@ -34,6 +34,7 @@ LIKEWISE: dict[str, dict[str, Any]] = {
     "compute": {"engine": "dask", "scheduler": "here:1", "workers": 7, "shard_size": 7},
     "tracking": {},
 }
+PARTLY = "data_prep.normal_classes=[1],data_prep.augmentation.shift=1"  # a number for a name, and one of five
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,18 @@ def test_a_password_in_a_parameter_which_no_manifest_holds_makes_no_difference(
     project, title = copy_of(smoke_project, tmp_path / "project"), "reporting.title=Line 3 ftp://ann:pw@host/x"
     assert [*run(project, "--nodes", "reporting.write_report", "--params", title)[1]["written"]] == ["report"]
     assert run(project, "--nodes", "reporting.write_report", "--params", title)[1]["written"] == {}
+
+
+def test_how_parameters_are_written_and_which_pipelines_run_makes_no_difference(
+    smoke_project: Path, tmp_path: Path
+) -> None:
+    project, said = copy_of(smoke_project, tmp_path / "project"), ("--params", PARTLY)
+    assert "train_set" in run(project, *said)[1]["written"]
+    assert run(project, "--pipelines", "scoring,reporting", *said)[1]["written"] == {}
+    done = run_here(project, "--env", "smoke", "--pipelines", "reporting", "--nodes", "reporting.write_report", *said)
+    assert done.status == 0, done.output
+    assert "given other values" not in newest(project, "report.html").read_text()
+    assert run(project, *said)[1]["written"] == {}
 
 
 def test_a_changed_parameter_reaches_what_is_made_from_it(stale: Callable[..., dict[str, str]]) -> None:

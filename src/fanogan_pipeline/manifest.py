@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fanogan_pipeline import own_code, provenance, run_command
 from fanogan_pipeline.datasets.json_file import JSONDataset
 from fanogan_pipeline.errors import InputError, one_line
-from fanogan_pipeline.parameters import GROUPS, dotted, masked, plain
+from fanogan_pipeline.parameters import dotted, masked, plain, typed
 from fanogan_pipeline.refusals import plain_line
 from fanogan_pipeline.saved import is_kept, saved_at, version_saved, written_versions
 
@@ -211,15 +211,14 @@ class ManifestHooks:
             loader._register_globals_resolver()  # the whole process's, which the last loader made gives
 
 
-def parameters_of(catalog: CatalogProtocol) -> dict[str, Any]:
-    """A run's parameters as its manifest holds them."""
-    return masked(plain(catalog["parameters"].load()))
-
-
 def typed_parameters(catalog: CatalogProtocol) -> dict[str, Any]:
-    """A run's parameters, each group as its model: Kedro types only those that a pipeline of the run hints."""
-    parameters = catalog["parameters"].load()
-    return {name: GROUPS[name].model_validate(one) if name in GROUPS else one for name, one in parameters.items()}
+    """A run's parameters, each group as its model."""
+    return typed(catalog["parameters"].load())
+
+
+def parameters_of(catalog: CatalogProtocol) -> dict[str, Any]:
+    """A run's parameters as its manifest holds them: each group whole, however little of it was written."""
+    return masked(plain(typed_parameters(catalog)))
 
 
 def manifest_dataset(catalog: CatalogProtocol) -> JSONDataset | None:

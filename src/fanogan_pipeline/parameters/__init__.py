@@ -1,5 +1,8 @@
 """The parameter groups as typed models: what is out of range or unknown is refused before any node runs."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic_core import to_jsonable_python as plain
 
 from fanogan_pipeline.parameters.benchmark import BenchmarkMethod, BenchmarkParameters
@@ -35,3 +38,11 @@ WITHOUT_EFFECT: dict[str, frozenset[str]] = {
     "compute": frozenset(ComputeParameters.model_fields),
     "tracking": frozenset(TrackingParameters.model_fields),
 }
+
+
+def typed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a run, each group as its model; Kedro makes models of those alone that its pipelines hint.
+
+    Raises pydantic's ValidationError of the first group that cannot be one.
+    """
+    return {name: GROUPS[name].model_validate(one) if name in GROUPS else one for name, one in parameters.items()}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
-from fanogan_pipeline.parameters import ReportingParameters, TrainingParameters, dotted, masked, plain
+from fanogan_pipeline.parameters import ReportingParameters, TrainingParameters, dotted, masked, plain, typed
 from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, ImageSet
 
 with lazily():
@@ -199,7 +199,7 @@ def write_report(
         notes.append(report_notes.search_note(refinement_quality))
     else:
         del shown["refinement_curve"]
-    made, run = belonging.made_with(judged, split_manifest, wgan_model, encoder_model), plain(parameters)
+    made, run = belonging.made_with(judged, split_manifest, wgan_model, encoder_model), plain(typed(parameters))
     groups = {name: {**run.get(name, {}), **group} for name, group in made.items() if isinstance(group, dict)}
     used = dotted(run | made | groups)
     given = dotted(run)

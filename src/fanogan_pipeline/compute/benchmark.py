@@ -83,7 +83,8 @@ def run_cells(
         _write(shown, images, table)
         work = partial(cells_from, str(shown), settings, cells)
         cuts, names = shards.cut(len(cells), 1), [digest(cell) for cell in cells]
-        tell = Teller(cells, folder)
+        logger.info("benchmark: %s, each kept in %s once it is done", plural(len(cells), "cell"), folder)
+        tell = partial(_tell, cells, time.monotonic())
         with cluster_of(compute) as cluster:
             own = nullcontext(cluster) if cluster is not None else _own_processes(compute, settings, len(cells))
             with own as executor:
@@ -106,18 +107,11 @@ def _own_processes(compute: ComputeParameters, settings: Settings, count: int) -
     return processes(max(1, min(wanted, count)))
 
 
-class Teller:
-    """Says which cell has come in and how much is left."""
-
-    def __init__(self, cells: Sequence[Cell], folder: Path) -> None:
-        self.cells, self.start = cells, time.monotonic()
-        logger.info("benchmark: %s, each kept in %s once it is done", plural(len(cells), "cell"), folder)
-
-    def __call__(self, part: int, done: int, missing: int) -> None:
-        """Cell number `part` is in, the `done`-th of those that were missing."""
-        name, seed = self.cells[part]
-        left = (missing - done) * (time.monotonic() - self.start) / done / 60
-        logger.info("benchmark: class %s, seed %d is in, %d to come, %.0f min left", name, seed, missing - done, left)
+def _tell(cells: Sequence[Cell], start: float, part: int, done: int, missing: int) -> None:
+    """Cell number `part` is in, the `done`-th of those that were missing."""
+    name, seed = cells[part]
+    left = (missing - done) * (time.monotonic() - start) / done / 60
+    logger.info("benchmark: class %s, seed %d is in, %d to come, %.0f min left", name, seed, missing - done, left)
 
 
 def _write(folder: Path, images: np.ndarray, table: pd.DataFrame) -> None:

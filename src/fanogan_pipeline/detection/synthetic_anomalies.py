@@ -121,12 +121,4 @@ def _distorted(image: np.ndarray, smooth: float, reach: float, rng: np.random.Ge
     return np.stack([ndimage.map_coordinates(channel, places, order=1, mode="nearest") for channel in image])
 
 
-MAKERS: dict[str, Maker] = {
-    "move": move,
-    "blank": blank,
-    "paste": paste,
-    "turn": turn,
-    "join": join,
-    "warp": warp,
-    "ripple": ripple,
-}
+MAKERS: dict[str, Maker] = {maker.__name__: maker for maker in (move, blank, paste, turn, join, warp, ripple)}

@@ -42,8 +42,4 @@ def missing_thread(size: tuple[int, int], rng: np.random.Generator) -> Painted:
     return weave(size, rng, Gap(is_warp, thread, start, start + length))
 
 
-CLOTH_DEFECTS: dict[str, Painter] = {
-    "scratch": scratch,
-    "spot": spot,
-    "missing_thread": missing_thread,
-}
+CLOTH_DEFECTS: dict[str, Painter] = {paint.__name__: paint for paint in (scratch, spot, missing_thread)}

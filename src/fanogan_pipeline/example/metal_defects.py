@@ -56,10 +56,4 @@ def _patch(size: Size, rng: np.random.Generator, radius: float, at_rim: bool) ->
     return expit(8 * (1 - np.hypot(down, across) - 0.35 * field(size, radius / 4, rng)))
 
 
-METAL_DEFECTS: dict[str, Painter] = {
-    "blowhole": blowhole,
-    "crack": crack,
-    "chip": chip,
-    "fray": fray,
-    "uneven": uneven,
-}
+METAL_DEFECTS: dict[str, Painter] = {paint.__name__: paint for paint in (blowhole, crack, chip, fray, uneven)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from fanogan_pipeline.errors import InputError
 
 
@@ -33,15 +35,8 @@ class NetworkSpec:
     def from_json(cls, values: dict[str, Any]) -> NetworkSpec:
         """The spec that `to_json` wrote. Raises InputError on anything else."""
         try:
-            height, width = (int(side) for side in values["image_size"])
-            return cls(
-                str(values["architecture"]),
-                (height, width),
-                int(values["channels"]),
-                int(values["latent_dim"]),
-                int(values["width"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            return TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
             raise InputError(
                 f"model header: found network {values!r}, expected architecture, image_size, channels, "
                 "latent_dim and width"

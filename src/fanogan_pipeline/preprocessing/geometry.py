@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.levelling import Levelling
@@ -36,7 +37,7 @@ class Geometry:
     fit: str = "resize"
     local_contrast: Levelling | None = None
     tiling: Tiling | None = None
-    decoding: Mapping[str, float] = field(default_factory=dict)
+    decoding: Mapping[str, int | float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,12 +50,8 @@ class Geometry:
     def from_json(cls, values: dict[str, Any]) -> Geometry:
         """The geometry that `to_json` wrote. Raises InputError on anything else."""
         try:
-            height, width = (int(side) for side in values["image_size"])
-            tiling = Tiling.from_json(values["tiling"])
-            contrast = Levelling.from_json(values["local_contrast"])
-            decoding = dict(values.get("decoding", {}))  # models of before it was noted go on
-            return cls((height, width), int(values["channels"]), str(values["fit"]), contrast, tiling, decoding)
-        except (KeyError, TypeError, ValueError) as error:
+            return TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
             raise InputError(
                 f"model header: found geometry {values!r}, expected image_size, channels, fit, local_contrast "
                 "and tiling"

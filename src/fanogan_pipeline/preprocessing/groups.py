@@ -31,11 +31,9 @@ def draw_groups(table: pd.DataFrame, wanted: int, rng: np.random.Generator) -> n
     In random order; one that would bring more too many than are still missing is passed over, so that a large
     group does not fill a small side. Where that leaves nothing, the smallest is drawn.
     """
-    alone = np.asarray(table["group"] == "", dtype=bool)
-    groups = table["group"].to_numpy(dtype=object).copy()
-    groups[alone] = table.index.to_numpy()[alone]
-    groups[~alone] = [f"group {name}" for name in groups[~alone]]  # a group's name may look like a row number
-    _, number = np.unique(groups.astype(str), return_inverse=True)
+    group, rows = table["group"].to_numpy(str), table.index.to_numpy().astype(str)
+    whose = np.where(group != "", np.char.add("group ", group), rows)  # a group's name may look like a row number
+    _, number = np.unique(whose, return_inverse=True)
     sizes = np.bincount(number)
     order = rng.permutation(len(sizes))
     drawn, missing = [], wanted

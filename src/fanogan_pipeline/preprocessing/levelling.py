@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -36,11 +35,6 @@ class Levelling:
 
     sigma: float
     gain: float
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any] | None) -> Levelling | None:
-        """That of a geometry's JSON, None where nothing is levelled. Raises KeyError, TypeError, ValueError."""
-        return None if values is None else cls(float(values["sigma"]), float(values["gain"]))
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """uint8 [h, w] or [h, w, C], each channel for itself -> the same, clipped to 0..255."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -21,14 +20,6 @@ class Tiling:
 
     stride: tuple[int, int]
     picture_size: int | None = None
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any] | None) -> Tiling | None:
-        """That of a geometry's JSON, None where nothing is cut. Raises KeyError, TypeError, ValueError."""
-        if values is None:
-            return None
-        (down, across), size = map(int, values["stride"]), values["picture_size"]
-        return cls((down, across), None if size is None else int(size))
 
     def scaled_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) that a picture of `size` is scaled to."""

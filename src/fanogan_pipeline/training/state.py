@@ -72,7 +72,8 @@ class StateSlot:
             log_every: steps a row of the curves.
             code: digest of the packages `CODE`.
         """
-        return cls(store, phase, {**facts, "device": device, "log_every": log_every, "code": code}).unshared()
+        slot = cls(store, phase, {**facts, "device": device, "log_every": log_every, "code": code})
+        return replace(slot, own_key=store.unheld(slot.key))  # its own where another living run trains the very same
 
     @property
     def key(self) -> str:
@@ -81,10 +82,6 @@ class StateSlot:
         facts = {**self.facts, "torch": torch.__version__}  # another one may round otherwise
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return f"{self.phase}-{digest[:32]}"
-
-    def unshared(self) -> StateSlot:
-        """This slot, or one of its own where another living run is training the very same."""
-        return replace(self, own_key=self.store.unheld(self.key))
 
     def load(self) -> Checkpoint | None:
         return self.store.load(self.key)

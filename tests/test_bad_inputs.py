@@ -373,6 +373,8 @@ ROWS: dict[str, Row] = {
         "wgan: {steps: 3",
         "parameters.yml: line 1: not YAML (expected ',' or '}', but got '<stream end>');",
     ),
+    "list of parameters": local("parameters", "- seed: 3", "parameters.yml: found a list or a single value, expected"),
+    "number for parameters": local("parameters", "3", "conf/local/parameters.yml: found a list or a single value"),
     "tab in YAML": local(
         "parameters", "wgan:\n\tsteps: 3", "conf/local/parameters.yml: line 2: not YAML (found character '\\t'"
     ),

@@ -23,6 +23,8 @@ from fanogan_pipeline.parameters import did_you_mean
 # Kedro's errors about what the user has written, whose text alone says enough.
 _SPEAKING = (DatasetError, MissingConfigException, OmegaConfBaseException, YAMLError)
 _SPEAKING_VALUES = ("Pipeline ", "Duplicate keys found")
+# What comes of a file of configuration that holds a list or a single word.
+_NO_MAPPING = re.compile("object has no attribute 'items'|Invalid loaded object type")
 _NO_PIPELINE = re.compile(r"An error occurred while importing the '\w+\.pipelines\.(.*)' module")
 _RUNNERS = ["SequentialRunner", "ThreadRunner"]  # those that foresight.py lets run
 # What systems refuse: the others, as of a file that is not there, may be mistakes of this project's.
@@ -69,7 +71,7 @@ def _from_kedro(error: BaseException) -> str | None:
         known = sorted(path.name for path in folder.parent.glob("*/"))  # none where it lies in an archive
         hint = f"; {did_you_mean(folder.name, known)}" if known else ""
         return f"--env: found '{folder.name}', but {folder} is not there{hint}"
-    if isinstance(error, YAMLError) and (line := _broken_yaml()):
+    if (isinstance(error, YAMLError) or _NO_MAPPING.search(text)) and (line := _broken_yaml()):
         return line
     is_speaking = isinstance(error, _SPEAKING) or (type(error) is ValueError and text.startswith(_SPEAKING_VALUES))
     return _joined(text) if is_speaking else None
@@ -112,10 +114,12 @@ def _broken_yaml() -> str | None:
     project = find_kedro_project(Path.cwd()) or Path.cwd()
     for path in sorted(project.glob("conf/**/*.yml")):
         try:
-            OmegaConf.load(path)
+            OmegaConf.load(path).items()
         except MarkedYAMLError as error:
             line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
             return _joined(f"{path}: {line}not YAML ({error.problem or error}); correct it there or just above")
+        except (AttributeError, OSError):
+            return f"{path}: found a list or a single value, expected names, each with a colon and its value"
     return None
 
 

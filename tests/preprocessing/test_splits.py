@@ -147,6 +147,8 @@ def test_a_defect_that_has_a_class_s_name_is_no_normal_class_for_that(classes, n
 def test_a_class_that_does_not_exist_is_named_with_those_that_do():
     with pytest.raises(InputError, match=r"data_prep\.normal_classes: found 'godo'.*did you mean 'good'"):
         split_images(source_table(["good"] * 20), group("data_prep", normal_classes=["godo"]), "", 0)
+    with pytest.raises(InputError, match=r"found '1', .*; write '01' in quotes, for without them it is a number$"):
+        split_images(source_table(["01"] * 20 + ["02"] * 20), group("data_prep", normal_classes=[1]), "", 0)
 
 
 def test_folders_that_may_be_no_classes_are_told_of_the_flat_layout():

@@ -7,6 +7,7 @@ from typing import Any
 
 from scipy import stats
 
+from fanogan_pipeline.errors import plural
 from fanogan_pipeline.figures.style import near_one, number, percent, share
 
 # name of the figure: title, how to read it, how a bad one looks, the stored datasets it is drawn from; in the order of
@@ -174,7 +175,7 @@ def verdict(metrics: Mapping[str, Any], confidence: float) -> list[str]:
     words = [_ranking(metrics, confidence, n_normal), _promise(metrics, n_normal, confidence)]
     if metrics.get("recall") is not None:
         words.append(
-            f"The detector caught {rate(metrics, 'recall')} of the {n_anomalous:,} anomalous test images (recall)"
+            f"The detector caught {rate(metrics, 'recall')} of {plural(n_anomalous, 'anomalous test image')} (recall)"
             f"{'; the others it missed' if metrics['recall'] < 1 else ''}."
         )
     words.append(_three_sigma(metrics))

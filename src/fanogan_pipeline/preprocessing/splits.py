@@ -70,7 +70,9 @@ def normal_classes(table: pd.DataFrame, parameters: DataPrepParameters, normal_l
     for name in parameters.normal_classes:
         if name not in labels:
             known = did_you_mean(name, labels)
-            if not normal_label and (table["part"] == "").all():  # folders, which need not be classes
+            if padded := next((label for label in labels if label.lstrip("0") == name), None):
+                known = f"write '{padded}' in quotes, for without them it is a number"
+            elif not normal_label and (table["part"] == "").all():  # folders, which need not be classes
                 known += " (set layout: flat in the catalog's entry if all are good)"
             raise InputError(f"data_prep.normal_classes: found '{name}', but raw_images has no such class; {known}")
     return parameters.normal_classes

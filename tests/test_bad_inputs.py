@@ -189,7 +189,7 @@ ROWS: dict[str, Row] = {
     ),
     "class with too few images for its split": idx(
         "data_prep: the selection split would get 1 image, expected at least 2; of normal_classes there are",
-        "of '1' outside the test split; add images, change the fractions or correct normal_classes",
+        "of '1' outside the test split; add images, change the fractions or the classes that are normal",
     ),
     "fractions that leave nothing": parameter(
         "data_prep.selection_fraction=0.6,data_prep.calibration_fraction=0.6",

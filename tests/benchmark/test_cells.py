@@ -237,8 +237,14 @@ def test_every_cell_is_looked_at_before_the_first_one_is_trained():
         cells.expect_sound(pictures(good=90, rare=30), wanted, ours)
     without_networks = ours.model_copy(update={"benchmark": group("benchmark", methods=["pca"])})
     cells.expect_sound(pictures(good=90, rare=30), wanted, without_networks)
-    with pytest.raises(InputError, match=where + "data_prep: the selection split would get"):
+    few = where + "data_prep: the selection split would get.*; or take the class out of benchmark.classes$"
+    with pytest.raises(InputError, match=few):
         cells.expect_sound(pictures(good=90, rare=3), wanted, without_networks)
+    small = small_settings(encoder=encoder_parameters(batch_size=8), wgan=wgan_parameters(batch_size=8))
+    with pytest.raises(InputError, match=where + "selection_set: found 3 pictures, expected at least 4 to choose"):
+        cells.expect_sound(pictures(good=90, rare=32), wanted, small)
+    given = small.model_copy(update={"scoring": group("scoring", score="standardised")})
+    cells.expect_sound(pictures(good=90, rare=32), wanted, given)
 
 
 def test_the_benchmark_refuses_what_a_cell_cannot_be_made_of_before_it_keeps_anything():

@@ -42,6 +42,21 @@ def test_tiles_stand_in_the_order_asked_for_and_make_up_their_pictures(source):
         assert whole == pytest.approx(source.read(row), abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("channels", "told"), [(1, ["data_prep.channels: 1, so 2 pictures with colour are seen in grey"]), (3, [])]
+)
+def test_colour_that_is_made_grey_is_told_of(channels, told, caplog):
+    grey, red = np.full((20, 24, 3), 120, np.uint8), np.zeros((20, 24, 3), np.uint8)
+    red[4:9, 4:9] = (200, 10, 10)
+    nearly = grey + np.array([0, 6, 12], np.uint8)  # as a camera's or JPEG's grey is
+    pictures = [grey, red, nearly, grey[..., 0], red]
+    table = pd.DataFrame({"image_id": list("abcde"), "label": "good", "part": "", "group": "", "has_mask": False})
+    source = ImageSource(table, pictures.__getitem__)
+    with caplog.at_level("INFO"):
+        prepare.prepare_split(source, np.arange(5), Geometry((16, 16), channels), 2, np.zeros(5, int), 0)
+    assert [message.split(";")[0] for message in caplog.messages] == told
+
+
 def test_without_tiling_there_is_an_image_a_picture(source):
     images, tiles, *_ = prepare.prepare_readable(source, np.array([1, 3]), Geometry((20, 24), 3), workers=1)
     assert tiles is None

@@ -164,7 +164,7 @@ def test_folders_that_may_be_no_classes_are_told_of_the_flat_layout():
 def test_too_few_images_for_a_split_are_refused():
     with pytest.raises(InputError, match=r"the (selection|calibration|train) split would get \d images"):
         split_images(source_table(["good"] * 6), group("data_prep", normal_classes=["good"]), "", 0)
-    there = r"there are 0 of 'cat', 1 of 'good' outside the test split; add images, .* correct normal_classes$"
+    there = r"there are 0 of 'cat', 1 of 'good' outside the test split; add images, .* the classes that are normal$"
     table = source_table(["good"] * 6 + ["cat"] * 9, ["train"] + ["test"] * 14)
     with pytest.raises(InputError, match=there):
         split_images(table, group("data_prep", normal_classes=["good", "cat"]), "", 0)

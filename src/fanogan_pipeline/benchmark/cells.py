@@ -15,6 +15,7 @@ import torch
 from fanogan_pipeline.benchmark import autoencoders, fanogan
 from fanogan_pipeline.benchmark.baselines import Score, baselines
 from fanogan_pipeline.benchmark.shared import Scored, Settings, Split, clock
+from fanogan_pipeline.detection import choice
 from fanogan_pipeline.errors import InputError, PlainError
 from fanogan_pipeline.images import groups_of
 from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, DataPrepParameters, did_you_mean
@@ -67,7 +68,8 @@ def expect_sound(table: pd.DataFrame, wanted: Sequence[Cell], settings: Settings
         settings: everything else.
 
     Raises:
-        InputError: a side of too few images or, of the test side, of one kind only, or fewer than a batch to train on.
+        InputError: a side of too few images or, of the test side, of one kind only, fewer than a batch to train on, or
+            too few to choose a score with.
     """
     methods, sizes = set(settings.benchmark.methods or METHODS), {}
     if same := sorted(methods & fanogan.ENCODERS.keys() - fanogan.encoders(settings.encoder, methods).keys()):
@@ -77,19 +79,22 @@ def expect_sound(table: pd.DataFrame, wanted: Sequence[Cell], settings: Settings
     if methods & (fanogan.ENCODERS | autoencoders.AUTOENCODERS).keys():
         sizes["encoder.batch_size"] = settings.encoder.batch_size
     for normal_class, seed in wanted:
-        with _telling(normal_class, seed):
+        with _telling(normal_class, seed, "; or take the class out of benchmark.classes"):
             plan, _ = _plan(table, normal_class, settings.data_prep, seed)
+            counts = plan["split"].value_counts()
             for name, size in sizes.items():
-                check_batch_size(name, size, int((plan["split"] == "train").sum()))
+                check_batch_size(name, size, int(counts["train"]))
+            if methods & fanogan.ENCODERS.keys() and settings.scoring.score == "chosen":
+                choice.check_count(int(counts["selection"]))
 
 
 @contextmanager
-def _telling(normal_class: str, seed: int) -> Iterator[None]:
-    """Errors within name the cell."""
+def _telling(normal_class: str, seed: int, way_out: str = "") -> Iterator[None]:
+    """Errors within name the cell, and a way out besides their own."""
     try:
         yield
     except PlainError as error:
-        raise type(error)(f"benchmark: class '{normal_class}' as normal, seed {seed}: {error}") from error
+        raise type(error)(f"benchmark: class '{normal_class}' as normal, seed {seed}: {error}{way_out}") from error
 
 
 def split_class(
@@ -134,7 +139,7 @@ def _plan(
     if anomalous.nunique() < 2:
         raise InputError(
             f"the test side has {int((~anomalous).sum())} normal and {int(anomalous.sum())} anomalous images, expected "
-            "both; raise data_prep.test_fraction or max_test or take the class out of benchmark.classes"
+            "both; raise data_prep.test_fraction or max_test"
         )
     return kept, few
 

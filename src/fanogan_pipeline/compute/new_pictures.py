@@ -60,7 +60,9 @@ class NewTerms:
         rows = np.arange(pictures.start, pictures.stop)
         source, geometry = replace(self.source, read=self._read), self.detector.geometry
         images, tiles, reasons, brightest = prepare_readable(source, rows, geometry, self.workers, self.what)
-        names = self.source.table["image_id"].to_numpy(dtype=str)[rows]
+        names = (
+            self.source.table["image_id"].iloc[rows].to_numpy(dtype=str)
+        )  # of these alone, for a source may be large
         found = pd.DataFrame({"image_id": names, "reason": reasons, "brightest": brightest})
         if not len(images):
             return found

@@ -16,6 +16,7 @@ from fanogan_pipeline.preprocessing.levelling import Levelling
 from fanogan_pipeline.preprocessing.tiling import Tiling, cut, inner, padded
 
 SHRUNK = 4  # times: a picture so much larger than what is seen of it may be blank for that alone
+COLOURED = 32  # grey levels between two channels of a pixel, beyond what a camera or JPEG makes of grey
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,11 @@ def to_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     if channels == 3 and picture.ndim == 2:
         return np.repeat(picture[..., None], 3, axis=2)
     return picture
+
+
+def has_colour(picture: np.ndarray) -> bool:
+    """Whether a picture uint8 [h, w] or [h, w, 3] shows any, going by a pixel of every sixteen."""
+    return picture.ndim == 3 and bool((np.ptp(picture[::4, ::4], axis=2) > COLOURED).any())
 
 
 def channels_first(picture: np.ndarray) -> np.ndarray:

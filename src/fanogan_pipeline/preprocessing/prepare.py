@@ -14,7 +14,7 @@ from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.images import ImageSet, ImageSource, Tiles, groups_of, picture_runs
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.preprocessing.decoded import decoded, readable
-from fanogan_pipeline.preprocessing.geometry import Geometry
+from fanogan_pipeline.preprocessing.geometry import Geometry, has_colour
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
 from fanogan_pipeline.preprocessing.tiling import Tiling
 
@@ -24,6 +24,8 @@ Kept = np.ndarray | slice  # which tiles of a picture
 DARK = 32  # of 255: what 13 bits reach of 16
 UNREAD = -1  # no brightness
 SHOWN = 6  # names in a warning
+# What is noted of a picture as it is read: its own size (h, w), the level of its brightest pixel, if it has colour.
+SEEN = np.dtype([("size", np.int32, 2), ("brightest", np.int16), ("is_coloured", bool)])
 
 
 def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepParameters, seed: int) -> Geometry:
@@ -67,15 +69,15 @@ def prepare_readable(
         tiles together, pictures in the order of `rows`; for each of `rows` what is wrong with it, "" where nothing;
         and the level of its brightest pixel, as decoded, int16 [N], `UNREAD` where it cannot be.
     """
-    noted, sizes, brightest = _noting(source)
+    noted, seen = _noting(source)
 
     def expect_something(row: int, images: np.ndarray) -> Kept:
         if geometry.is_blank(images):
-            raise InputError(f"{source.table['image_id'].iat[row]}: {geometry.blank((sizes[row, 0], sizes[row, 1]))}")
+            raise InputError(f"{source.table['image_id'].iat[row]}: {geometry.blank(tuple(seen['size'][row]))}")
         return slice(None)
 
     images, tiles, reasons = _prepared(noted, rows, geometry, workers, what, str, expect_something)
-    return images, tiles, reasons, brightest[rows]
+    return images, tiles, reasons, _brightest(seen, rows)
 
 
 def prepare_split(
@@ -97,7 +99,7 @@ def prepare_split(
     sums: dict[int, str] = {}
     blank: list[int] = []
     wanted = dict(zip(rows.tolist(), most.tolist(), strict=True))
-    noted, sizes, brightest = _noting(source)
+    noted, seen = _noting(source)
 
     def choose(row: int, images: np.ndarray) -> Kept:
         sums[row] = picture_sum(images)
@@ -107,10 +109,15 @@ def prepare_split(
         return np.sort(np.random.default_rng([seed, row]).permutation(count)[:few]) if 0 < few < count else slice(None)
 
     images, tiles, _ = _prepared(noted, rows, geometry, workers, "reading pictures", _refuse, choose)
-    warn_of_darkness("raw_images", source, rows, brightest[rows])
+    warn_of_darkness("raw_images", source, rows, _brightest(seen, rows))
     if blank:
         _warn_of_blank(source.table["image_id"].iloc[sorted(blank)].tolist())
-    return images, tiles, [sums[row] for row in rows.tolist()], sizes[rows]
+    if geometry.channels == 1 and (coloured := int(seen["is_coloured"].sum())):
+        logger.info(
+            "data_prep.channels: 1, so %s with colour %s seen in grey; set 3 where colour tells good from bad",
+            *(plural(coloured, "picture"), "is" if coloured == 1 else "are"),
+        )
+    return images, tiles, [sums[row] for row in rows.tolist()], seen["size"][rows]
 
 
 def warn_of_darkness(
@@ -146,17 +153,23 @@ def _warn_of_blank(names: list[str]) -> None:
     )
 
 
-def _noting(source: ImageSource) -> tuple[ImageSource, np.ndarray, np.ndarray]:
-    """The source, and what it notes of each picture that is read: its own size, int32 [.., 2], and the level of its
-    brightest pixel, int16 [..]."""
-    sizes, brightest = np.zeros((len(source), 2), np.int32), np.full(len(source), UNREAD, np.int16)
+def _noting(source: ImageSource) -> tuple[ImageSource, np.ndarray]:
+    """The source, and what it notes of each picture that is read, `SEEN` [number of pictures in the source]; of others
+    nought, which takes no memory."""
+    seen = np.zeros(len(source), SEEN)
 
     def read(row: int) -> np.ndarray:
         picture = source.read(row)
-        sizes[row], brightest[row] = picture.shape[:2], picture.max()
+        seen[row] = (picture.shape[:2], picture.max(), has_colour(picture))
         return picture
 
-    return replace(source, read=read), sizes, brightest
+    return replace(source, read=read), seen
+
+
+def _brightest(seen: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Of each row's picture, int16 [N]."""
+    here = seen[rows]
+    return np.where(here["size"][:, 0] > 0, here["brightest"], np.int16(UNREAD))
 
 
 def _refuse(error: InputError) -> str:
@@ -194,7 +207,7 @@ def _prepared(
         return images[:count], None, reasons
     cuts = list(readable(decoded(cut, rows, workers, what), settle, reasons))
     counts = [len(tiles) for tiles, _, _ in cuts]
-    names = source.table["image_id"].to_numpy(dtype=str)[rows[np.array([not reason for reason in reasons], bool)]]
+    names = source.table["image_id"].iloc[rows[[not reason for reason in reasons]]].to_numpy(dtype=str)
     top, left = np.concatenate([np.empty((0, 2), int), *(corners for _, corners, _ in cuts)]).astype(np.int32).T
     sizes = np.array([size for _, _, size in cuts], np.int32).reshape(-1, 2).repeat(counts, axis=0)
     images = np.concatenate([np.empty((0, *shape), np.uint8), *(tiles for tiles, _, _ in cuts)])

@@ -127,7 +127,7 @@ def _there_is(table: pd.DataFrame, rest: pd.DataFrame, beside: int) -> str:
     if len(sizes):
         found += f", and groups stay whole, of which there are {len(sizes):,}, the largest of {sizes.iloc[0]:,}"
         return f"{found}; lower the fractions, add groups or correct group_by in the catalog's entry"
-    return f"{found}; add images, change the fractions or correct normal_classes"
+    return f"{found}; add images, change the fractions or the classes that are normal"
 
 
 def _reference(table: pd.DataFrame, count: int) -> pd.DataFrame:

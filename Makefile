@@ -42,7 +42,7 @@ tensorboard: $(STAMP)  ## curves and graphs of every run in the browser
 viz: $(STAMP)  ## the pipeline in the browser (kedro viz)
 	$(BIN)/kedro viz run
 
-bench: $(STAMP)  ## measure speed, memory, start-up; writes docs/performance.md (BENCH=--quick to try, BENCH='--device cuda' on a GPU)
+bench: $(STAMP)  ## measure speed, memory, start-up; writes docs/performance.md (BENCH=--quick to try, BENCH=--million for more, BENCH='--device cuda' on a GPU)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 torture: $(STAMP)  ## the crash tests at full length

@@ -65,7 +65,7 @@ def main() -> None:
         sys.exit("benchmarks: found no /proc, expected Linux: memory and the processor's time are read there")
     length = dataclasses.replace(QUICK if given.quick else FULL, has_table=given.table)
     if given.million:
-        length = dataclasses.replace(length, scored=(*length.scored, 1_000_000))
+        length = dataclasses.replace(length, scored=(*length.scored, page.MILLION))
     is_gpu = device.type == "cuda"
     logging.disable(logging.INFO if is_gpu else logging.WARNING)  # a step that cannot be recorded is worth a line
     settle_in(0)

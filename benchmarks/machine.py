@@ -7,12 +7,12 @@ import os
 import platform
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 import joblib
 import torch
 
 from benchmarks.children import ROOT
+from fanogan_pipeline.surroundings import processor
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,6 @@ class Machine:
 def load() -> float:
     """Processes that wanted to run over the last minute."""
     return os.getloadavg()[0]
-
-
-def processor() -> str:
-    """Name of the CPU, or of its architecture where the system does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def this_machine(device: torch.device) -> Machine:

@@ -14,6 +14,7 @@ from fanogan_pipeline import LOOKS_BEFORE_SLEEP
 
 matplotlib.use("Agg")
 PLOT = "images/scoring_scale.png"
+MILLION = 1_000_000
 SPEED_WORDS = """\
 Medians over repeats in one process; in each repeat ours, the plain loop and the matrix product take turns, and the
 ratios are medians of each repeat's own.
@@ -61,7 +62,10 @@ def goals_table(found: Results) -> str:
 
 def _parts(found: Results) -> Iterable[str]:
     m = found.machine
-    command = 'make bench BENCH="--device cuda"' if m.gpu else "make bench"
+    millions = any(row["images"] >= MILLION for row in found.scored)
+    asked = {"--device cuda": m.gpu, "--quick": found.is_quick, "--million": millions, "--table": found.table}
+    options = " ".join(option for option, is_given in asked.items() if is_given)
+    command = f'make bench BENCH="{options}"' if options else "make bench"
     yield "# Performance on a GPU" if m.gpu else "# Performance"
     yield f"<!-- written by `{command}`; change benchmarks/page.py instead -->"
     if found.is_quick:
@@ -196,7 +200,9 @@ def _scale(found: Results) -> Iterable[str]:
         yield (
             f"Phase 1 of the default networks on {t['images']:,} patches of 64x64 in a memory-mapped file of "
             f"{t['file']:.1f} GB: {t['seconds']:.2f} s a step, {t['peak']:.2f} GB at most over {t['steps']} steps. "
-            "Pages of the file that are in memory count; the system takes them back when it needs room."
+            "The file's pages are given back after every step, as the system takes them back when it needs room; while "
+            "it has any they stay, and are counted as the process's, in the end the whole file. Processes of "
+            "`training.processes` train from such a file; `kedro run` itself holds its images in memory."
         )
 
 

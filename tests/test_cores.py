@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from fanogan_pipeline import provenance
+from fanogan_pipeline import surroundings
 from fanogan_pipeline.compute.executors import threads
 from fanogan_pipeline.training import devices
 
@@ -17,7 +17,7 @@ def test_cores_that_a_process_may_not_use_do_not_count(monkeypatch: pytest.Monke
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     before = torch.get_num_threads()
     try:
-        assert devices.settle_in(0) == provenance.machine()["cores"] == 1
+        assert devices.settle_in(0) == surroundings.machine()["cores"] == 1
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)

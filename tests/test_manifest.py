@@ -28,7 +28,7 @@ from tests.damage import VERSION
 from tests.in_process import copy_of, run_here, stored_files
 from tests.project import newest
 
-from fanogan_pipeline import pipeline_registry, provenance, run_command
+from fanogan_pipeline import pipeline_registry, run_command, surroundings
 
 TABLES = ("calibration_scores.parquet", "test_scores.parquet")
 
@@ -57,7 +57,7 @@ def test_the_command_repeats_a_run_from_python(smoke_project, tmp_path):
     own = from_python(project, **metrics, runner=TimedRunner())
     assert own["run"]["node_names"] == "reporting.measure_quality"
     assert own["run"]["runner"] == f"{TimedRunner.__module__}.TimedRunner"
-    assert own["device"] == provenance.device(own["parameters"]["device"])["device"]
+    assert own["device"] == surroundings.device(own["parameters"]["device"])["device"]
 
 
 def test_a_manifest_names_the_card_that_computes_and_its_libraries(monkeypatch):
@@ -65,14 +65,12 @@ def test_a_manifest_names_the_card_that_computes_and_its_libraries(monkeypatch):
         monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
-    assert provenance.device("auto") == {"device": "NVIDIA H100", "cuda": "13.0", "cudnn": 91002}
-    assert provenance.device("cpu") == {"device": "cpu"}
+    assert surroundings.device("auto") == {"device": "NVIDIA H100", "cuda": "13.0", "cudnn": 91002}
+    assert surroundings.device("cpu") == {"device": "cpu"}
 
 
 def test_a_run_that_needs_no_pytorch_does_not_load_it_to_name_what_computes():
-    told = (
-        "import sys; from fanogan_pipeline import provenance; print(provenance.device('auto'), 'torch' in sys.modules)"
-    )
+    told = "import sys\nfrom fanogan_pipeline import surroundings as s\nprint(s.device('auto'), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, timeout=120)
     assert done.stdout == "{} False\n", done.stderr
 
@@ -391,7 +389,7 @@ def test_the_catalog_may_take_a_key_of_its_own_from_what_was_said(smoke_project,
 def test_a_project_without_git_is_fine(break_it, tmp_path, monkeypatch):
     if break_it == "no git":
         monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance.git_state(tmp_path) is None
+    assert surroundings.git_state(tmp_path) is None
 
 
 def test_a_repository_is_clean_until_a_file_is_changed(tmp_path):
@@ -404,6 +402,6 @@ def test_a_repository_is_clean_until_a_file_is_changed(tmp_path):
     git("add", "a.py")
     git("commit", "-m", "one")
     commit = git("rev-parse", "HEAD").strip()
-    assert provenance.git_state(tmp_path) == {"commit": commit, "is_clean": True}
+    assert surroundings.git_state(tmp_path) == {"commit": commit, "is_clean": True}
     (tmp_path / "a.py").write_text("12")
-    assert provenance.git_state(tmp_path) == {"commit": commit, "is_clean": False}
+    assert surroundings.git_state(tmp_path) == {"commit": commit, "is_clean": False}

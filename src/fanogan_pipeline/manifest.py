@@ -19,7 +19,7 @@ from kedro.io.core import is_parameter
 from kedro.pipeline import Node, Pipeline
 from omegaconf.errors import OmegaConfBaseException
 
-from fanogan_pipeline import own_code, provenance, run_command
+from fanogan_pipeline import own_code, provenance, run_command, surroundings
 from fanogan_pipeline.datasets.json_file import JSONDataset
 from fanogan_pipeline.errors import InputError, one_line
 from fanogan_pipeline.parameters import dotted, masked, plain, typed
@@ -77,9 +77,9 @@ class ManifestHooks:
         self._stated = masked(self._stated_parameters())
         self._surroundings = {  # of now: what is edited while the run goes on was not what ran
             "code": own_code.code_digest(),
-            "git": provenance.git_state(self._context.project_path),
-            **provenance.machine(),
-            "packages": provenance.packages(),
+            "git": surroundings.git_state(self._context.project_path),
+            **surroundings.machine(),
+            "packages": surroundings.packages(),
         }
 
     @hook_impl
@@ -140,7 +140,7 @@ class ManifestHooks:
             "started": self._started.isoformat(),
             "seconds": round(time.monotonic() - self._clock, 1),
             **self._surroundings,
-            **provenance.device(self._parameters.get("device", "auto")),
+            **surroundings.device(self._parameters.get("device", "auto")),
             "read": self._summed(versions) | {name: _fact(None, total) for name, total in self._loaded.items()},
             "written": self._summed(self._written),
         }

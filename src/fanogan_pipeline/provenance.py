@@ -1,20 +1,14 @@
-"""The facts that make a run repeatable: code, packages, machine, versions and sums of files."""
+"""Which files a run read and wrote: their versions and sums."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import os
-import platform
-import subprocess
-import sys
 from collections.abc import Mapping
-from importlib import metadata
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
-import joblib
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset
 from kedro.io.core import get_filepath_str
 
@@ -30,48 +24,6 @@ MANY = 1000  # files, whose reading is told
 WRITTEN_INTO = (StateStoreDataset, TensorBoardDataset)  # folders that runs write into and read no result from
 _READERS = 8  # files read at a time: a network's delays add up otherwise
 _BATCH = 2048  # files handed out at a time
-
-
-def git_state(folder: Path) -> dict[str, Any] | None:
-    """`commit` (hex) and `is_clean` of the repository around a folder; None without git or a commit."""
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    answers = []
-    for question in (["rev-parse", "HEAD"], ["status", "--porcelain"]):
-        try:
-            done = subprocess.run(
-                ["git", *question], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        answers.append(done.stdout.strip())
-    return {"commit": answers[0], "is_clean": not answers[1]}
-
-
-def packages() -> dict[str, str]:
-    """Name -> version of everything installed."""
-    texts = (item.metadata for item in metadata.distributions())  # each read once, for that takes a while
-    found = {text["Name"]: text["Version"] for text in texts}
-    return dict(sorted((name, version) for name, version in found.items() if name))
-
-
-def machine() -> dict[str, Any]:
-    """What besides the parameters a result's last bits depend on."""
-    return {"python": platform.python_version(), "platform": platform.platform(), "cores": joblib.cpu_count()}
-
-
-def device(wanted: str) -> dict[str, Any]:
-    """What computes where the parameter `device` says so: `device`, and of a GPU `cuda` and `cudnn`, the versions.
-
-    Nothing in a process that has not needed PyTorch, whose import takes a second.
-    """
-    if "torch" not in sys.modules:
-        return {}
-    import torch
-
-    if wanted == "cpu" or not torch.cuda.is_available():
-        return {"device": "cpu"}
-    libraries = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
-    return {"device": torch.cuda.get_device_name(), **libraries}
 
 
 def uncached(dataset: Any) -> Any:

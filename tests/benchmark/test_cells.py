@@ -163,6 +163,12 @@ def test_the_results_page_takes_the_numbers_of_the_environment_that_it_names(don
     assert set(page.Results.load("smoke").whole["method"]) == set(cells.METHODS)
     with pytest.raises(InputError, match=r"made with --env smoke, expected base; first kedro run --pipelines bench"):
         page.Results.load("base")
+    monkeypatch.setitem(page.DATA, "smoke", ("MNIST", ("1",)))
+    with pytest.raises(InputError, match=r"found other pictures or fewer test images than the 10,000 of MNIST; first"):
+        page.Results.load("smoke")
+    monkeypatch.setattr(page, "OURS", "f_anogan_of_tomorrow")
+    with pytest.raises(InputError, match=r"found no f_anogan_of_tomorrow, .* with it among benchmark\.methods$"):
+        page.Results.load("smoke")
 
 
 def test_the_benchmarks_f_anogan_is_that_of_the_pipelines(done, smoke_project, tables):

@@ -133,6 +133,10 @@ def test_the_curves_of_phase_1_are_those_of_its_history():
     assert list(drawn) == list(shown)
     for panel, values in shown.items():
         assert drawn[panel] == pytest.approx(np.column_stack([steps, values])), panel
+    unpenalised = figures.wgan_curves(history.drop(columns="gradient_penalty"))
+    assert [axis.get_title() for axis in unpenalised.axes if axis.lines] == [
+        name for name in shown if name != "Gradient penalty"
+    ]
 
 
 def test_the_curves_of_phase_2_are_those_of_its_history():

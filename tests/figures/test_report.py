@@ -45,6 +45,7 @@ FACTS = {
     "normal_classes": ["1"],
     "sets": {"train_set": {"images": 40, "anomalous": 0}},
     "rule": RULE | {"logarithmic": False},
+    "search": ("encoder", 0),
     "digests": {"detector": "0" * 64},
 }
 NO_CLASSES = pd.DataFrame(columns=["label", "is_anomaly", "share"])
@@ -125,6 +126,30 @@ def test_where_calibration_images_are_of_groups_chance_explains_nothing_and_the_
 def test_with_groups_intervals_are_said_to_be_too_narrow():
     assert "too narrow" not in " ".join(report_text.verdict(METRICS | {"n_calibration_groups": None}, 0.95))
     assert "the intervals are too narrow" in page(METRICS | {"n_calibration_groups": 6})
+
+
+def test_with_groups_a_p_value_is_said_to_hold_for_images_of_these():
+    told = "hold for images of the very groups that the calibration images are of"
+    assert told not in page(METRICS)
+    assert told in page(METRICS | {"n_calibration_groups": 6})
+
+
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        (("encoder", 0), "<p>The encoder E finds for an image x the latent vector from which"),
+        (
+            ("encoder", 12),
+            "<p>The encoder E finds, and 12 gradient steps improve, for an image x the latent vector from",
+        ),
+        (
+            ("iterative", 500),
+            "<p>For an image x, 500 gradient steps from a random start look for the latent vector from",
+        ),
+    ],
+)
+def test_the_report_says_how_z_is_found(search, told):
+    assert told in render_report("title", METRICS, NO_CLASSES, {}, {}, FACTS | {"search": search})
 
 
 @pytest.mark.parametrize(("confidence", "level"), [(0.95, "95"), (0.5, "50"), (0.975, "97.5")])

@@ -38,6 +38,7 @@ from fanogan_pipeline.preprocessing.splits import split_digest
 MAPS = {"maps": ["float16", 3], "height": ["int32", 1], "width": ["int32", 1]}
 REFINEMENT = "Searching for a better z"
 MODELS = ("wgan_model", "encoder_model", "residual_statistics")
+SEARCH = {"method": "iterative", "refinement_steps": 0, "refinement_rate": 0.02}
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,17 @@ def test_quality_against_time_of_the_search_stands_in_the_report_where_it_is_wan
     page = newest(project, "report.html").read_text()
     assert REFINEMENT in page
     assert page.count("data:image/png;base64,") == len(nodes.FIGURES)
+
+
+def test_no_search_is_measured_on_test_pictures_of_one_kind(made, caplog):
+    parameters = group("reporting", refinement_sample=4)
+    names = ("test_set", *MODELS, "detector")
+    given = {name: made[name] for name in names} | {"score_choice": as_given("standardised"), "parameters": parameters}
+    given |= {"selection_set": made["test_set"]}
+    given["test_set"] = given["test_set"].take(np.flatnonzero(~given["test_set"].is_anomaly))
+    table = nodes.measure_refinement(**given, training=group("training"), device="cpu", seed=0)
+    assert len(table) == 0
+    assert "reporting.refinement_sample: nothing measured, for it takes test pictures of both kinds" in caplog.text
 
 
 def test_the_report_lists_what_models_and_detector_were_made_with_and_no_password(smoke_project, tmp_path):
@@ -172,7 +184,7 @@ def test_the_report_says_whether_the_score_was_chosen_and_what_it_is_made_of(cho
     header = {"parameters": {}, "seed": 0, "precision": "float32"}
     models = {name: Checkpoint({}, header) for name in ("wgan_model", "encoder_model")}
     belongs_to = {name: model.digest for name, model in models.items()} | {"split": split_digest(manifest, "")}
-    detector = Detector(rule, Calibration(1.0, 0.1, 2.0, 2), (0.0, 1.0), {}, belongs_to, "", 1.0)
+    detector = Detector(rule, Calibration(1.0, 0.1, 2.0, 2), (0.0, 1.0), SEARCH, belongs_to, "", 1.0)
     parameters = {"reporting": group("reporting")}
     drawn = [to_png(Figure())] * len(nodes.FIGURES)  # as they were before they told what they belong to
     recall = pd.DataFrame()
@@ -182,6 +194,7 @@ def test_the_report_says_whether_the_score_was_chosen_and_what_it_is_made_of(cho
     nodes.write_report(metrics, recall, manifest, *models.values(), made, choice, not_measured(), parameters, *drawn)
     _, _, _, _, _, facts, (note,), _ = handed
     assert facts["rule"] == rule.to_json()
+    assert facts["search"] == ("iterative", 500)
     assert words in note["text"]
     if len(choice) > 1:
         assert note["table"]["mean"].equals(choice["made_up_auroc"])  # not rounded to 1

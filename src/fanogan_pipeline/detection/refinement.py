@@ -39,9 +39,14 @@ class Refinement:
     rate: float = 0.02
 
     @property
+    def taken(self) -> int:
+        """Gradient steps that are really taken."""
+        return self.steps or (0 if self.method == "encoder" else ANOGAN_STEPS)
+
+    @property
     def searches(self) -> bool:
         """Whether z is anything but E(x)."""
-        return self.method != "encoder" or self.steps > 0
+        return self.taken > 0
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Refinement:
@@ -57,8 +62,8 @@ class Refinement:
 
     def _searched(self, x: Tensor, encoder: nn.Module, wgan: Wgan) -> Tensor:
         if self.method == "iterative":
-            return search(x, random_start(x, wgan), wgan, self.steps or ANOGAN_STEPS, self.rate)
-        return search(x, encoder(x), wgan, self.steps, self.rate)
+            return search(x, random_start(x, wgan), wgan, self.taken, self.rate)
+        return search(x, encoder(x), wgan, self.taken, self.rate)
 
 
 UNREFINED = Refinement()

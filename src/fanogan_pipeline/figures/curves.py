@@ -32,8 +32,8 @@ ENCODER_PANELS = {
 def wgan_curves(history: pd.DataFrame) -> Figure:
     """Phase 1 over its steps: term real, term fake, loss D, loss G.
 
-    Where a gradient penalty was trained with, it gets a panel, and so does the distance
-    term real - term fake, which the penalty hides in loss D.
+    And the distance term real - term fake, which a penalty hides in loss D; where a gradient penalty was trained with,
+    it gets a panel too.
 
     Args:
         history: a row per logged step, columns `step`, `term_real`, `term_fake`, `loss_critic`,
@@ -46,8 +46,8 @@ def wgan_curves(history: pd.DataFrame) -> Figure:
     curves = {name: (*words, history[name]) for name, words in WGAN_PANELS.items()}
     if "gradient_penalty" in history and history["gradient_penalty"].fillna(0).ne(0).any():
         curves["gradient_penalty"] = ("Gradient penalty", "mean (‖∇D‖ − 1)²", history["gradient_penalty"])
-        distance = history["term_real"] - history["term_fake"]
-        curves["distance"] = ("Estimated distance of real and generated", "term real − term fake", distance)
+    distance = history["term_real"] - history["term_fake"]
+    curves["distance"] = ("Estimated distance of real and generated", "term real − term fake", distance)
     return _panels(history["step"], curves, "Phase 1: the WGAN's training", "step (generator updates)")
 
 

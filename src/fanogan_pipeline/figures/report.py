@@ -52,7 +52,7 @@ def render_report(
         parameters: all parameters by their dotted names.
         facts: `normal_classes` (list), `sets` (name -> a mapping with `images` and `anomalous`, `train_set`
             among them), `rule` (of the score: `weight`, `centre` and `scale` of each term, and `logarithmic`),
-            `digests` (name -> text).
+            `search` (how z is found: `scoring.method` and its gradient steps), `digests` (name -> text).
         notes: further sections, each with `title`, `text` (a paragraph) and `table` (DataFrame, or a list
             of mappings), perhaps with `marked` (bool, a row).
         whose: parameters these are, in words.
@@ -71,6 +71,8 @@ def render_report(
         sets=_sets(facts["sets"]),
         rule=_rule(facts["rule"]),
         logarithmic=facts["rule"]["logarithmic"],
+        how_z_is_found=text.how_z_is_found(*facts["search"]),
+        grouped=bool(metrics.get("n_calibration_groups")),
         smallest_p=number(smallest_p),
         some_p=number(some_p),
         of_a_thousand=round(1000 * some_p),

@@ -11,7 +11,7 @@ _AS_LIVELY = "over what a normal image as lively has"
 TERMS = {
     "image_residual": "difference of the image from its restoration",
     "feature_residual": "the same in the critic's deepest layer",
-    "latent_residual": "difference of E(x) from E of the restoration",
+    "latent_residual": "difference of the latent vector from E of the restoration",
     "tolerant_residual": "difference from the restoration that a shift by a pixel does not explain",
     "neighbour_ratio_early": "distance from the three nearest training images, as the encoder's first stage sees them, "
     f"{_AS_LIVELY}",

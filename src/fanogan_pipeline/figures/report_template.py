@@ -100,7 +100,7 @@ and the test set was only looked at.</p>
 </section>
 <section id="score">
 <h2>How to read a score</h2>
-<p>The encoder E finds for an image x the latent vector from which the generator G should make it again. Since G can
+<p>{{ how_z_is_found }} from which the generator G should make it again. Since G can
 only make normal images, an anomalous one comes back changed. The score is made of terms that grow the less an image is
 like normal ones: the more it differs from its restoration, in pixels or in what a network sees of it, or the farther it
 lies from training images. It is the sum of weight · (v − centre) / scale over the terms below, where v is the term's \
@@ -111,8 +111,11 @@ models alone, so scores of two trainings cannot be compared.</p>
 higher. Its smallest possible value is 1/(n + 1) with n calibration images, here {{ smallest_p
 }}. Among many images, small p-values of normal ones are to be expected: of 1,000 normal images, about
 {{ of_a_thousand }} have a p-value of {{ some_p }} or less. Both hold for images of the same origin and preparation as
-the calibration images; after a change of device, camera or site, calibrate again. A high score says that an image is
-unusual, not why.</p>
+the calibration images; after a change of device, camera or site, calibrate again.
+{% if grouped %}
+They hold for images of the very groups that the calibration images are of; for those of other groups they say little.
+{% endif %}
+A high score says that an image is unusual, not why.</p>
 </section>
 <section id="classes">
 <h2>What was caught, class by class</h2>

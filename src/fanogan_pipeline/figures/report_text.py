@@ -138,6 +138,14 @@ def whose(groups: Sequence[str], others: Sequence[str]) -> str:
     return words + (f" That run was given other values of {', '.join(others)}." if others else "")
 
 
+def how_z_is_found(method: str, steps: int) -> str:
+    """What finds an image's latent vector: `scoring.method` and the gradient steps that it takes."""
+    if method == "iterative":
+        return f"For an image x, {plural(steps, 'gradient step')} from a random start look for the latent vector"
+    improved = f", and {plural(steps, 'gradient step')} improve," if steps else ""
+    return f"The encoder E finds{improved} for an image x the latent vector"
+
+
 def rate(metrics: Mapping[str, Any], name: str) -> str:
     """A rate of `metrics` with its interval where there is one."""
     low, high = (metrics.get(f"{name}_ci_{end}") for end in ("low", "high"))

@@ -1,5 +1,7 @@
 """Metrics, figures and the report."""
 
+import logging
+
 import numpy as np
 
 from fanogan_pipeline.lazy import lazily
@@ -8,12 +10,21 @@ from fanogan_pipeline.pipelines.hints import Checkpoint, DataFrame, Figure, Imag
 
 with lazily():
     from fanogan_pipeline import figures
-    from fanogan_pipeline.detection import anomaly_detector, choice, evaluation, pictures, restorer, search_quality
+    from fanogan_pipeline.detection import (
+        anomaly_detector,
+        choice,
+        evaluation,
+        pictures,
+        refinement,
+        restorer,
+        search_quality,
+    )
     from fanogan_pipeline.detection import detector as detectors
     from fanogan_pipeline.figures import origin, report_notes, report_text
     from fanogan_pipeline.pipelines.reporting import belonging
     from fanogan_pipeline.training import devices
 
+logger = logging.getLogger(__name__)
 FIGURES = (
     "score_histogram",
     "score_boxplot",
@@ -81,8 +92,13 @@ def measure_refinement(
     device: str,
     seed: int,
 ) -> DataFrame:
-    """Quality against time of the search for z on some test pictures; no row where it is switched off."""
+    """Quality against time of the search for z on some test pictures; no row where it is switched off or these are of
+    one kind."""
     if not parameters.refinement_sample:
+        return search_quality.not_measured()
+    some = search_quality.some_pictures(test_set, parameters.refinement_sample, seed)
+    if len(set(some.is_anomaly.tolist())) < 2:
+        logger.warning("reporting.refinement_sample: nothing measured, for it takes test pictures of both kinds")
         return search_quality.not_measured()
     devices.settle_in(training.threads)
     judge = anomaly_detector.AnomalyDetector.load(
@@ -93,7 +109,7 @@ def measure_refinement(
         judge,
         choice.chosen_mix(score_choice),
         search_quality.some_pictures(selection_set, parameters.refinement_sample, seed),
-        search_quality.some_pictures(test_set, parameters.refinement_sample, seed),
+        some,
         parameters.confidence,
     )
     table.attrs["detector"] = judge.detector.digest
@@ -188,10 +204,12 @@ def write_report(
     belonging.expect_made_of(judged, split_manifest, wgan_model, encoder_model)
     belonging.expect_together(judged, metrics, class_recall, refinement_quality, shown)
     counts = split_manifest.groupby("split", sort=False)["is_anomaly"].agg(images="size", anomalous="sum")
+    way = refinement.Refinement.from_settings(judged.settings)
     facts = {
         "normal_classes": sorted(split_manifest.loc[~split_manifest["is_anomaly"], "label"].unique()),
         "sets": {f"{split}_set": {name: int(n) for name, n in row.items()} for split, row in counts.iterrows()},
         "rule": judged.rule.to_json(),
+        "search": (way.method, way.taken),
         "digests": {"detector": judged.digest, **judged.belongs_to},
     }
     notes = [report_notes.score_note(score_choice)]

@@ -121,8 +121,6 @@ class PlainWgan:
         decay = 0.5 ** (self.p.critic_steps * self.p.batch_size / horizon) if horizon else 0.0
         for ours, theirs in zip(self.average.parameters(), self.generator.parameters(), strict=True):
             ours.data = decay * ours.data + (1 - decay) * theirs.data
-        for ours, theirs in zip(self.average.buffers(), self.generator.buffers(), strict=True):
-            ours.copy_(theirs)
 
 
 class PlainEncoder:

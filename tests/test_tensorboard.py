@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.damage import no_file_above
 from tests.project import newest
 
-from fanogan_pipeline.datasets.tensorboard import TensorBoardLogs
+from fanogan_pipeline.datasets.tensorboard import TensorBoardDataset, TensorBoardLogs
 from fanogan_pipeline.errors import InputError
 
 
@@ -61,3 +61,8 @@ def test_logs_that_the_disk_does_not_take_are_told_in_one_line(tmp_path):
         for step in range(200):
             log.scalars(step, {"loss_critic": 0.5})
     assert "\n" not in str(caught.value)
+
+
+def test_a_url_in_place_of_a_folder_is_refused():
+    with pytest.raises(InputError, match="s3://bucket/tensorboard: found a URL, expected a local folder"):
+        TensorBoardDataset(filepath="s3://bucket/tensorboard")

@@ -343,6 +343,19 @@ def test_autoencoders_learn_from_augmented_images_too(name):
     assert (scored() != scored(shift=4)).any()
 
 
+def test_a_vae_judges_by_the_error_that_it_was_trained_to():
+    torch.manual_seed(0)
+    model = autoencoders.AUTOENCODERS["vae"](NetworkSpec("convolutional", (28, 28), 1, 4, 4))
+    x = torch.zeros(40, 1, 28, 28)
+    for _ in range(300):
+        model.loss(x)
+    error = (
+        model.decoder(torch.randn(400, 4)).detach().square().mean()
+    )  # q(z|x) of an untrained encoder is near the prior
+    assert error < 0.5
+    assert float(model.error) == pytest.approx(float(error), rel=0.2)
+
+
 @pytest.mark.parametrize("name", sorted(autoencoders.AUTOENCODERS))
 def test_autoencoders_learn_to_tell_noise_from_digits_one_by_one(name):
     digits, noise = ones(300).numpy(), np.random.default_rng(0).integers(0, 256, (20, 1, 28, 28)).astype(np.uint8)

@@ -465,6 +465,7 @@ def test_folders_with_strange_names_and_hidden_or_half_versions(tmp_path):
     hidden = folder / "numbers.json" / ".v3"
     hidden.mkdir()
     (hidden / "numbers.json").write_text("{}")
+    (folder / "numbers.json" / "v4" / "numbers.json").mkdir(parents=True)  # a folder where the file should be
     assert dataset("JSONDataset", folder).list_versions(full_path=False) == ["v1"]
 
 

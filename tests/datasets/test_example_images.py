@@ -22,6 +22,14 @@ def test_pictures_are_made_where_there_are_none_and_only_there(tmp_path):
     assert len(example(folder).load()) == 5
 
 
+def test_pictures_are_made_where_they_are_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for path in (f"file://{tmp_path}/cloth", "~/cloth"):
+        assert len(example(path).load()) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cloth", "home"]
+
+
 def test_other_surfaces_have_other_defects(tmp_path):
     labels = set(example(tmp_path / "metal", surface="metal").load().table["label"])
     assert labels == {"good", "blowhole", "crack", "chip", "fray", "uneven"}

@@ -105,6 +105,7 @@ def test_a_version_that_another_process_wrote_is_seen(store):
     assert dataset("JSONDataset", FOLDER, credentials=store).exists()
     assert dataset("JSONDataset", FOLDER, credentials=store).load() == [1]
     elsewhere.pipe_file("bucket/data/numbers.json/v3/numbers.json", b"[3]")
+    assert dataset("JSONDataset", FOLDER, credentials=store).load() == [3]
     assert dataset("JSONDataset", FOLDER, load="v3", credentials=store).load() == [3]
 
 

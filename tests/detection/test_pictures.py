@@ -17,6 +17,7 @@ from fanogan_pipeline.detection.localisation import (
 )
 from fanogan_pipeline.detection.picture_maps import (
     Pooling,
+    _map_terms,
     fit_picture_statistics,
     fit_rim,
     picture_maps,
@@ -257,6 +258,24 @@ def test_a_place_is_as_far_off_as_its_residual_is_unusual_in_the_selection_set(r
     assert len(by_hand) == 3
     maps = np.concatenate(list(residual_maps(images, restorer, fitted, 32)))
     assert maps * fitted.level.numpy() == pytest.approx(np.tensordot([4 / 7, 2 / 7, 1 / 7], by_hand, 1), rel=1e-3)
+
+
+def test_the_level_of_few_images_is_drawn_to_the_mean_of_all(restorer):
+    images = tiled(pictures(3, 1))[0]
+    own = fit_map_statistics(images, restorer, 32)
+    views = np.tensordot([4 / 7, 2 / 7, 1 / 7], _view_maps_of(images, restorer, own), 1).astype(np.float64)
+    level = (views.sum(0) + 16 * views.mean()) / (len(images) + 16)
+    assert own.level.numpy() == pytest.approx(np.maximum(level, 0.5 * views.mean()), rel=1e-4)
+
+
+def _view_maps_of(images, restorer, statistics):
+    x = next(batches(images, restorer, len(images)))
+    with torch.inference_mode():
+        return _view_maps(x, restorer, statistics.means, statistics.whiteners).numpy()
+
+
+def test_a_map_that_is_nought_throughout_has_terms_of_nought():
+    assert _map_terms(np.zeros(100, np.float32), TOP) == (0.0, 0.0, 0.0)
 
 
 def test_where_normal_images_have_nothing_half_of_the_mean_level_counts(restorer):

@@ -32,6 +32,22 @@ def test_steps_from_the_encoder_s_z_restore_better(networks):
     assert torch.equal(search(x, start, wgan, 0, 0.05), start)
 
 
+def test_a_search_is_adam_down_the_article_s_loss(networks):
+    """Schlegl et al. 2017: 0.9 |x - G(z)| + 0.1 |f(x) - f(G(z))|, sums of absolute differences."""
+    wgan, _, x = networks
+    x, start = x[:4], torch.randn(4, 4)
+    z = start.clone().requires_grad_(True)
+    optimiser = torch.optim.Adam([z], 0.05)
+    for _ in range(3):
+        restored = wgan.generator(z)
+        features = (wgan.critic.features(some)[-1] for some in (x, restored))
+        loss = 0.9 * (x - restored).abs().sum() + 0.1 * torch.sub(*features).abs().sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert torch.allclose(search(x, start, wgan, 3, 0.05), z.detach(), atol=1e-6)
+
+
 @pytest.mark.parametrize("method", ["encoder", "iterative"])
 def test_an_image_gets_the_same_z_in_any_company(networks, method):
     wgan, encoder, x = networks

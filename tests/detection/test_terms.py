@@ -21,6 +21,7 @@ from fanogan_pipeline.detection.residuals import TERMS, residual_terms, tolerant
 from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.statistics import fit_statistics
 from fanogan_pipeline.detection.training_set import DISTANCES, fit_training_set
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.networks import NetworkSpec, pixel_range
 from fanogan_pipeline.networks.pixels import to_pixels
 
@@ -274,6 +275,13 @@ def test_ratios_are_each_distance_over_what_its_own_kind_is_expected_to_be(resto
     for name in DISTANCES:
         expected = fit_expectation(torch.tensor(apart[name].to_numpy()), lively).distance(ours)
         assert found[ratio_name(name)].to_numpy() == pytest.approx((found[name] / expected.numpy()).to_numpy()), name
+
+
+def test_training_images_that_another_encoder_has_seen_are_refused(restorer):
+    images = ones(40).numpy()
+    near, _ = fit_training_set(images, restorer, 16).neighbours
+    with pytest.raises(InputError, match=r"residual_statistics: found \d+ units .*, expected 7; run 'kedro run --pipe"):
+        near.distance(torch.zeros(2, 7))
 
 
 def test_the_feature_distance_is_by_the_law_of_signed_residuals(restorer):

@@ -112,6 +112,17 @@ def test_a_penalised_critic_judges_each_image_by_itself(architecture):
     assert torch.allclose(critic(images)[:1], critic(images[:1]), atol=1e-5)
 
 
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("size", [(44, 60), (100, 52)])
+def test_both_of_the_encoder_s_views_see_every_pixel(architecture, size):
+    torch.manual_seed(0)
+    encoder = build_encoder(NetworkSpec(architecture, size, 1, 4, 4), "linear").eval()
+    x = (torch.rand(8, 1, *size) * 2 - 1).requires_grad_(True)
+    for view in encoder.see(x)[0]:
+        (gradient,) = torch.autograd.grad(view.square().sum(), x, retain_graph=True)
+        assert (gradient.abs().sum((0, 1)) > 0).all()
+
+
 def test_an_unknown_architecture_is_refused():
     with pytest.raises(InputError, match=r"wgan\.architecture: found 'magic'"):
         build_generator(NetworkSpec("magic", (28, 28), 1, 4, 8))

@@ -57,6 +57,24 @@ def test_colour_that_is_made_grey_is_told_of(channels, told, caplog):
     assert [message.split(";")[0] for message in caplog.messages] == told
 
 
+@pytest.mark.parametrize(
+    ("picture", "found"),
+    [
+        (np.zeros((20, 24)), r"float64 \[20, 24\]"),
+        (np.zeros((20, 24), bool), r"bool \[20, 24\]"),
+        (np.zeros((20, 24), np.uint16), r"uint16 \[20, 24\]"),
+        (np.zeros((20, 24, 1), np.uint8), r"uint8 \[20, 24, 1\]"),
+    ],
+)
+def test_a_source_of_other_than_grey_levels_is_refused(picture, found):
+    table = pd.DataFrame({"image_id": ["a"], "label": "good", "part": "", "group": "", "has_mask": False})
+    rows, source = np.arange(1), ImageSource(table, lambda row: picture)
+    with pytest.raises(InputError, match=f"a: the source gave {found}, expected uint8"):
+        prepare.prepare_split(source, rows, Geometry((16, 16), 1), 1, np.zeros(1, int), 0)
+    with pytest.raises(InputError, match=f"a: the source gave {found}, expected uint8"):
+        prepare.fit_geometry(source, rows, group("data_prep", local_contrast=8.0), 0)
+
+
 def test_without_tiling_there_is_an_image_a_picture(source):
     images, tiles, *_ = prepare.prepare_readable(source, np.array([1, 3]), Geometry((20, 24), 3), workers=1)
     assert tiles is None

@@ -42,6 +42,11 @@ def test_corruption_blanks_its_share_of_whole_blocks():
     assert torch.equal(x, torch.ones_like(x))
 
 
+def test_images_of_any_shape_can_be_blanked_whole():
+    x, generator = torch.ones(3, 3, 20, 37), torch.Generator().manual_seed(0)
+    assert torch.equal(corrupt(x, 0.0, 1.0, 4, generator, -1.0), -x)
+
+
 def test_corruption_adds_noise_of_its_deviation_and_nothing_at_zero():
     x, generator = torch.zeros(50, 1, 28, 28), torch.Generator().manual_seed(0)
     assert abs(corrupt(x, 2.0, 0.0, 4, generator, 0.0).std() - 2.0) < 0.05

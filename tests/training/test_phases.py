@@ -186,6 +186,7 @@ def test_losses_and_weights_that_are_not_finite_are_named():
 def test_a_complaint_stops_or_warns_as_the_parameter_says(on_failure, caplog):
     complaint = health.runaway_complaint({"term_real": 1e9})
     assert "ran away" in complaint
+    assert "ran away" in health.runaway_complaint({"term_real": 0.0, "term_fake": -1e9})
     if on_failure == "stop":
         with pytest.raises(TrainingError, match="wgan step 7: the critic ran away"):
             health.act(complaint, "wgan", 7, on_failure)

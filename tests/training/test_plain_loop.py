@@ -19,7 +19,7 @@ from fanogan_pipeline.training import data, encoder, wgan
 CPU = torch.device("cpu")
 STEPS = 4  # the whole phase, so that a decay of the rates shows
 ROUNDING = 1e-7
-SMALL = {"width": 4, "latent_dim": 4, "batch_size": 12, "steps": STEPS, "critic_steps": 2}
+SMALL = {"width": 4, "latent_dim": 4, "batch_size": 12, "steps": STEPS, "critic_steps": 2, "ema_half_life": 2.0}
 
 
 def pixels(images: Tensor, pixel_range: tuple[float, float]) -> Tensor:

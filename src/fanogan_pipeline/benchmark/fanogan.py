@@ -69,7 +69,7 @@ class Judge:
         terms = residual_terms(split.selection, restorer, statistics, s.batch_size)
         chosen: str = s.score
         if chosen == "chosen":
-            measure = choice.measure_with(restorer, training_set, s.batch_size)
+            measure = choice.measure_with(restorer, statistics, s.batch_size)
             table = choice.choose_mix(split.selection, measure, seed, group=split.selection_group)
             chosen = choice.chosen_mix(table)
         return cls(restorer, statistics, terms, chosen, settings)

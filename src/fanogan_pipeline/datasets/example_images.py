@@ -62,7 +62,7 @@ class ExampleImageDataset(ImageFolderDataset):
 
     def load(self) -> ImageSource:
         if not self._exists():
-            self._make(Path(self._path))
+            self._make(Path(self._root))
         return super().load()
 
     def _make(self, folder: Path) -> None:

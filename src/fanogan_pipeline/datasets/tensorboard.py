@@ -13,6 +13,7 @@ import numpy as np
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 
 from fanogan_pipeline.datasets.staging import telling
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.lazy import lazily
 
 with lazily():
@@ -78,11 +79,16 @@ class TensorBoardDataset(AbstractVersionedDataset):
         filepath: folder of all runs.
         version: of the run, given by Kedro.
         metadata: for kedro-viz; not read here.
+
+    Raises:
+        InputError: on construction, a URL in place of a folder.
     """
 
     def __init__(
         self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
     ) -> None:
+        if "://" in str(filepath):
+            raise InputError(f"{filepath}: found a URL, expected a local folder for the curves of training")
         super().__init__(PurePosixPath(filepath), version)
         self.metadata = metadata
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,8 @@ from fanogan_pipeline.detection.groups import belonging
 from fanogan_pipeline.detection.residuals import residual_terms
 from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.scoring import MIXES, fit_mix
-from fanogan_pipeline.detection.statistics import fit_statistics
+from fanogan_pipeline.detection.statistics import ResidualStatistics, fit_expectations
 from fanogan_pipeline.detection.synthetic_anomalies import synthetic_anomalies
-from fanogan_pipeline.detection.training_set import TrainingSet
 from fanogan_pipeline.errors import InputError, plural
 
 logger = logging.getLogger(__name__)
@@ -149,12 +149,14 @@ def chosen_mix(table: pd.DataFrame) -> str:
     return str(table.loc[table["chosen"], "mix"].iloc[0])
 
 
-def measure_with(restorer: Restorer, training_set: TrainingSet | None, batch_size: int) -> Measure:
-    """How `choose_mix` measures images with these networks."""
+def measure_with(restorer: Restorer, statistics: ResidualStatistics, batch_size: int) -> Measure:
+    """How `choose_mix` measures images with these networks; of the statistics only what is expected is fitted anew, for
+    no mix has a term of the map."""
 
     def measure(fitted_on: np.ndarray, sets: list[np.ndarray]) -> list[pd.DataFrame]:
         remembering = restorer.remembering()
-        fitted = fit_statistics(fitted_on, remembering, training_set, batch_size)
+        expected = fit_expectations(fitted_on, remembering, statistics.training_set, batch_size)
+        fitted = replace(statistics, expectations=expected).to(restorer.device)
         return [residual_terms(images, remembering, fitted, batch_size) for images in sets]
 
     return measure

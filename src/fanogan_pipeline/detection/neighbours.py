@@ -13,6 +13,7 @@ from fanogan_pipeline.detection.components import principal
 from fanogan_pipeline.detection.poses import Pose, posed
 from fanogan_pipeline.detection.restorer import Restorer, batches
 from fanogan_pipeline.detection.tensors import OfTensors
+from fanogan_pipeline.errors import InputError
 
 NEIGHBOURS = 3
 TOGETHER = 256  # training images compared with at once: a processor's cache holds the products
@@ -37,7 +38,12 @@ class Neighbours(OfTensors):
     known: Tensor
 
     def coordinates(self, view: Tensor) -> Tensor:
-        """A view [N, units] in the coordinates of `known`."""
+        """A view [N, units] in the coordinates of `known`. Raises InputError where these are of other units."""
+        if view.shape[1] != len(self.mean):
+            raise InputError(
+                f"residual_statistics: found {len(self.mean):,} units of what the encoder sees of training images, "
+                f"expected {view.shape[1]:,}; run 'kedro run --pipelines scoring'"
+            )
         return (view - self.mean) @ self.basis
 
     def distance(self, view: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from fanogan_pipeline.detection.evaluation import auroc_with_interval
 from fanogan_pipeline.detection.picture_maps import Pooling, fit_picture_statistics, picture_terms
 from fanogan_pipeline.detection.pictures import picture_table, sample, take_pictures
 from fanogan_pipeline.detection.refinement import Refinement
-from fanogan_pipeline.detection.restorer import Restorer
 from fanogan_pipeline.detection.scoring import fit_rule
 from fanogan_pipeline.images import ImageSet
 
@@ -80,15 +79,14 @@ def _scores(
 ) -> tuple[np.ndarray, float]:
     settings = judge.detector.settings
     size, pooling = int(settings["batch_size"]), Pooling.from_settings(settings)
-    restorer = replace(judge.restorer, refinement=way)
-    remembering = restorer.remembering()
-    fitted = fit_picture_statistics(selection, remembering, judge.statistics.training_set, size, pooling.smoothing)
+    restorer = replace(judge.restorer, refinement=way).remembering()
+    fitted = fit_picture_statistics(selection, restorer, judge.statistics.training_set, size, pooling.smoothing)
 
-    def terms(some: ImageSet, by: Restorer) -> pd.DataFrame:
-        return picture_terms(some.images, some.tiles, by, fitted, size, pooling, settings["score"] == "map")
+    def terms(some: ImageSet) -> pd.DataFrame:
+        return picture_terms(some.images, some.tiles, restorer, fitted, size, pooling, settings["score"] == "map")
 
     kappa = judge.detector.rule.weight.get("feature_residual", 0.0)  # what the article's score weighs it by
-    rule = fit_rule(kind, kappa, terms(selection, remembering))
+    rule = fit_rule(kind, kappa, terms(selection))
     start = time.perf_counter()
-    scores = rule.score(terms(test, restorer))
+    scores = rule.score(terms(test))
     return scores, time.perf_counter() - start

@@ -101,14 +101,21 @@ def fit_statistics(
             "data_prep.selection_fraction"
         )
     restorer = restorer.remembering()
-    expectations = _fit_expectations(images, restorer, training_set, batch_size) if training_set else {}
+    expectations = fit_expectations(images, restorer, training_set, batch_size)
     maps = fit_map_statistics(images, restorer, batch_size, is_aligned)
     return ResidualStatistics(training_set, expectations, maps).to(restorer.device)
 
 
-def _fit_expectations(
-    images: np.ndarray, restorer: Restorer, training_set: TrainingSet, batch_size: int
+@torch.inference_mode()
+def fit_expectations(
+    images: np.ndarray, restorer: Restorer, training_set: TrainingSet | None, batch_size: int
 ) -> dict[str, Expectation]:
+    """How far from the training set normal images are, for each of `DISTANCES`; nothing without one.
+
+    The arguments are those of `fit_statistics`.
+    """
+    if training_set is None:
+        return {}
     distances: dict[str, list[Tensor]] = {name: [] for name in DISTANCES}
     lively = []
     for x in batches(images, restorer, batch_size):

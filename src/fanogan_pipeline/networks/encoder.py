@@ -28,8 +28,9 @@ class Encoder(nn.Module):
         """The encoder's views [N, units], early (the first stage averaged over squares) and late (the last); and z."""
         first = self.stages[0](x)
         last = self.stages[1:](first)
-        height, width = (max(1, side // COARSE) for side in first.shape[2:])
-        return (functional.avg_pool2d(first, (height, width)).flatten(1), last.flatten(1)), self.head(last)
+        squares = tuple(max(1, side // COARSE) for side in first.shape[2:])
+        early = functional.avg_pool2d(first, squares, ceil_mode=True)  # what is left at the rim makes smaller ones
+        return (early.flatten(1), last.flatten(1)), self.head(last)
 
     def head(self, last: Tensor) -> Tensor:
         """z of the last stage's activations [N, C, h, w]."""

@@ -46,7 +46,8 @@ def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepPara
     if parameters.local_contrast is None:
         return plain
     few = to_fit_on(rows, seed)
-    pictures = decoded(lambda row: plain.scaled(source.read(row)), few, parameters.workers, "levelling light")
+    noted, _ = _noting(source)
+    pictures = decoded(lambda row: plain.scaled(noted.read(row)), few, parameters.workers, "levelling light")
     return replace(plain, local_contrast=fit_levelling(readable(pictures, _refuse, []), parameters.local_contrast))
 
 
@@ -160,6 +161,11 @@ def _noting(source: ImageSource) -> tuple[ImageSource, np.ndarray]:
 
     def read(row: int) -> np.ndarray:
         picture = source.read(row)
+        if picture.dtype != np.uint8 or picture.shape[2:] not in ((), (3,)):
+            raise InputError(
+                f"{source.table['image_id'].iat[row]}: the source gave {picture.dtype} {list(picture.shape)}, expected "
+                "uint8 [h, w] or [h, w, 3], as ImageSource.read promises"
+            )
         seen[row] = (picture.shape[:2], picture.max(), has_colour(picture))
         return picture
 

@@ -107,7 +107,7 @@ def choose_score(
     if parameters.score != "chosen":
         return choice.as_given(parameters.score)
     fitted = statistics.ResidualStatistics.from_checkpoint(residual_statistics).to(restorer.device)
-    measure = choice.measure_with(restorer, fitted.training_set, parameters.batch_size)
+    measure = choice.measure_with(restorer, fitted, parameters.batch_size)
     tiles = selection_set.tiles
     of_pictures = None if tiles is None else tiles.picture_id
     return choice.choose_mix(selection_set.images, measure, seed, of_pictures, selection_set.group)

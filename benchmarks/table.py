@@ -271,7 +271,9 @@ def timed_on(manifest: dict[str, Any]) -> str:
 
 def beginning(all_results: list[Results]) -> str:
     """How the tables were made and how to read them."""
-    return HEAD.format(timed_on=listed(list(dict.fromkeys(timed_on(found.manifest) for found in all_results))))
+    machines = listed(list(dict.fromkeys(timed_on(found.manifest) for found in all_results)))
+    has_control = any("f_anogan_untrained" in set(found.table["method"]) for found in all_results)
+    return HEAD.format(timed_on=machines, control=CONTROL if has_control else "")
 
 
 def section(results: Results) -> str:
@@ -380,7 +382,8 @@ other trainings would give is in the standard deviation *over seeds*.
 nearest neighbours on raw pixels with f-AnoGAN's poses and liveliness: training images slightly turned and moved as
 well, and the distance over what an image as lively has anyway (`neighbour_ratio` in [method.md](method.md)). It shows
 how much these two alone bring. f-AnoGAN's main components, which need no network either, are left out.
-"""
+{control}"""
+CONTROL = "*untrained* is f-AnoGAN after one update of each network: it lacks what training brings.\n"
 
 TAIL = """## When to pick another method
 

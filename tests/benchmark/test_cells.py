@@ -309,7 +309,7 @@ def test_every_label_of_the_training_part_is_a_class():
 
 
 def test_every_method_that_may_be_asked_for_has_its_row_in_one_table():
-    rows = [*fanogan.ENCODERS, *BASELINES, *autoencoders.AUTOENCODERS]
+    rows = [*fanogan.VARIANTS, *BASELINES, *autoencoders.AUTOENCODERS]
     assert sorted(rows) == sorted(cells.METHODS)
 
 
@@ -457,25 +457,30 @@ def test_each_variant_trains_its_own_encoder_and_all_count_the_wgan_s_time(monke
 
     def fit(split, wgan, parameters, seed, settings) -> Judge:
         seconds[0] += 10
-        trained[len(trained)] = parameters
+        trained[len(trained)] = (wgan, parameters)
         return Judge()
 
+    def train_wgan(split, parameters, seed, settings):
+        seconds[0] += 100
+        return parameters
+
     monkeypatch.setattr(fanogan, "clock", lambda device: lambda: seconds[0])
-    monkeypatch.setattr(fanogan, "_train_wgan", lambda *split: seconds.__setitem__(0, seconds[0] + 100))
+    monkeypatch.setattr(fanogan, "_train_wgan", train_wgan)
     monkeypatch.setattr(fanogan.Judge, "fit", fit)
     monkeypatch.setattr(fanogan, "_parts", lambda *terms: {})
     settings = small_settings()
-    found = dict(fanogan.score_all(split_of_ones(), 0, settings, list(fanogan.ENCODERS)))
-    ours = settings.encoder
+    found = dict(fanogan.score_all(split_of_ones(), 0, settings, list(fanogan.VARIANTS)))
+    ours, wgan = settings.encoder, settings.wgan
+    clean = ours.corruption.model_copy(update={"noise": 0.0, "blank": 0.0})
     assert dict(zip(found, trained.values(), strict=True)) == {
-        "f_anogan": ours,
-        "f_anogan_izi": ours.model_copy(update={"objective": "izi"}),
-        "f_anogan_ziz": ours.model_copy(update={"objective": "ziz"}),
-        "f_anogan_uncorrupted": ours.model_copy(
-            update={"corruption": ours.corruption.model_copy(update={"noise": 0.0, "blank": 0.0})}
-        ),
+        "f_anogan": (wgan, ours),
+        "f_anogan_izi": (wgan, ours.model_copy(update={"objective": "izi"})),
+        "f_anogan_ziz": (wgan, ours.model_copy(update={"objective": "ziz"})),
+        "f_anogan_uncorrupted": (wgan, ours.model_copy(update={"corruption": clean})),
+        "f_anogan_untrained": (wgan.model_copy(update={"steps": 1}), ours.model_copy(update={"steps": 1})),
     }
-    assert [(each.fit_seconds, each.score_seconds) for each in found.values()] == [(110, 1)] * 4
+    assert [(each.fit_seconds, each.score_seconds) for each in found.values()] == [(110, 1)] * 5
+    assert seconds[0] == 2 * 100 + 5 * 11  # one WGAN for all but the untrained
 
 
 @pytest.mark.parametrize(
@@ -490,11 +495,11 @@ def test_each_variant_trains_its_own_encoder_and_all_count_the_wgan_s_time(monke
 def test_an_encoder_that_two_methods_share_is_trained_once_and_the_log_says_so(configured, left_out, caplog):
     """Its copy would count in Holm's correction too."""
     settings = small_settings(encoder=encoder_parameters(batch_size=8, **configured))
-    trained = list(fanogan.encoders(settings.encoder, cells.METHODS))
-    assert trained == [name for name in fanogan.ENCODERS if name not in left_out]
+    trained = list(fanogan.variants((settings.wgan, settings.encoder), cells.METHODS))
+    assert trained == [name for name in fanogan.VARIANTS if name not in left_out]
     with caplog.at_level("INFO"):
         cells.expect_sound(pictures(good=200, bad=90), [("good", 0), ("good", 1)], settings)
-    told = "benchmark: without {}, whose encoder is that of a method before it"
+    told = "benchmark: without {}, whose networks are those of a method before it"
     assert caplog.messages == ([told.format(", ".join(left_out))] if left_out else [])
 
 

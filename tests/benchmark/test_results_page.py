@@ -113,9 +113,16 @@ def test_seconds_of_a_gpu_are_not_called_a_cpu_thread_s() -> None:
     on_cpu, old, on_gpu = {"device": "cpu"}, {}, {"device": "NVIDIA H100", "cuda": "13.0", "cudnn": 91002}
     assert timed_on(on_cpu) == timed_on(old) == "one CPU thread"
     assert timed_on(on_gpu) == "one process on the NVIDIA H100"
-    table = pd.DataFrame()
+    table = pd.DataFrame({"method": ["f_anogan"]})
     made = [Results("base", "MNIST", (), table, table, table, manifest) for manifest in (on_gpu, on_gpu)]
     assert "Seconds are of one process on the NVIDIA H100, a class and a seed." in beginning(made)
+
+
+def test_the_page_says_what_the_control_is_where_there_is_one() -> None:
+    for methods, is_told in ((["f_anogan", "pca"], False), (["f_anogan", "f_anogan_untrained"], True)):
+        table = pd.DataFrame({"method": methods})
+        told = beginning([Results("base", "MNIST", (), table, table, table, {})])
+        assert ("*untrained* is f-AnoGAN after one update of each network" in told) == is_told
 
 
 def test_the_page_names_the_parameters_and_changes_that_a_commit_does_not_hold() -> None:

@@ -72,11 +72,12 @@ def expect_sound(table: pd.DataFrame, wanted: Sequence[Cell], settings: Settings
             too few to choose a score with.
     """
     methods, sizes = set(settings.benchmark.methods or METHODS), {}
-    if same := sorted(methods & fanogan.ENCODERS.keys() - fanogan.encoders(settings.encoder, methods).keys()):
-        logger.info("benchmark: without %s, whose encoder is that of a method before it", ", ".join(same))
-    if methods & fanogan.ENCODERS.keys():
+    ours = methods & fanogan.VARIANTS.keys()
+    if same := sorted(ours - fanogan.variants((settings.wgan, settings.encoder), ours).keys()):
+        logger.info("benchmark: without %s, whose networks are those of a method before it", ", ".join(same))
+    if ours:
         sizes["wgan.batch_size"] = settings.wgan.batch_size
-    if methods & (fanogan.ENCODERS | autoencoders.AUTOENCODERS).keys():
+    if ours or methods & autoencoders.AUTOENCODERS.keys():
         sizes["encoder.batch_size"] = settings.encoder.batch_size
     for normal_class, seed in wanted:
         with _telling(normal_class, seed, "; or take the class out of benchmark.classes"):
@@ -84,7 +85,7 @@ def expect_sound(table: pd.DataFrame, wanted: Sequence[Cell], settings: Settings
             counts = plan["split"].value_counts()
             for name, size in sizes.items():
                 check_batch_size(name, size, int(counts["train"]))
-            if methods & fanogan.ENCODERS.keys() and settings.scoring.score == "chosen":
+            if ours and settings.scoring.score == "chosen":
                 choice.check_count(int(counts["selection"]))
 
 

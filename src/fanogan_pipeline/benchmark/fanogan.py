@@ -24,12 +24,15 @@ from fanogan_pipeline.training.encoder import SEED_OFFSET
 from fanogan_pipeline.training.job import TrainingJob, train_encoder, train_wgan
 from fanogan_pipeline.training.wgan import network_spec
 
-# Other encoders on the same WGAN: what differs from the configured one.
-ENCODERS: dict[BenchmarkMethod, dict[str, Any]] = {
-    "f_anogan": {},
-    "f_anogan_izi": {"objective": "izi"},
-    "f_anogan_ziz": {"objective": "ziz"},
-    "f_anogan_uncorrupted": {"corruption": {"noise": 0.0, "blank": 0.0}},
+Phases = tuple[WganParameters, EncoderParameters]
+
+# What differs from the configured f-AnoGAN in the parameters of its WGAN and of its encoder.
+VARIANTS: dict[BenchmarkMethod, tuple[dict[str, Any], dict[str, Any]]] = {
+    "f_anogan": ({}, {}),
+    "f_anogan_izi": ({}, {"objective": "izi"}),
+    "f_anogan_ziz": ({}, {"objective": "ziz"}),
+    "f_anogan_uncorrupted": ({}, {"corruption": {"noise": 0.0, "blank": 0.0}}),
+    "f_anogan_untrained": ({"steps": 1}, {"steps": 1}),
 }
 TERMS = (
     *("image_residual", "tolerant_residual", "feature_residual", "latent_residual"),
@@ -83,13 +86,15 @@ class Judge:
         return scoring.fit_rule(kind, self.settings.encoder.kappa, self.selection_terms).score(terms)
 
 
-def encoders(
-    configured: EncoderParameters, wanted: Collection[BenchmarkMethod]
-) -> dict[BenchmarkMethod, EncoderParameters]:
-    """What the wanted of `ENCODERS` are trained by, in their order; of several by the very same the first alone."""
-    found: dict[BenchmarkMethod, EncoderParameters] = {}
-    for name, changes in ENCODERS.items():
-        parameters = EncoderParameters.model_validate(_merged(configured.model_dump(), changes))
+def variants(configured: Phases, wanted: Collection[BenchmarkMethod]) -> dict[BenchmarkMethod, Phases]:
+    """What the wanted of `VARIANTS` are trained by, in their order; of several by the very same the first alone."""
+    found: dict[BenchmarkMethod, Phases] = {}
+    wgan, encoder = (parameters.model_dump() for parameters in configured)
+    for name, (of_wgan, of_encoder) in VARIANTS.items():
+        parameters = (
+            WganParameters.model_validate(_merged(wgan, of_wgan)),
+            EncoderParameters.model_validate(_merged(encoder, of_encoder)),
+        )
         if name in wanted and parameters not in found.values():
             found[name] = parameters
     return found
@@ -98,25 +103,23 @@ def encoders(
 def score_all(
     split: Split, seed: int, settings: Settings, wanted: Collection[BenchmarkMethod]
 ) -> Iterator[tuple[str, Scored]]:
-    """Train one WGAN and each of `encoders`; score calibration and test images.
+    """Train the encoder of each of `variants` and its WGAN, where that is another; score calibration and test images.
 
     Args:
         split: images of each side.
         seed: of every training and of the synthetic anomalies.
         settings: parameters.
-        wanted: methods, of which others than those of `ENCODERS` are left alone.
+        wanted: methods, of which others than those of `VARIANTS` are left alone.
 
     Returns:
         Method -> what it says; of the configured f-AnoGAN also every mix and term by itself.
     """
-    trained = encoders(settings.encoder, wanted)
-    if not trained:
-        return
-    now = clock(settings.device)
-    start = now()
-    wgan = _train_wgan(split, seed, settings)
-    wgan_seconds = now() - start
-    for name, parameters in trained.items():
+    now, trained_by = clock(settings.device), None
+    for name, (of_wgan, parameters) in variants((settings.wgan, settings.encoder), wanted).items():
+        if of_wgan != trained_by:
+            start, trained_by = now(), of_wgan
+            wgan = _train_wgan(split, of_wgan, seed, settings)
+            wgan_seconds = now() - start
         start = now()
         judge = Judge.fit(split, wgan, parameters, seed, settings)
         fit_seconds = wgan_seconds + now() - start
@@ -147,8 +150,8 @@ def _critic_output(images: np.ndarray, judge: Judge) -> np.ndarray:
     return torch.cat(found).double().cpu().numpy()
 
 
-def _train_wgan(split: Split, seed: int, settings: Settings) -> Wgan:
-    job = _job(settings.wgan, network_spec(split.train.shape, settings.wgan), seed, settings)
+def _train_wgan(split: Split, parameters: WganParameters, seed: int, settings: Settings) -> Wgan:
+    job = _job(parameters, network_spec(split.train.shape, parameters), seed, settings)
     return train_wgan(job, split.train)[0]
 
 

@@ -14,6 +14,7 @@ BenchmarkMethod = Literal[
     "f_anogan_izi",
     "f_anogan_ziz",
     "f_anogan_uncorrupted",
+    "f_anogan_untrained",
     "pca",
     "nearest_neighbours",
     "relative_neighbours",

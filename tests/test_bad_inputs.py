@@ -374,6 +374,15 @@ ROWS: dict[str, Row] = {
         "parameters.yml: line 1: not YAML (expected ',' or '}', but got '<stream end>');",
     ),
     "list of parameters": local("parameters", "- seed: 3", "parameters.yml: found a list or a single value, expected"),
+    "list for the catalog": local("catalog", "- a: 1", "conf/local/catalog.yml: found a list or a single value"),
+    "broken YAML behind what stands in another file": Row(
+        (),
+        ("conf/local/parameters_x.yml: line 2: not YAML",),
+        lambda project, folder: [
+            (project / "conf/local/parameters.yml").write_text("seed: ${width}"),
+            (project / "conf/local/parameters_x.yml").write_text("wgan:\n\tsteps: 3"),
+        ],
+    ),
     "number for parameters": local("parameters", "3", "conf/local/parameters.yml: found a list or a single value"),
     "tab in YAML": local(
         "parameters", "wgan:\n\tsteps: 3", "conf/local/parameters.yml: line 2: not YAML (found character '\\t'"

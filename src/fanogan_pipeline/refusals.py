@@ -24,7 +24,7 @@ from fanogan_pipeline.parameters import did_you_mean
 _SPEAKING = (DatasetError, MissingConfigException, OmegaConfBaseException, YAMLError)
 _SPEAKING_VALUES = ("Pipeline ", "Duplicate keys found")
 # What comes of a file of configuration that holds a list or a single word.
-_NO_MAPPING = re.compile("object has no attribute 'items'|Invalid loaded object type")
+_NO_MAPPING = re.compile("object has no attribute 'items'|Invalid loaded object type|ListConfig does not support")
 _NO_PIPELINE = re.compile(r"An error occurred while importing the '\w+\.pipelines\.(.*)' module")
 _RUNNERS = ["SequentialRunner", "ThreadRunner"]  # those that foresight.py lets run
 # What systems refuse: the others, as of a file that is not there, may be mistakes of this project's.
@@ -114,11 +114,13 @@ def _broken_yaml() -> str | None:
     project = find_kedro_project(Path.cwd()) or Path.cwd()
     for path in sorted(project.glob("conf/**/*.yml")):
         try:
-            OmegaConf.load(path).items()
+            is_good = OmegaConf.is_dict(OmegaConf.load(path))
         except MarkedYAMLError as error:
             line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
             return _joined(f"{path}: {line}not YAML ({error.problem or error}); correct it there or just above")
-        except (AttributeError, OSError):
+        except OSError as error:  # of OmegaConf's own, without a number, where a single value stands
+            is_good = error.errno is not None
+        if not is_good:
             return f"{path}: found a list or a single value, expected names, each with a colon and its value"
     return None
 

@@ -116,3 +116,6 @@ def test_a_geometry_survives_its_json_and_refuses_another():
     assert Geometry.from_json(geometry.to_json()) == geometry
     with pytest.raises(InputError, match="expected image_size"):
         Geometry.from_json({"image_size": [1]})
+    for name in geometry.to_json().keys() - {"decoding"}:  # which models of before it was noted lack
+        with pytest.raises(InputError, match="model header: found geometry"):
+            Geometry.from_json({key: value for key, value in geometry.to_json().items() if key != name})

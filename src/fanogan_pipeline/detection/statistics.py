@@ -112,7 +112,7 @@ def fit_expectations(
 ) -> dict[str, Expectation]:
     """How far from the training set normal images are, for each of `DISTANCES`; nothing without one.
 
-    The arguments are those of `fit_statistics`.
+    The arguments are those of `fit_statistics`; a restorer that searches for z should be a remembering one.
     """
     if training_set is None:
         return {}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.preprocessing.levelling import Levelling
@@ -51,8 +51,10 @@ class Geometry:
     def from_json(cls, values: dict[str, Any]) -> Geometry:
         """The geometry that `to_json` wrote. Raises InputError on anything else."""
         try:
+            if missing := {"image_size", "channels", "fit", "local_contrast", "tiling"} - {*values}:
+                raise ValueError(f"lacks {', '.join(sorted(missing))}")
             return TypeAdapter(cls).validate_python(values)
-        except ValidationError as error:
+        except (TypeError, ValueError) as error:  # pydantic's is a ValueError
             raise InputError(
                 f"model header: found geometry {values!r}, expected image_size, channels, fit, local_contrast "
                 "and tiling"

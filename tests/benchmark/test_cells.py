@@ -276,6 +276,9 @@ def test_an_error_of_a_cell_names_it():
 def test_a_class_that_is_not_there_is_refused():
     with pytest.raises(InputError, match=r"benchmark\.classes: found 'x', but raw_images has no such class"):
         cells.wanted_cells(mnist().table, group("benchmark", classes=["x"]))
+    padded = pd.DataFrame({"label": ["01", "02"], "part": ""})
+    with pytest.raises(InputError, match=r"found '1', .*; write '01' in quotes, for without them it is a number$"):
+        cells.wanted_cells(padded, group("benchmark", classes=[1]))
 
 
 def test_a_test_part_of_one_kind_is_refused_before_anything_is_trained():

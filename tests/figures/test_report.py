@@ -23,7 +23,15 @@ from fanogan_pipeline.datasets import FigureDataset
 from fanogan_pipeline.detection.picture_maps import Pooling, picture_terms
 from fanogan_pipeline.detection.scoring import MAP_MIXES, MIXES, fit_rule
 from fanogan_pipeline.detection.statistics import ResidualStatistics
-from fanogan_pipeline.figures import encoder_curves, render_report, report_notes, report_text, style, summary_table
+from fanogan_pipeline.figures import (
+    encoder_curves,
+    figure_text,
+    render_report,
+    report_notes,
+    report_text,
+    style,
+    summary_table,
+)
 from fanogan_pipeline.pipelines.reporting.nodes import FIGURES
 
 METRICS = {
@@ -243,7 +251,7 @@ def test_every_figure_names_the_stored_data_it_is_drawn_from(name):
     catalog = configuration("catalog")
     (node,) = [node for node in pipelines["__default__"].nodes if name in node.outputs]
     drawn_from = [entry for entry in node.inputs if not entry.startswith("params:")]
-    *_, data = report_text.FIGURES[name]
+    *_, data = figure_text.FIGURES[name]
     assert list(data) == drawn_from
     assert set(drawn_from) <= set(catalog)
     html = render_report("title", METRICS, NO_CLASSES, {name: png(480)}, {}, FACTS)

@@ -16,6 +16,7 @@ from fanogan_pipeline.images import ImageSource
 from fanogan_pipeline.preprocessing import ground_truth, prepare
 from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.levelling import Levelling
+from fanogan_pipeline.preprocessing.seen import UNREAD
 from fanogan_pipeline.preprocessing.tiling import Tiling, stitch
 
 TILED = Geometry((16, 16), 1, tiling=Tiling((12, 12)))
@@ -93,7 +94,7 @@ def test_what_cannot_be_read_is_left_out_with_its_reason_or_refused(source, geom
     images, tiles, reasons, brightest = prepare.prepare_readable(damaged, rows, geometry, workers=2)
     expected, expected_tiles, *_ = prepare.prepare_readable(source, np.array([0, 3]), geometry, workers=2)
     assert reasons == ["", "1.png: cut short", "2.png: cut short", ""]
-    assert brightest.tolist() == [source.read(0).max(), prepare.UNREAD, prepare.UNREAD, source.read(3).max()]
+    assert brightest.tolist() == [source.read(0).max(), UNREAD, UNREAD, source.read(3).max()]
     assert (images == expected).all()
     if tiles is not None:
         assert (tiles.image_id == expected_tiles.image_id).all()

@@ -18,7 +18,13 @@ from fanogan_pipeline.benchmark.shared import Scored, Settings, Split, clock
 from fanogan_pipeline.detection import choice
 from fanogan_pipeline.errors import InputError, PlainError
 from fanogan_pipeline.images import groups_of
-from fanogan_pipeline.parameters import BenchmarkMethod, BenchmarkParameters, DataPrepParameters, did_you_mean
+from fanogan_pipeline.parameters import (
+    BenchmarkMethod,
+    BenchmarkParameters,
+    DataPrepParameters,
+    did_you_mean,
+    in_quotes,
+)
 from fanogan_pipeline.preprocessing import copies, splits
 from fanogan_pipeline.preprocessing.geometry import channels_first, channels_last
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
@@ -39,9 +45,8 @@ def wanted_cells(table: pd.DataFrame, parameters: BenchmarkParameters) -> list[C
     labels = sorted(table["label"].unique())
     for name in parameters.classes or []:
         if name not in labels:
-            raise InputError(
-                f"benchmark.classes: found '{name}', but raw_images has no such class; {did_you_mean(name, labels)}"
-            )
+            known = in_quotes(name, labels) or did_you_mean(name, labels)
+            raise InputError(f"benchmark.classes: found '{name}', but raw_images has no such class; {known}")
     names = parameters.classes or sorted(table.loc[table["part"] != "test", "label"].unique())
     tested = set(table.loc[table["part"] == "test", "label"])
     if not tested and len(labels) == 1:

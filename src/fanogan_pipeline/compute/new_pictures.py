@@ -28,7 +28,8 @@ from fanogan_pipeline.errors import InputError, plural
 from fanogan_pipeline.images import ImageSource, PictureFiles, Tiles, of_runs, picture_runs
 from fanogan_pipeline.networks import Checkpoint
 from fanogan_pipeline.parameters import ComputeParameters, InferenceParameters
-from fanogan_pipeline.preprocessing.prepare import prepare_readable, warn_of_darkness
+from fanogan_pipeline.preprocessing.prepare import prepare_readable
+from fanogan_pipeline.preprocessing.seen import warn_of_darkness
 from fanogan_pipeline.training import devices
 
 logger = logging.getLogger(__name__)
@@ -60,9 +61,7 @@ class NewTerms:
         rows = np.arange(pictures.start, pictures.stop)
         source, geometry = replace(self.source, read=self._read), self.detector.geometry
         images, tiles, reasons, brightest = prepare_readable(source, rows, geometry, self.workers, self.what)
-        names = (
-            self.source.table["image_id"].iloc[rows].to_numpy(dtype=str)
-        )  # of these alone, for a source may be large
+        names = self.source.table["image_id"].iloc[rows].to_numpy(dtype=str)
         found = pd.DataFrame({"image_id": names, "reason": reasons, "brightest": brightest})
         if not len(images):
             return found

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from fanogan_pipeline.figures import figure_text
 from fanogan_pipeline.figures import report_text as text
 from fanogan_pipeline.figures.pixel_text import pixel_note
 from fanogan_pipeline.figures.report_notes import TERMS
@@ -177,10 +178,10 @@ def _column(values: pd.Series) -> list[str]:
 
 
 def _figures(figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    known = [name for name in text.FIGURES if name in figures]
+    known = [name for name in figure_text.FIGURES if name in figures]
     drawn = []
-    for name in known + [name for name in figures if name not in text.FIGURES]:
-        title, reading, failure, data = text.figure_words(name)
+    for name in known + [name for name in figures if name not in figure_text.FIGURES]:
+        title, reading, failure, data = figure_text.figure_words(name)
         png = base64.b64encode(figures[name]).decode("ascii")
         words = {"title": title, "reading": reading, "failure": failure, "data": data}
         drawn.append({**words, "png": png, "inches": f"{_width(figures[name]) / DPI:.3g}"})

@@ -8,7 +8,7 @@ from pydantic_core import to_jsonable_python as plain
 from fanogan_pipeline.parameters.benchmark import BenchmarkMethod, BenchmarkParameters
 from fanogan_pipeline.parameters.data_prep import AugmentationParameters, DataPrepParameters
 from fanogan_pipeline.parameters.detection import InferenceParameters, ReportingParameters, ScoringParameters
-from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean, dotted, masked
+from fanogan_pipeline.parameters.group import Group, complaint, did_you_mean, dotted, in_quotes, masked
 from fanogan_pipeline.parameters.running import ComputeParameters, Globals, Precision, TrackingParameters
 from fanogan_pipeline.parameters.training import EncoderParameters, TrainingParameters, WganParameters
 

@@ -51,6 +51,12 @@ def each_once(value: list[Any]) -> list[Any]:
 ClassNames = Annotated[list[str], Field(min_length=1), BeforeValidator(_as_names), AfterValidator(each_once)]
 
 
+def in_quotes(name: str, known: list[str]) -> str:
+    """The end of a message about a class whose name YAML took for a number, 01 for 1; "" where none is known so."""
+    padded = next((label for label in known if label.lstrip("0") == name), None)
+    return f"write '{padded}' in quotes, for without them it is a number" if padded else ""
+
+
 def did_you_mean(name: str, known: list[str]) -> str:
     """ "did you mean 'steps'?" or a list of what is known: the end of a message about an unknown name."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)

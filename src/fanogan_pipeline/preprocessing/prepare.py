@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from fanogan_pipeline.errors import InputError, plural
+from fanogan_pipeline.errors import InputError
 from fanogan_pipeline.images import ImageSet, ImageSource, Tiles, groups_of, picture_runs
 from fanogan_pipeline.parameters import DataPrepParameters
 from fanogan_pipeline.preprocessing.decoded import decoded, readable
-from fanogan_pipeline.preprocessing.geometry import Geometry, has_colour
+from fanogan_pipeline.preprocessing.geometry import Geometry
 from fanogan_pipeline.preprocessing.levelling import fit_levelling, to_fit_on
+from fanogan_pipeline.preprocessing.seen import brightest_of, noting, tell_of_colour, warn_of_blank, warn_of_darkness
 from fanogan_pipeline.preprocessing.tiling import Tiling
 
-logger = logging.getLogger(__name__)
-
 Kept = np.ndarray | slice  # which tiles of a picture
-DARK = 32  # of 255: what 13 bits reach of 16
-UNREAD = -1  # no brightness
-SHOWN = 6  # names in a warning
-# What is noted of a picture as it is read: its own size (h, w), the level of its brightest pixel, if it has colour.
-SEEN = np.dtype([("size", np.int32, 2), ("brightest", np.int16), ("is_coloured", bool)])
 
 
 def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepParameters, seed: int) -> Geometry:
@@ -46,7 +39,7 @@ def fit_geometry(source: ImageSource, rows: np.ndarray, parameters: DataPrepPara
     if parameters.local_contrast is None:
         return plain
     few = to_fit_on(rows, seed)
-    noted, _ = _noting(source)
+    noted, _ = noting(source)
     pictures = decoded(lambda row: plain.scaled(noted.read(row)), few, parameters.workers, "levelling light")
     return replace(plain, local_contrast=fit_levelling(readable(pictures, _refuse, []), parameters.local_contrast))
 
@@ -70,7 +63,7 @@ def prepare_readable(
         tiles together, pictures in the order of `rows`; for each of `rows` what is wrong with it, "" where nothing;
         and the level of its brightest pixel, as decoded, int16 [N], `UNREAD` where it cannot be.
     """
-    noted, seen = _noting(source)
+    noted, seen = noting(source)
 
     def expect_something(row: int, images: np.ndarray) -> Kept:
         if geometry.is_blank(images):
@@ -78,7 +71,7 @@ def prepare_readable(
         return slice(None)
 
     images, tiles, reasons = _prepared(noted, rows, geometry, workers, what, str, expect_something)
-    return images, tiles, reasons, _brightest(seen, rows)
+    return images, tiles, reasons, brightest_of(seen, rows)
 
 
 def prepare_split(
@@ -100,7 +93,7 @@ def prepare_split(
     sums: dict[int, str] = {}
     blank: list[int] = []
     wanted = dict(zip(rows.tolist(), most.tolist(), strict=True))
-    noted, seen = _noting(source)
+    noted, seen = noting(source)
 
     def choose(row: int, images: np.ndarray) -> Kept:
         sums[row] = picture_sum(images)
@@ -110,72 +103,12 @@ def prepare_split(
         return np.sort(np.random.default_rng([seed, row]).permutation(count)[:few]) if 0 < few < count else slice(None)
 
     images, tiles, _ = _prepared(noted, rows, geometry, workers, "reading pictures", _refuse, choose)
-    warn_of_darkness("raw_images", source, rows, _brightest(seen, rows))
+    warn_of_darkness("raw_images", source, rows, brightest_of(seen, rows))
     if blank:
-        _warn_of_blank(source.table["image_id"].iloc[sorted(blank)].tolist())
-    if geometry.channels == 1 and (coloured := int(seen["is_coloured"].sum())):
-        logger.info(
-            "data_prep.channels: 1, so %s with colour %s seen in grey; set 3 where colour tells good from bad",
-            *(plural(coloured, "picture"), "is" if coloured == 1 else "are"),
-        )
+        warn_of_blank(source.table["image_id"].iloc[sorted(blank)].tolist())
+    if geometry.channels == 1:
+        tell_of_colour(seen)
     return images, tiles, [sums[row] for row in rows.tolist()], seen["size"][rows]
-
-
-def warn_of_darkness(
-    name: str, source: ImageSource, rows: np.ndarray, brightest: np.ndarray, settled: Container[str] = ()
-) -> None:
-    """A word where the brightest of all pictures of a setting is so dark that another value may stand for white.
-
-    Args:
-        name: of the source in the catalog.
-        source: where they lie.
-        rows: row numbers [N] of its table.
-        brightest: of each, as `prepare_readable` tells.
-        settled: settings without a choice, since a detector has learnt from pictures that were read with them.
-    """
-    if source.settings is None:
-        return
-    seen = pd.Series(brightest).groupby(source.settings[rows]).max()
-    for setting, level in seen[seen != UNREAD].items():
-        if str(setting).endswith("maximum") and setting not in settled and level <= DARK:
-            logger.warning(
-                "no picture of %s is brighter than %d of 255 with %s: %g; if another value stands for white (4095 for "
-                "a camera of 12 bits), set it in the catalog's entries raw_images and new_images",
-                *(name, level, setting, source.decoding[str(setting)]),
-            )
-
-
-def _warn_of_blank(names: list[str]) -> None:
-    """A word on the pictures of these names, which are blank."""
-    logger.warning(
-        "data_prep: found one brightness throughout, which shows nothing, in %s of raw_images (%s%s); take out what is "
-        "such, for inference judges none of it",
-        *(plural(len(names), "picture"), ", ".join(names[:SHOWN]), ", ..." if len(names) > SHOWN else ""),
-    )
-
-
-def _noting(source: ImageSource) -> tuple[ImageSource, np.ndarray]:
-    """The source, and what it notes of each picture that is read, `SEEN` [number of pictures in the source]; of others
-    nought, which takes no memory."""
-    seen = np.zeros(len(source), SEEN)
-
-    def read(row: int) -> np.ndarray:
-        picture = source.read(row)
-        if picture.dtype != np.uint8 or picture.shape[2:] not in ((), (3,)):
-            raise InputError(
-                f"{source.table['image_id'].iat[row]}: the source gave {picture.dtype} {list(picture.shape)}, expected "
-                "uint8 [h, w] or [h, w, 3], as ImageSource.read promises"
-            )
-        seen[row] = (picture.shape[:2], picture.max(), has_colour(picture))
-        return picture
-
-    return replace(source, read=read), seen
-
-
-def _brightest(seen: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Of each row's picture, int16 [N]."""
-    here = seen[rows]
-    return np.where(here["size"][:, 0] > 0, here["brightest"], np.int16(UNREAD))
 
 
 def _refuse(error: InputError) -> str:

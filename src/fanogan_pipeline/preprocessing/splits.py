@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fanogan_pipeline.errors import InputError, plural
-from fanogan_pipeline.parameters import DataPrepParameters, did_you_mean
+from fanogan_pipeline.parameters import DataPrepParameters, did_you_mean, in_quotes
 from fanogan_pipeline.preprocessing.groups import draw_groups, draw_share, grouped_with, warn_of_share
 
 logger = logging.getLogger(__name__)
@@ -69,10 +69,9 @@ def normal_classes(table: pd.DataFrame, parameters: DataPrepParameters, normal_l
         return [normal_label]
     for name in parameters.normal_classes:
         if name not in labels:
-            known = did_you_mean(name, labels)
-            if padded := next((label for label in labels if label.lstrip("0") == name), None):
-                known = f"write '{padded}' in quotes, for without them it is a number"
-            elif not normal_label and (table["part"] == "").all():  # folders, which need not be classes
+            quoted = in_quotes(name, labels)
+            known = quoted or did_you_mean(name, labels)
+            if not quoted and not normal_label and (table["part"] == "").all():  # folders, which need not be classes
                 known += " (set layout: flat in the catalog's entry if all are good)"
             raise InputError(f"data_prep.normal_classes: found '{name}', but raw_images has no such class; {known}")
     return parameters.normal_classes

@@ -28,7 +28,7 @@ MIXES: dict[str, dict[str, float]] = {
     "neighbours_and_features": {"neighbour_ratio": 1.0, "feature_ratio": 1.0},
     "neighbours_features_and_restoration": {"neighbour_ratio": 2.0, "feature_ratio": 1.0, "tolerant_residual": 0.5},
 }
-# Of the residual map: how badly the worst places are restored, and how far they stand out from their picture.
+# Of the residual map: how unlike normal ones the worst places are, and how far they stand out from their picture.
 MAP_MIXES = {"map": {"map_residual": 1.0, "map_contrast": 1.0}}
 MEMBERS = ("", *(f"_{view}" for view in VIEWS))  # of a family: its one term, or a term for each of the encoder's views
 LOG_FLOOR = 1e-6  # a residual below it counts as it: it is rounding more than anything else

@@ -55,10 +55,11 @@ FIGURES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("test_set", "test_scores"),
     ),
     "heatmap_gallery": (
-        "Where images are restored badly",
-        "Each image, its restoration, and how much they differ at each pixel, on one scale for all. Bright spots are "
-        "restored worse than normal images are there; only a score of the map (scoring.score: map) is made of them, "
-        "others may see more or less. Where the truth is known pixel by pixel, it stands below.",
+        "Where images are unlike normal ones",
+        "Each image, its restoration, and how unusual each pixel is, on one scale for all: 1 is what normal images "
+        "have. Bright spots are restored worse than normal images are there; in pictures cut into tiles also spots "
+        "that look like no normal surface, be they too rough or too smooth. Only a score of the map (scoring.score: "
+        "map) is made of it, others may see more or less. Where the truth is known pixel by pixel, it stands below.",
         "Maps that follow every edge of normal images too: the restorations are blurred, and fine defects drown.",
         (
             *("test_set", "test_scores", "residual_maps", "wgan_model", "encoder_model"),

@@ -93,7 +93,7 @@ def heatmap_gallery(
     threshold: float,
     sizes: Sequence[tuple[int, int]] | None = None,
 ) -> Figure:
-    """Where images are restored badly: image, restoration, residual map, overlay, and truth where known.
+    """Where images are unlike normal ones: image, restoration, residual map, overlay, and truth where known.
 
     Args:
         images: uint8 [N, C, H, W].
@@ -109,7 +109,7 @@ def heatmap_gallery(
     columns = min(IN_A_ROW, len(images))
     strips = 4 if masks is None else 5
     row = style.row_height(images, columns)
-    figure = style.new_figure(11, strips * (row + 0.35) + 0.7, "Where images are restored badly")
+    figure = style.new_figure(11, strips * (row + 0.35) + 0.7, "Where images are unlike normal ones")
     if not columns:
         style.say(figure.subplots(), "There is no residual map to show.")
         return figure

@@ -157,7 +157,7 @@ def draw_heatmaps(
     residual_statistics: Checkpoint,
     detector: dict,
 ) -> Figure:
-    """Where images of the mapped sample, evenly from the lowest to the highest score, are restored badly."""
+    """Where images of the mapped sample, evenly from the lowest to the highest score, are unlike normal ones."""
     judged = detectors.Detector.from_json(detector)
     detectors.expect_scores_of("test_scores", test_scores, test_set)
     detectors.expect_judged("test_scores", test_scores, judged)

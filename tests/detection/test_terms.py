@@ -294,9 +294,10 @@ def test_the_feature_distance_is_by_the_law_of_signed_residuals(restorer):
     assert found.to_numpy() == pytest.approx(fit_law(known).distance(ours).numpy(), rel=1e-3)
 
 
-def test_an_image_has_the_same_terms_and_map_to_the_last_bit_in_any_company(restorer):
+@pytest.mark.parametrize("is_aligned", [True, False])
+def test_an_image_has_the_same_terms_and_map_to_the_last_bit_in_any_company(restorer, is_aligned):
     images = ones(40).numpy()
-    statistics = fit_statistics(images, restorer, fit_training_set(images, restorer, 16), 16)
+    statistics = fit_statistics(images, restorer, fit_training_set(images, restorer, 16), 16, is_aligned)
 
     def measured(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         maps = residual_maps(some, restorer, statistics.maps, 16)

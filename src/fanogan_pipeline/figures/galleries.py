@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -114,7 +114,8 @@ def heatmap_gallery(
         style.say(figure.subplots(), "There is no residual map to show.")
         return figure
     axes = figure.subplots(strips, 1)
-    scale: dict[str, Any] = {"cmap": "viridis", "vmin": 0.0, "vmax": max(float(maps.max()), threshold) or 1.0}
+    # by the root: a strong defect's residual is ten times a faint one's, and both are to be seen
+    scale = PowerNorm(0.5, 0.0, max(float(maps.max()), threshold) or 1.0)
     captions = [
         f"{style.short(str(image_id), style.LONGEST_CAPTION)}\nscore {style.number(float(score))}"
         for image_id, score in zip(image_ids, scores, strict=True)
@@ -123,9 +124,9 @@ def heatmap_gallery(
     seen = style.channels_last(np.clip(np.rint(restored), 0, 255).astype(np.uint8))[:columns]
     style.image_strip(axes[0], pictures, "image x", captions[:columns])
     style.image_strip(axes[1], seen, "restoration G(z)")
-    drawn = style.image_strip(axes[2], maps[:columns], "residual map", **scale)
+    drawn = style.image_strip(axes[2], maps[:columns], "residual map", cmap="viridis", norm=scale)
     overlay = f"overlay of map and image; outlined: residual above {style.number(threshold)}"
-    placed = style.image_strip(axes[3], _blend(pictures, maps[:columns] / scale["vmax"]), overlay)
+    placed = style.image_strip(axes[3], _blend(pictures, np.asarray(scale(maps[:columns]))), overlay)
     for artist, residual in zip(placed, maps, strict=False):
         if residual.max() > threshold:
             _outline(axes[3], artist.get_extent(), residual, threshold)
@@ -138,15 +139,15 @@ def heatmap_gallery(
             for artist, (height, width) in zip(axis.images, sizes, strict=False):
                 left, _, _, top = artist.get_extent()
                 artist.set_clip_path(Rectangle((left, top), width, height, transform=axis.transData))
-    _colour_bar(figure, drawn[0], list(axes), "residual of the pixel (same scale for all)")
+    _colour_bar(figure, drawn[0], list(axes), "residual of the pixel (same scale for all, coloured by its root)")
     return figure
 
 
 def _blend(pictures: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    """Grey pictures under the map's colours, which cover more the larger the residual: RGB [N, H, W, 3], 0..1."""
+    """Grey pictures under the map's colours, which cover more the stronger they are: RGB [N, H, W, 3], 0..1."""
     grey = np.repeat(pictures.mean(axis=3, keepdims=True) / 255, 3, axis=3)
     colours = matplotlib.colormaps["viridis"](strength)[..., :3]
-    cover = 0.85 * np.sqrt(np.clip(strength, 0, 1))[..., None]
+    cover = 0.85 * np.clip(strength, 0, 1)[..., None]
     return (1 - cover) * grey + cover * colours
 
 
@@ -161,5 +162,6 @@ def _outline(axis, extent: Sequence[float], residual: np.ndarray, threshold: flo
 
 
 def _colour_bar(figure: Figure, artist, axes: list, label: str) -> None:
-    scale = ScalarMappable(Normalize(*artist.get_clim()), artist.get_cmap())
-    figure.colorbar(scale, ax=axes, shrink=0.5, pad=0.02).set_label(label, fontsize=9)
+    figure.colorbar(ScalarMappable(artist.norm, artist.get_cmap()), ax=axes, shrink=0.5, pad=0.02).set_label(
+        label, fontsize=9
+    )

@@ -392,6 +392,8 @@ TAIL = """## When to pick another method
 - **Defects that are subtle changes inside a varied class.** What is well restored looks normal: the generator's blur
   hides fine detail. The choice then falls on the distance from neighbours, and the heat map says little of why. Methods
   on networks pretrained on photographs are ahead there, when such networks may be used.
+- **Faint defects on natural surfaces.** Wood, bark or gravel vary more from place to place than a stain or a scratch
+  changes them; [method.md](method.md) has sixteen photographed surfaces, measured, and most are hard.
 - **Large pictures without a GPU.** Tiling keeps training cheap, not scoring: a picture costs as many passes as tiles.
 - **Where the reason must be seen**, f-AnoGAN shows what the picture should have looked like; distance methods do not.
 """

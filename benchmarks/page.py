@@ -25,9 +25,10 @@ networks, and a test holds that both end with the same weights to rounding.
 
 *Ceiling*: the floating-point work of convolutions and matrix products, forward, backward and through the penalty,
 counted while a step of ours runs, over the speed of a float32 product of {side}x{side} matrices ({slowest:.0f} to
-{fastest:.0f} GFLOP/s here). For scoring the work is that of image, feature and latent residual, columns of every score
-table, and with the default's score of the distances from the training images too; the plain loop has only the
-residuals. The original's score is the image residual alone; what that takes has a row.
+{fastest:.0f} GFLOP/s here), on a processor by MKL or by oneDNN, whichever is the faster there: MKL knows Intel's
+processors best. For scoring the work is that of image, feature and latent residual, columns of every score table, and
+with the default's score of the distances from the training images too; the plain loop has only the residuals. The
+original's score is the image residual alone; what that takes has a row.
 
 *bfloat16*: ours with `precision: bfloat16`, which no goal counts; its penalty, losses and optimisers are float32.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from benchmarks import __main__ as program
-from benchmarks import page
+from benchmarks import ceiling, page
 from benchmarks.children import environment
 from benchmarks.machine import Machine
 from benchmarks.results import Results, goals
@@ -134,3 +134,12 @@ def test_the_page_of_a_cpu_has_its_goals_and_no_gpu(tmp_path: Path) -> None:
     assert "| 1,000 | 2,000 | 1,000 |\n| 300,000 | 3,000 | 100.0 |" in text
     for of_a_gpu in ("Called", "called", "GPU has", "large batches", "--device"):
         assert of_a_gpu not in text
+
+
+def test_a_processor_s_speed_is_that_of_the_faster_of_two_ways_to_one_product(monkeypatch):
+    monkeypatch.setitem(ceiling.SIDES, "cpu", 96)
+    matmul = ceiling.Matmul(torch.device("cpu"))
+    plain, convolved = (way() for way in matmul.ways)
+    assert torch.allclose(plain, convolved[0, :, :, 0].T, rtol=1e-4, atol=1e-4)
+    monkeypatch.setattr(ceiling, "speed_of", lambda way, seconds, device: matmul.ways.index(way) + 2 * seconds)
+    assert matmul.speed(1.0) == 2.0 * 96**3 * 2

@@ -15,13 +15,12 @@ from torch import Tensor
 from fanogan_pipeline.detection.local_law import LocalLaw
 from fanogan_pipeline.detection.restoration_map import RestorationMap
 from fanogan_pipeline.detection.restorer import Restorer, batches
-from fanogan_pipeline.detection.surface_map import SurfaceMap
+from fanogan_pipeline.detection.surface_map import SurfaceMap, reach
 from fanogan_pipeline.detection.tensors import OfTensors, filled_up
 
 PRIOR_IMAGES = 16  # a pixel's own mean counts as much as the mean of all after so many images
 LEAST_LEVEL = 0.5  # of the mean of all: where normal images have nothing, a trifle is not to shine
 MOST_PIXELS = 2**18  # of a batch: each takes a neighbourhood's numbers, 25 times its own
-REACH = 3.0  # standard deviations at which the Gaussian is cut off
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,7 @@ def smoothed(values: np.ndarray, sigma: float) -> np.ndarray:
     """A map [h, w] under a Gaussian of `sigma` pixels, mirrored at the rim; 0 leaves it as it is."""
     if not sigma:
         return values
-    reach = min(math.ceil(REACH * sigma), *(side - 1 for side in values.shape))
-    return ndimage.gaussian_filter(values, sigma, mode="mirror", radius=reach)
+    return ndimage.gaussian_filter(values, sigma, mode="mirror", radius=reach(sigma, min(values.shape)))
 
 
 def _bounded(batch_size: int, shape: tuple[int, ...]) -> int:

@@ -82,6 +82,10 @@ def evened(strength: Tensor) -> Tensor:
 @cache
 def _gaussian(side: int, sigma: float) -> Tensor:
     """The matrix that averages along a side under a Gaussian, mirrored at the rim, float32 [side, side]."""
-    reach = min(math.ceil(REACH * sigma), side - 1)
-    weights = ndimage.gaussian_filter1d(np.eye(side), sigma, axis=0, mode="mirror", radius=reach)
+    weights = ndimage.gaussian_filter1d(np.eye(side), sigma, axis=0, mode="mirror", radius=reach(sigma, side))
     return torch.from_numpy(weights).float()
+
+
+def reach(sigma: float, side: int) -> int:
+    """Pixels to which a Gaussian counts along a side of so many."""
+    return min(math.ceil(REACH * sigma), side - 1)

@@ -55,7 +55,7 @@ def _views(x: Tensor, restorer: Restorer) -> list[Tensor]:
     x - G(E(x)), then f(x) and f(x) - f(G(E(x))) of the critic's first layers, from the image inwards.
     """
     restored = restorer.wgan.generator(restorer.encode(x))
-    ours, theirs = (restorer.wgan.critic.features(image)[:LAYERS] for image in (x, restored))
+    ours, theirs = (restorer.wgan.critic.features(image, LAYERS) for image in (x, restored))
     looked_at = [*(functional.avg_pool2d(x, size, ceil_mode=True) for size in SIZES), x - restored]
     layers = [*ours, *(own - other for own, other in zip(ours, theirs, strict=True))]
     return [*map(neighbourhoods, looked_at), *channels_last(layers)]

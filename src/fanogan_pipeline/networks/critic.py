@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -23,10 +25,10 @@ class Critic(nn.Module):
         super().__init__()
         self.stages, self.linear = stages, nn.Linear(units, 1)
 
-    def features(self, x: Tensor) -> list[Tensor]:
-        """Activations of each stage, from the image inwards."""
+    def features(self, x: Tensor, most: int | None = None) -> list[Tensor]:
+        """Activations of each stage, from the image inwards; of the first `most` alone, or of all."""
         found = []
-        for stage in self.stages:
+        for stage in itertools.islice(self.stages, most):
             x = stage(x)
             found.append(x)
         return found
